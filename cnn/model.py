@@ -1,0 +1,397 @@
+"""Model: a chain of layers and the one flat vector that holds their weights."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cnn import checks, kernels, population
+from cnn.kernels import Array
+from cnn.layers import ActivationLayer, Input1D, Input2D, Layer, WeightedLayer
+
+MEMORY_LIMIT = 256 * 2**20
+
+
+class Model:
+    """A convolutional network whose trainable weights are one flat float32 vector.
+
+    last_layer: the last of linked layers, as in pygad.cnn, or a list of layers from the input to
+    the output; a list is copied, and its layers may be used again. epochs and learning_rate are
+    those of `train`. With a random_seed the initial weights are drawn from it.
+
+    The vector holds the layers in order, each with its weights and then its bias in C order;
+    layers with trainable=False are not in it. Of several models made from the same linked layers,
+    the last one shows in the `trained_weights` of the layers.
+    """
+
+    def __init__(
+        self,
+        last_layer: Layer | Sequence[Layer],
+        epochs: int = 10,
+        learning_rate: float = 0.01,
+        logger: logging.Logger | None = None,
+        *,
+        random_seed: int | None = None,
+    ) -> None:
+        self.epochs = checks.whole(epochs, "epochs", minimum=0)
+        rate = checks.finite(checks.shaped(learning_rate, "learning_rate", (), "a number"), "rate")
+        self.learning_rate = float(rate)
+        self.logger = logger
+        linked = last_layer if isinstance(last_layer, Layer) else _last_of(last_layer)
+        self._chain = _walk(linked)
+        if random_seed is not None:
+            rng = np.random.default_rng(checks.whole(random_seed, "random_seed", minimum=0))
+            for layer in self.weighted_layers:
+                layer.draw(rng)
+        own = [layer for layer in self.weighted_layers if layer.trainable]
+        self._vector = _join([values for layer in own for values in layer.trained])
+        self._bind()
+        self._program = population.compile_program(self._chain)
+
+    def _bind(self) -> None:
+        """Make the weights of the trainable layers views of the flat vector."""
+        for layer, arrays in _split(self.weighted_layers, self._vector):
+            layer.trained = arrays
+
+    def with_weights(self, vector: Array) -> Model:
+        """Return a copy of the model whose weights are this float32 vector itself, not a copy."""
+        twin = copy.copy(self)
+        twin._chain = []
+        for layer in self._chain:
+            layer = copy.copy(layer)
+            layer.previous_layer = twin._chain[-1] if twin._chain else None
+            twin._chain.append(layer)
+        twin._vector = vector
+        twin._bind()
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_program"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._bind()
+        self._program = population.compile_program(self._chain)
+
+    # Architecture
+
+    @property
+    def input_layer(self) -> Input1D | Input2D:
+        """The first layer."""
+        return self._chain[0]  # type: ignore[return-value] # checked by _walk
+
+    @property
+    def last_layer(self) -> Layer:
+        """The output layer."""
+        return self._chain[-1]
+
+    @property
+    def network_layers(self) -> list[Layer]:
+        """The layers from the first after the input to the last, as in pygad.cnn."""
+        return self.get_layers()
+
+    def get_layers(self) -> list[Layer]:
+        """Return the layers from the first after the input to the last."""
+        return self._chain[1:]
+
+    @property
+    def weighted_layers(self) -> list[WeightedLayer]:
+        """The layers that have weights, trainable or not."""
+        return [layer for layer in self._chain if isinstance(layer, WeightedLayer)]
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input: (height, width, channels), or (inputs,)."""
+        size = self.input_layer.layer_output_size
+        return size if isinstance(size, tuple) else (size,)
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of one output: (classes,), or (height, width, channels) without a flat layer."""
+        size = self.last_layer.layer_output_size
+        return size if isinstance(size, tuple) else (size,)
+
+    # Weights
+
+    @property
+    def num_weights(self) -> int:
+        """Length of the flat vector."""
+        return int(self._vector.size)
+
+    @property
+    def weights(self) -> Array:
+        """The flat vector (num_weights,) itself; what is assigned to it is checked and copied."""
+        return self._vector
+
+    @weights.setter
+    def weights(self, vector: ArrayLike) -> None:
+        array = checks.shaped(vector, "weights", (self.num_weights,), "weights", self._cure)
+        self._vector[...] = checks.finite(array, "weights")
+
+    @property
+    def _cure(self) -> str:
+        return f"this model has {self.num_weights} trainable weights"
+
+    # Forward
+
+    def forward(
+        self,
+        X: ArrayLike,
+        vectors: ArrayLike | None = None,
+        *,
+        threads: int | None = None,
+        memory_limit: int = MEMORY_LIMIT,
+    ) -> Array:
+        """Return the outputs of this network, or of a population of such networks, for images.
+
+        X: (N, height, width, channels) of any real type, or (N, inputs) for an Input1D.
+        vectors: (P, num_weights), a network a row; None for the model's own weights.
+        Returns float32 (P, N, classes), or (N, classes) for the own weights: probabilities
+        where the last layer is softmax.
+
+        Uses `threads` cores (None: all that there are), with the same result for any number, and
+        beyond input and output at most `memory_limit` bytes. Raises ValueError where shapes do
+        not fit, and for NaN and infinities.
+        """
+        images = self._check_images(X, "X")
+        wanted = population.available_threads() if threads is None else threads
+        workers = checks.whole(wanted, "threads")
+        limit = checks.whole(memory_limit, "memory_limit")
+        rows: NDArray[Any] = self._vector[None]
+        if vectors is not None:
+            shape = (None, self.num_weights)
+            rows = checks.shaped(vectors, "vectors", shape, "members, weights", self._cure)
+        out = np.empty((len(rows), len(images), *self.output_shape), np.float32)
+        slab = len(rows)
+        if rows.dtype != np.float32 or not rows.flags.c_contiguous:  # copies, a part at a time
+            slab = max(1, limit // 16 // max(1, self.num_weights))
+        for start in range(0, len(rows), slab):
+            part = checks.finite(rows[start : start + slab], "vectors")
+            population.evaluate(
+                self._program,
+                images,
+                self._weight_arrays(np.ascontiguousarray(part, np.float32)),
+                out[start : start + slab],
+                threads=workers,
+                memory_limit=limit - (limit // 4 if slab < len(rows) else 0),
+            )
+        return out if vectors is not None else out[0]
+
+    def _check_images(self, X: ArrayLike, name: str) -> NDArray[Any]:
+        axes = "images, height, width, channels" if len(self.input_shape) == 3 else "rows, inputs"
+        cure = "give a single input as X[None]"
+        images = checks.shaped(X, name, (None, *self.input_shape), axes, cure)
+        return checks.finite(images, name)
+
+    def _weight_arrays(self, vectors: Array) -> list[Array]:
+        """Views (members, …) of vectors for each weight array; (1, …) for those not trainable."""
+        arrays, start = [], 0
+        for layer in self.weighted_layers:
+            for values in layer.trained:
+                if layer.trainable:
+                    part = vectors[:, start : start + values.size]
+                    arrays.append(part.reshape(len(vectors), *values.shape))
+                    start += values.size
+                else:
+                    arrays.append(values[None])
+        return arrays
+
+    def predict_proba(self, data_inputs: ArrayLike) -> Array:
+        """Return class probabilities (N, classes) for images (N, height, width, channels).
+
+        The outputs of a network that does not end in softmax are put through one; a single
+        sigmoid output p gives the two columns 1 - p and p.
+        """
+        outputs = self._class_outputs(data_inputs)
+        if self._output_activation() == "sigmoid" and outputs.shape[1] == 1:
+            return np.hstack([1 - outputs, outputs])
+        if self._output_activation() == "softmax":
+            return outputs
+        return kernels.softmax(outputs.T[None])[0].T
+
+    def predict(self, data_inputs: ArrayLike) -> NDArray[np.intp]:
+        """Return the labels (N,) of the largest output, for images (N, height, width, channels).
+
+        A single sigmoid output is label 1 above one half. For regression use `forward`.
+        """
+        outputs = self._class_outputs(data_inputs)
+        if outputs.shape[1] == 1:
+            return (outputs[:, 0] > 0.5).astype(np.intp)
+        return outputs.argmax(axis=1)
+
+    def _class_outputs(self, data_inputs: ArrayLike) -> Array:
+        if len(self.output_shape) > 1:
+            raise ValueError(
+                f"labels need a flat output, but {self.last_layer} gives {self.output_shape}; "
+                "end the network in Dense or global pooling, or use forward"
+            )
+        if self.output_shape == (1,) and self._output_activation() != "sigmoid":
+            raise ValueError(
+                "labels need two outputs or more, or a single sigmoid; "
+                "for regression use forward, which returns the outputs"
+            )
+        return self.forward(data_inputs)
+
+    def _output_activation(self) -> str | None:
+        """Name of the last activation; a Flatten behind it changes nothing."""
+        for layer in reversed(self._chain):
+            if isinstance(layer, ActivationLayer):
+                return layer.name
+            if isinstance(layer, WeightedLayer):
+                return layer.activation_function
+        return None
+
+    def feed_sample(self, sample: ArrayLike) -> Array:
+        """Return the output for one image and fill `layer_output` of every layer on the way."""
+        values = self._check_images(np.asarray(sample)[None], "sample[None]")
+        for layer in self.get_layers():
+            program = population.compile_program([layer])
+            own = layer.trained if isinstance(layer, WeightedLayer) else []
+            size = layer.layer_output_size
+            shape = size if isinstance(size, tuple) else (size,)
+            out = np.empty((1, 1, *shape), np.float32)
+            arrays = [array[None] for array in own]
+            population.evaluate(
+                program, values, arrays, out, threads=1, memory_limit=MEMORY_LIMIT
+            )
+            values = out[0]
+            layer.layer_output = values[0]
+        return values[0]
+
+    # pygad.cnn's way to change the weights
+
+    def train(self, train_inputs: ArrayLike, train_outputs: ArrayLike) -> None:
+        """Do what `pygad.cnn.Model.train` does, which is not learning: use a genetic algorithm.
+
+        In each of `epochs` it adds up |predicted label - true label| over all images (and all
+        epochs so far), and shrinks every weight by that sum times `learning_rate`.
+
+        train_inputs: (N, height, width, channels); train_outputs: (N,) labels. Raises ValueError
+        if they do not fit, or if the weights become infinite; they are then as they were.
+        """
+        images = self._check_images(train_inputs, "train_inputs")
+        classes = max(2, self.output_shape[-1])
+        labels = checks.labels(train_outputs, "train_outputs", len(images), classes)
+        before = self._vector.copy()
+        error = 0.0
+        try:
+            for epoch in range(self.epochs):
+                self._say(f"Epoch {epoch}")
+                error += float(np.abs(self.predict(images) - labels).sum())
+                self.update_weights(error)
+        except BaseException:
+            self._vector[...] = before
+            raise
+
+    def update_weights(self, network_error: float) -> None:
+        """Subtract network_error · learning_rate · weight from every trainable weight."""
+        factor = 1 - float(network_error) * self.learning_rate
+        updated = self._vector.astype(np.float64) * factor
+        if not np.isfinite(updated.astype(np.float32)).all():
+            raise ValueError(
+                f"network_error {network_error} times learning_rate {self.learning_rate} makes "
+                "the weights infinite; choose a smaller learning_rate or fewer epochs"
+            )
+        self._vector[...] = updated
+
+    # What it looks like
+
+    def summary(self) -> None:
+        """Print a table of the layers: output shape and number of weights, and the total."""
+        self._say(str(self))
+
+    def _say(self, text: str) -> None:
+        if self.logger is None:
+            print(text)
+        else:
+            self.logger.info(text)
+
+    def _rows(self) -> Iterator[tuple[str, str, str]]:
+        for layer in self._chain:
+            count = 0
+            if isinstance(layer, WeightedLayer):
+                count = sum(values.size for values in layer.trained)
+            fixed = " (fixed)" if count and not layer.trainable else ""  # type: ignore[attr-defined]
+            yield type(layer).__name__, str(layer.layer_output_size), f"{count:,}{fixed}"
+        yield "Total", "", f"{self.num_weights:,}"
+
+    def __str__(self) -> str:
+        rows = [("Layer", "Output shape", "Weights"), *self._rows()]
+        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
+        rule = "-" * len(lines[0])
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+
+def _last_of(layers: Sequence[Layer]) -> Layer:
+    """Link copies of a list of layers, unless they are linked in this order already."""
+    if not isinstance(layers, list | tuple) or not layers:
+        raise TypeError(
+            f"last_layer must be a layer, or a list of layers from Input2D on, not {layers!r}"
+        )
+    for position, layer in enumerate(layers):
+        if not isinstance(layer, Layer):
+            raise TypeError(f"layer {position} of the list must be a layer, not {layer!r}")
+        if any(layer is other for other in layers[:position]):
+            raise ValueError(
+                f"layer {position} of the list, {layer}, is in it twice; make a second one"
+            )
+        expected = layers[position - 1] if position else None
+        if layer.previous_layer not in (None, expected):
+            raise ValueError(
+                f"layer {position} of the list, {layer}, has the previous_layer "
+                f"{layer.previous_layer}, but {expected} stands before it"
+            )
+    if all(layer.previous_layer is not None for layer in layers[1:]):
+        return layers[-1]
+    linked = layers[0].unlinked()
+    for layer in layers[1:]:
+        if linked.layer_output_size is None:
+            break
+        follower = layer.unlinked()
+        follower.link(linked)
+        linked = follower
+    return linked
+
+
+def _walk(last_layer: Layer) -> list[Layer]:
+    """Layers from the input to this one, checked."""
+    chain = [last_layer]
+    while (previous := chain[0].previous_layer) is not None:
+        if any(previous is layer for layer in chain):
+            raise ValueError(f"the layers form a cycle: {previous} comes before and after itself")
+        if chain[0].layer_input_size != previous.layer_output_size:
+            raise ValueError(
+                f"{chain[0]} was linked to an input of {chain[0].layer_input_size}, but "
+                f"{previous} gives {previous.layer_output_size}; link it again"
+            )
+        chain.insert(0, previous)
+    if not isinstance(chain[0], Input1D | Input2D):
+        raise ValueError(
+            f"a network begins with Input2D or Input1D, but {chain[0]} has no previous_layer; "
+            "give it one, or put an input first in the list"
+        )
+    return chain
+
+
+def _join(arrays: Sequence[Array]) -> Array:
+    return np.concatenate([np.zeros(0, np.float32), *(array.ravel() for array in arrays)])
+
+
+def _split(
+    weighted: Sequence[WeightedLayer], vector: Array
+) -> Iterator[tuple[WeightedLayer, list[Array]]]:
+    """For each trainable layer, the views of its weights in a flat vector."""
+    start = 0
+    for layer in weighted:
+        if layer.trainable:
+            views = []
+            for values in layer.initial:
+                views.append(vector[start : start + values.size].reshape(values.shape))
+                start += values.size
+            yield layer, views

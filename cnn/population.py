@@ -1,0 +1,375 @@
+"""The forward pass of a population: the program of a network, its blocks, and the threads.
+
+A program is the list of kernel calls that a network needs. It is worked out once, from the
+shapes. Then a block of images goes through all of it for a few members at a time, so that what
+one call writes the next one still finds in the cache. Blocks depend on shapes only, and each is
+the work of one thread: the results are the same for any number of threads.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
+
+from cnn import kernels, layers
+from cnn.kernels import Array, Window
+from cnn.layers import Layer, MapShape, Shape
+
+MAP_BYTES = 3 * 2**20  # of the largest maps of a block: they stay in the L2 and L3 caches
+BLOCK_IMAGES = 8, 128  # fewer make short rows, more gain nothing
+PRODUCT_ROWS = 16  # that a matrix product needs to run at full speed
+TASKS = 24  # enough for the threads to end together
+LOWEST = float(np.finfo(np.float32).min)
+
+
+class Operation(NamedTuple):
+    """What a layer does, in parts that can change places: bias, activation and pooling commute."""
+
+    kind: str  # "convolve", "dense", "bias", "clamp", "activate", "pool", "flatten"
+    layer: Layer
+    apply: Callable[..., Array] | None = None
+    weights: int | None = None  # index of the weight array that it takes
+    monotone: bool = False
+
+
+class Step(NamedTuple):
+    """One kernel call; `floats` counts what it returns for one image and one member."""
+
+    run: Callable[..., Array]
+    weights: int | None
+    floats: int
+
+
+class Program(NamedTuple):
+    """The steps of a network. The first `shared` of them are the same for all members."""
+
+    enter: Callable[[NDArray[Any]], Array]
+    steps: tuple[Step, ...]
+    shared: int
+    filters: int  # of the first convolution that differs between members
+
+
+class Extent(NamedTuple):
+    """Rows, phases and columns that an operation needs of its input maps."""
+
+    rows: int
+    phases: int
+    columns: int
+
+    @property
+    def floats(self) -> int:
+        """Numbers of a channel of an image."""
+        return self.rows * self.phases * self.columns
+
+    def before(self, rows: Window, columns: Window) -> Extent:
+        """What a window over those axes reads to produce this extent."""
+        return Extent(
+            rows.inputs(self.rows),
+            self.phases * columns.stride,
+            columns.columns(self.columns, self.phases),
+        )
+
+
+def compile_program(chain: Sequence[Layer]) -> Program:
+    """Work out the program of linked layers, with or without their input layer."""
+    inner = [layer for layer in chain if layer.previous_layer is not None]
+    shape: Shape = inner[0].layer_input_size if inner else chain[-1].layer_output_size
+    operations = _reorder(_operations(inner))
+    if isinstance(shape, int):
+        enter: Callable[[NDArray[Any]], Array] = kernels.enter_features
+        steps = [_flat_step(operation) for operation in operations]
+    else:
+        end = next((i for i, op in enumerate(operations) if op.kind == "flatten"), len(operations))
+        extents = _extents(operations[:end], operations[end : end + 1], inner, shape)
+        enter = partial(kernels.enter, **extents[0]._asdict())
+        steps = list(_map_steps(operations[:end], extents, shape[2]))
+        steps += [_flat_step(operation) for operation in operations[end:]]
+    weighted = [layer for layer in inner if isinstance(layer, layers.WeightedLayer)]
+    fixed = {i for i, layer in enumerate(_owners(weighted)) if not layer.trainable}
+    own = [i for i, step in enumerate(steps) if step.weights not in fixed | {None}]
+    first_own = next((layer for layer in weighted if layer.trainable), None)
+    filters = first_own.num_filters if isinstance(first_own, layers.Conv2D) else PRODUCT_ROWS
+    return Program(enter, tuple(steps), own[0] if own else len(steps), filters)
+
+
+def _owners(weighted: Sequence[layers.WeightedLayer]) -> Iterator[layers.WeightedLayer]:
+    """The layer of each weight array, in the order of the arrays."""
+    for layer in weighted:
+        yield from [layer] * len(layer.weight_shapes())
+
+
+def _operations(chain: Sequence[Layer]) -> Iterator[Operation]:
+    position = 0
+    for layer in chain:
+        if isinstance(layer, layers.WeightedLayer):
+            convolves = isinstance(layer, layers.Conv2D)
+            yield Operation("convolve" if convolves else "dense", layer, weights=position)
+            if layer.use_bias:
+                yield Operation("bias", layer, kernels.add_bias, position + 1, monotone=True)
+            if layer.activation_function is not None:
+                yield _activation(layer, layers.ACTIVATIONS[layer.activation_function])
+            position += len(layer.weight_shapes())
+        elif isinstance(layer, layers.ActivationLayer):
+            yield _activation(layer, layer.activation)
+        elif isinstance(layer, layers.PoolingLayer):
+            yield Operation("pool", layer)
+            if isinstance(layer.layer_output_size, int):
+                yield Operation("flatten", layer)
+        elif not isinstance(layer.layer_input_size, int):
+            yield Operation("flatten", layer)
+
+
+def _activation(layer: Layer, activation: layers.Activation) -> Operation:
+    return Operation("activate", layer, activation.apply, monotone=activation.monotone)
+
+
+def _reorder(operations: Iterator[Operation]) -> list[Operation]:
+    """Do what is done for each number after pooling, when fewer are left.
+
+    relu(x + b) = max(x, -b) + b; a bias commutes with any pooling, what is monotone with max.
+    """
+    done: list[Operation] = []
+    for operation in operations:
+        if operation.apply is kernels.relu and done and done[-1].kind == "bias":
+            bias = done.pop()
+            done += [bias._replace(kind="clamp", apply=kernels.clamp_at_bias), bias]
+            continue
+        place = len(done)
+        if isinstance(operation.layer, layers.PoolingLayer) and operation.kind == "pool":
+            maximum = operation.layer.reduce is np.maximum
+            while place and (done[place - 1].monotone if maximum else done[place - 1].kind == "bias"):
+                place -= 1
+        done.insert(place, operation)
+    return done
+
+
+def _extents(
+    operations: Sequence[Operation], end: Sequence[Operation], chain: Sequence[Layer], shape: MapShape
+) -> list[Extent]:
+    """Extents before each operation on maps and after the last, worked out from the end.
+
+    Rows and columns that nothing reads are not computed.
+    """
+    last: Shape = chain[-1].layer_output_size if chain else shape
+    if end:
+        last = end[0].layer.layer_input_size
+    if end and isinstance(end[0].layer, layers.PoolingLayer):
+        last = 1, 1, 1
+    assert isinstance(last, tuple)
+    extents = [Extent(last[0], 1, last[1])]
+    for operation in reversed(operations):
+        extents.insert(0, _extent_before(operation, extents[0]))
+    return extents
+
+
+def _extent_before(operation: Operation, after: Extent) -> Extent:
+    layer = operation.layer
+    if operation.kind not in ("convolve", "pool") or not isinstance(layer, layers.WindowedLayer):
+        return after
+    padded = after.before(layer.rows, layer.columns)
+    height, width, _ = layer.layer_input_size
+    if layer.padded:
+        return Extent(height, padded.phases, -(-width // padded.phases))
+    return padded
+
+
+def _map_steps(
+    operations: Sequence[Operation], extents: Sequence[Extent], channels: int
+) -> Iterator[Step]:
+    for operation, before, after in zip(operations, extents, extents[1:], strict=False):
+        layer = operation.layer
+        if not isinstance(layer, layers.WindowedLayer) or operation.apply is not None:
+            assert operation.apply is not None
+            yield Step(operation.apply, operation.weights, after.floats * channels)
+            continue
+        windows = {"rows": layer.rows, "columns": layer.columns}
+        if layer.padded:
+            padded = after.before(layer.rows, layer.columns)
+            yield _pad_step(operation, before, padded, channels)
+        if isinstance(layer, layers.Conv2D):
+            lowered = after.floats * channels * layer.rows.size * layer.columns.size
+            yield Step(partial(kernels.patches, **windows), None, lowered)
+            channels = layer.num_filters
+            yield Step(kernels.convolve, operation.weights, after.floats * channels)
+        elif isinstance(layer, layers.PoolingLayer):
+            pool = partial(kernels.pool, **windows, reduce=layer.reduce)
+            yield Step(pool, None, after.floats * channels)
+            if layer.reduce is np.add:
+                scale = partial(kernels.scale, factors=_shares(layer, after))
+                yield Step(scale, None, after.floats * channels)
+
+
+def _pad_step(operation: Operation, before: Extent, padded: Extent, channels: int) -> Step:
+    layer = operation.layer
+    assert isinstance(layer, layers.WindowedLayer)
+    (above, _), (left, _) = layer.margins(layer.layer_input_size)
+    maximum = isinstance(layer, layers.PoolingLayer) and layer.reduce is np.maximum
+    run = partial(
+        kernels.pad,
+        width=layer.layer_input_size[1],
+        before=(above, left),
+        rows=padded.rows,
+        columns=padded.columns,
+        value=LOWEST if maximum else 0,
+    )
+    return Step(run, None, padded.floats * channels)
+
+
+def _shares(layer: layers.PoolingLayer, after: Extent) -> Array | np.float32:
+    """What the sums of an average pooling are multiplied by: 1 / number of pixels that exist."""
+    if not layer.padded:
+        return np.float32(1 / (layer.rows.size * layer.columns.size))
+    (above, _), (left, _) = layer.margins(layer.layer_input_size)
+    height, width, _ = layer.layer_input_size
+    columns = np.arange(after.columns) * after.phases + np.arange(after.phases)[:, None]
+    vertical = _pixels(layer.rows, np.arange(after.rows), above, height)
+    horizontal = _pixels(layer.columns, columns, left, width)
+    counts = vertical[None, :, None] * horizontal[:, None, :]
+    return (1 / counts).astype(np.float32)[None, :, :, None, :, None]
+
+
+def _pixels(window: Window, positions: NDArray[np.intp], before: int, length: int) -> NDArray[Any]:
+    """Number of pixels under a window at these positions, and 1 where there is none."""
+    first = positions * window.stride - before
+    return np.maximum(np.minimum(first + window.size, length) - np.maximum(first, 0), 1)
+
+
+def _flat_step(operation: Operation) -> Step:
+    run = {"dense": kernels.dense, "flatten": kernels.flatten}.get(operation.kind, operation.apply)
+    assert run is not None
+    size = operation.layer.layer_output_size
+    return Step(run, operation.weights, size)
+
+
+class Blocks(NamedTuple):
+    """Images of a block, members that go through it together, members of a task, and bytes."""
+
+    images: int
+    group: int
+    members: int
+    bytes: int
+
+
+def choose_blocks(program: Program, members: int, images: int, memory_limit: int) -> Blocks:
+    """Choose blocks from the shapes: the largest maps fit the cache, everything the limit."""
+    shared = 4 * max((step.floats for step in program.steps[: program.shared]), default=1)
+    own = 4 * max((step.floats for step in program.steps[program.shared :]), default=1)
+    least = min(members, -(-PRODUCT_ROWS // program.filters))
+    wanted = MAP_BYTES // (own * least)
+    block = min(max(wanted, BLOCK_IMAGES[0]), BLOCK_IMAGES[1], images)
+    block = 1 << (block.bit_length() - 1) if block < images else images
+    group = min(max(MAP_BYTES // (own * block), 1), members)
+    cost = 3 * (shared + own)  # of an image and a member: a step's input, output and temporaries
+    while block > 1 and 3 * block * (shared + own * group) > memory_limit // 16:
+        block, group = (block, group // 2) if group > 1 else (block // 2, 1)
+    needed = 3 * block * (shared + own * group)
+    if needed > memory_limit:
+        raise ValueError(
+            f"memory_limit must be at least {cost} bytes for one image and one network of this "
+            f"size, not {memory_limit}"
+        )
+    chunks = -(-TASKS // -(-images // block))
+    share = -(-members // chunks)
+    return Blocks(block, group, -(-share // group) * group, needed)
+
+
+def evaluate(
+    program: Program,
+    images: NDArray[Any],
+    weights: Sequence[Array],
+    out: Array,
+    *,
+    threads: int,
+    memory_limit: int,
+) -> None:
+    """Run images (N, …) through every member's network, into out (members, N, …).
+
+    weights: for each weight array of the network, the values of all members (members, …), or
+    (1, …) where they share them.
+    """
+    members, number = out.shape[:2]
+    blocks = choose_blocks(program, members, number, memory_limit)
+
+    def task(place: tuple[int, int]) -> None:
+        first, start = place
+        stop = min(first + blocks.members, members)
+        end = min(start + blocks.images, number)
+        with np.errstate(all="ignore"):
+            block = program.enter(images[start:end])
+            block = _run(program.steps[: program.shared], block, weights, slice(0, 1))
+            for low in range(first, stop, blocks.group):
+                part = slice(low, min(low + blocks.group, stop))
+                values = _run(program.steps[program.shared :], block, weights, part)
+                values = kernels.leave(values) if values.ndim == 6 else values
+                out[part, start:end] = np.moveaxis(values, -1, 1)
+
+    places = [
+        (first, start)
+        for first in range(0, members, blocks.members)
+        for start in range(0, number, blocks.images)
+    ]
+    with single_threaded_blas():
+        _work(task, places, min(threads, len(places), max(1, memory_limit // blocks.bytes)))
+
+
+def _run(steps: Sequence[Step], values: Array, weights: Sequence[Array], part: slice) -> Array:
+    for step in steps:
+        if step.weights is None:
+            values = step.run(values)
+        else:
+            own = weights[step.weights]
+            values = step.run(values, own[part] if len(own) > 1 else own)
+    return values
+
+
+def _work(task: Callable[[tuple[int, int]], None], places: Sequence[Any], threads: int) -> None:
+    if threads == 1:
+        for place in places:
+            task(place)
+        return
+    executor = ThreadPoolExecutor(threads, thread_name_prefix="cnn")
+    try:
+        for _ in executor.map(task, places):
+            pass
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def available_threads() -> int:
+    """Number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@functools.cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+_hold = threading.Lock()
+_holders: list[Any] = []
+
+
+@contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """Keep BLAS to one thread, and give it back as it was when the last caller leaves."""
+    with _hold:
+        _holders.append(_blas().limit(limits=1, user_api="blas") if not _holders else _holders[0])
+    try:
+        yield
+    finally:
+        with _hold:
+            limiter = _holders.pop()
+            if not _holders:
+                limiter.restore_original_limits()
