@@ -1,20 +1,54 @@
 """Convolutional networks in NumPy whose weights are one flat vector, a population at a time."""
 
+from cnn.convert import from_pygad
 from cnn.layers import (
-    AveragePooling2D,
-    Conv2D,
     Dense,
     Flatten,
-    GlobalAveragePooling2D,
-    GlobalMaxPooling2D,
     Input1D,
     Input2D,
     LeakyReLU,
-    MaxPooling2D,
     ReLU,
     Sigmoid,
     Softmax,
     Step,
     Tanh,
 )
-from cnn.model import Model
+from cnn.model import Model, load
+from cnn.weights import (
+    layers_weights,
+    layers_weights_as_matrix,
+    layers_weights_as_vector,
+    update_layers_trained_weights,
+)
+from cnn.windows import (
+    AveragePooling2D,
+    Conv2D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    MaxPooling2D,
+)
+
+__all__ = [
+    "AveragePooling2D",
+    "Conv2D",
+    "Dense",
+    "Flatten",
+    "GlobalAveragePooling2D",
+    "GlobalMaxPooling2D",
+    "Input1D",
+    "Input2D",
+    "LeakyReLU",
+    "MaxPooling2D",
+    "Model",
+    "ReLU",
+    "Sigmoid",
+    "Softmax",
+    "Step",
+    "Tanh",
+    "from_pygad",
+    "layers_weights",
+    "layers_weights_as_matrix",
+    "layers_weights_as_vector",
+    "load",
+    "update_layers_trained_weights",
+]

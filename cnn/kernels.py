@@ -149,7 +149,7 @@ def convolve(windows: Array, weights: Array) -> Array:
     matrix = weights.reshape(members, filters, taps)
     if patch_sets == 1:
         matrix = matrix.reshape(1, members * filters, taps)
-    products = np.matmul(
+    products: Array = np.matmul(
         matrix[:, None, None], windows.reshape(*windows.shape[:4], columns * images)
     )
     if patch_sets == 1:
@@ -186,7 +186,8 @@ def _fold(reduce: np.ufunc, parts: Iterable[Array], out: Array | None = None) ->
 
 def dense(features: Array, weights: Array) -> Array:
     """Multiply features (members, inputs, images) by weights (members, inputs, neurons)."""
-    return np.matmul(weights.transpose(0, 2, 1), features)
+    products: Array = np.matmul(weights.transpose(0, 2, 1), features)
+    return products
 
 
 # What follows works in place: on maps, or on features.
@@ -218,7 +219,7 @@ def _over_channels(bias: Array, x: Array) -> Array:
     return bias.reshape(len(bias), *(1,) * (axis - 1), -1, *(1,) * (x.ndim - axis - 1))
 
 
-def scale(x: Array, factors: Array | float) -> Array:
+def scale(x: Array, factors: Array | np.float32) -> Array:
     """Multiply by a number, or by one for each position."""
     x *= factors
     return x
@@ -231,7 +232,8 @@ def relu(x: Array) -> Array:
 
 def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
     """Return x where it is positive, negative_slope · x elsewhere (Maas et al. 2013)."""
-    return np.maximum(x, np.float32(negative_slope) * x, out=x)
+    np.maximum(x, np.float32(negative_slope) * x, out=x)
+    return x
 
 
 def sigmoid(x: Array) -> Array:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cnn import checks, kernels, population
+from cnn import checks, files, kernels, population
+from cnn.chain import build, chain_of, describe, split
 from cnn.kernels import Array
 from cnn.layers import ActivationLayer, Input1D, Input2D, Layer, WeightedLayer
 
+FORMAT = "gacnn model 1"
 MEMORY_LIMIT = 256 * 2**20
 
 
@@ -42,21 +45,22 @@ class Model:
         rate = checks.finite(checks.shaped(learning_rate, "learning_rate", (), "a number"), "rate")
         self.learning_rate = float(rate)
         self.logger = logger
-        linked = last_layer if isinstance(last_layer, Layer) else _last_of(last_layer)
-        self._chain = _walk(linked)
+        self._chain = chain_of(last_layer)
         if random_seed is not None:
             rng = np.random.default_rng(checks.whole(random_seed, "random_seed", minimum=0))
             for layer in self.weighted_layers:
                 layer.draw(rng)
-        own = [layer for layer in self.weighted_layers if layer.trainable]
+        own = self._weighted(trainable=True)
+        self._initial = _join([values for layer in own for values in layer.initial])
         self._vector = _join([values for layer in own for values in layer.trained])
         self._bind()
         self._program = population.compile_program(self._chain)
 
     def _bind(self) -> None:
         """Make the weights of the trainable layers views of the flat vector."""
-        for layer, arrays in _split(self.weighted_layers, self._vector):
-            layer.trained = arrays
+        own = self._weighted(trainable=True)
+        for layer, views in zip(own, split(own, self._vector), strict=True):
+            layer.fill(layer.initial, views)
 
     def with_weights(self, vector: Array) -> Model:
         """Return a copy of the model whose weights are this float32 vector itself, not a copy."""
@@ -77,6 +81,22 @@ class Model:
         self.__dict__.update(state)
         self._bind()
         self._program = population.compile_program(self._chain)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write architecture and weights to a file of arrays and JSON, which `cnn.load` reads.
+
+        It is written next to `path`, synced and renamed: an earlier file stays whole if the disk
+        is full or the path cannot be written to, which raises OSError.
+        """
+        header = {
+            "format": FORMAT,
+            "epochs": self.epochs,
+            "learning_rate": self.learning_rate,
+            "layers": describe(self._chain),
+        }
+        fixed = [values for layer in self._weighted(trainable=False) for values in layer.trained]
+        arrays = {"weights": self._vector, "initial": self._initial, "fixed": _join(fixed)}
+        files.save_arrays(path, header, arrays)
 
     # Architecture
 
@@ -103,6 +123,9 @@ class Model:
     def weighted_layers(self) -> list[WeightedLayer]:
         """The layers that have weights, trainable or not."""
         return [layer for layer in self._chain if isinstance(layer, WeightedLayer)]
+
+    def _weighted(self, *, trainable: bool) -> list[WeightedLayer]:
+        return [layer for layer in self.weighted_layers if layer.trainable is trainable]
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -132,6 +155,11 @@ class Model:
     def weights(self, vector: ArrayLike) -> None:
         array = checks.shaped(vector, "weights", (self.num_weights,), "weights", self._cure)
         self._vector[...] = checks.finite(array, "weights")
+
+    @property
+    def initial_weights(self) -> Array:
+        """The flat vector (num_weights,) that the model began with."""
+        return self._initial
 
     @property
     def _cure(self) -> str:
@@ -190,15 +218,11 @@ class Model:
 
     def _weight_arrays(self, vectors: Array) -> list[Array]:
         """Views (members, …) of vectors for each weight array; (1, …) for those not trainable."""
-        arrays, start = [], 0
+        parts = iter(split(self._weighted(trainable=True), vectors))
+        arrays: list[Array] = []
         for layer in self.weighted_layers:
-            for values in layer.trained:
-                if layer.trainable:
-                    part = vectors[:, start : start + values.size]
-                    arrays.append(part.reshape(len(vectors), *values.shape))
-                    start += values.size
-                else:
-                    arrays.append(values[None])
+            fixed = [values[None] for values in layer.trained]
+            arrays += next(parts) if layer.trainable else fixed
         return arrays
 
     def predict_proba(self, data_inputs: ArrayLike) -> Array:
@@ -209,7 +233,7 @@ class Model:
         """
         outputs = self._class_outputs(data_inputs)
         if self._output_activation() == "sigmoid" and outputs.shape[1] == 1:
-            return np.hstack([1 - outputs, outputs])
+            return np.hstack([1 - outputs, outputs], dtype=np.float32)
         if self._output_activation() == "softmax":
             return outputs
         return kernels.softmax(outputs.T[None])[0].T
@@ -222,7 +246,8 @@ class Model:
         outputs = self._class_outputs(data_inputs)
         if outputs.shape[1] == 1:
             return (outputs[:, 0] > 0.5).astype(np.intp)
-        return outputs.argmax(axis=1)
+        labels: NDArray[np.intp] = outputs.argmax(axis=1)
+        return labels
 
     def _class_outputs(self, data_inputs: ArrayLike) -> Array:
         if len(self.output_shape) > 1:
@@ -256,12 +281,11 @@ class Model:
             shape = size if isinstance(size, tuple) else (size,)
             out = np.empty((1, 1, *shape), np.float32)
             arrays = [array[None] for array in own]
-            population.evaluate(
-                program, values, arrays, out, threads=1, memory_limit=MEMORY_LIMIT
-            )
+            population.evaluate(program, values, arrays, out, threads=1, memory_limit=MEMORY_LIMIT)
             values = out[0]
             layer.layer_output = values[0]
-        return values[0]
+        output: Array = values[0]
+        return output
 
     # pygad.cnn's way to change the weights
 
@@ -328,70 +352,39 @@ class Model:
         return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
 
 
-def _last_of(layers: Sequence[Layer]) -> Layer:
-    """Link copies of a list of layers, unless they are linked in this order already."""
-    if not isinstance(layers, list | tuple) or not layers:
-        raise TypeError(
-            f"last_layer must be a layer, or a list of layers from Input2D on, not {layers!r}"
-        )
-    for position, layer in enumerate(layers):
-        if not isinstance(layer, Layer):
-            raise TypeError(f"layer {position} of the list must be a layer, not {layer!r}")
-        if any(layer is other for other in layers[:position]):
-            raise ValueError(
-                f"layer {position} of the list, {layer}, is in it twice; make a second one"
-            )
-        expected = layers[position - 1] if position else None
-        if layer.previous_layer not in (None, expected):
-            raise ValueError(
-                f"layer {position} of the list, {layer}, has the previous_layer "
-                f"{layer.previous_layer}, but {expected} stands before it"
-            )
-    if all(layer.previous_layer is not None for layer in layers[1:]):
-        return layers[-1]
-    linked = layers[0].unlinked()
-    for layer in layers[1:]:
-        if linked.layer_output_size is None:
-            break
-        follower = layer.unlinked()
-        follower.link(linked)
-        linked = follower
-    return linked
+def load(path: str | os.PathLike[str]) -> Model:
+    """Read a model that `Model.save` wrote.
+
+    Raises FileNotFoundError for a missing file and ValueError, with the path and the reason, for
+    one that is truncated, foreign or tampered with. Nothing in the file is executed.
+    """
+    header, arrays = files.load_arrays(path, FORMAT)
+    try:
+        chain = build(header["layers"])
+        weighted = [layer for layer in chain if isinstance(layer, WeightedLayer)]
+        for trainable, initial, trained in (
+            (True, "initial", "weights"),
+            (False, "fixed", "fixed"),
+        ):
+            layers = [layer for layer in weighted if layer.trainable is trainable]
+            for layer, before, now in zip(
+                layers,
+                split(layers, _stored(arrays, initial)),
+                split(layers, _stored(arrays, trained)),
+                strict=True,
+            ):
+                layer.fill(before, now)
+        return Model(chain[-1], header["epochs"], header["learning_rate"])
+    except (AttributeError, KeyError, TypeError, ValueError, MemoryError) as error:
+        raise ValueError(f"{os.fspath(path)} does not describe a model: {error!r}") from error
 
 
-def _walk(last_layer: Layer) -> list[Layer]:
-    """Layers from the input to this one, checked."""
-    chain = [last_layer]
-    while (previous := chain[0].previous_layer) is not None:
-        if any(previous is layer for layer in chain):
-            raise ValueError(f"the layers form a cycle: {previous} comes before and after itself")
-        if chain[0].layer_input_size != previous.layer_output_size:
-            raise ValueError(
-                f"{chain[0]} was linked to an input of {chain[0].layer_input_size}, but "
-                f"{previous} gives {previous.layer_output_size}; link it again"
-            )
-        chain.insert(0, previous)
-    if not isinstance(chain[0], Input1D | Input2D):
-        raise ValueError(
-            f"a network begins with Input2D or Input1D, but {chain[0]} has no previous_layer; "
-            "give it one, or put an input first in the list"
-        )
-    return chain
+def _stored(arrays: dict[str, NDArray[Any]], name: str) -> Array:
+    array = arrays[name]
+    if array.dtype != np.float32 or array.ndim != 1 or not np.isfinite(array).all():
+        raise ValueError(f"its {name} are not a vector of finite float32 numbers")
+    return array
 
 
 def _join(arrays: Sequence[Array]) -> Array:
     return np.concatenate([np.zeros(0, np.float32), *(array.ravel() for array in arrays)])
-
-
-def _split(
-    weighted: Sequence[WeightedLayer], vector: Array
-) -> Iterator[tuple[WeightedLayer, list[Array]]]:
-    """For each trainable layer, the views of its weights in a flat vector."""
-    start = 0
-    for layer in weighted:
-        if layer.trainable:
-            views = []
-            for values in layer.initial:
-                views.append(vector[start : start + values.size].reshape(values.shape))
-                start += values.size
-            yield layer, views

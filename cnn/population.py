@@ -21,9 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from cnn import kernels, layers
+from cnn import kernels
 from cnn.kernels import Array, Window
-from cnn.layers import Layer, MapShape, Shape
+from cnn.layers import (
+    ACTIVATIONS,
+    Activation,
+    ActivationLayer,
+    Layer,
+    MapShape,
+    Shape,
+    WeightedLayer,
+)
+from cnn.windows import Conv2D, PoolingLayer, WindowedLayer
 
 MAP_BYTES = 3 * 2**20  # of the largest maps of a block: they stay in the L2 and L3 caches
 BLOCK_IMAGES = 8, 128  # fewer make short rows, more gain nothing
@@ -94,15 +103,15 @@ def compile_program(chain: Sequence[Layer]) -> Program:
         enter = partial(kernels.enter, **extents[0]._asdict())
         steps = list(_map_steps(operations[:end], extents, shape[2]))
         steps += [_flat_step(operation) for operation in operations[end:]]
-    weighted = [layer for layer in inner if isinstance(layer, layers.WeightedLayer)]
+    weighted = [layer for layer in inner if isinstance(layer, WeightedLayer)]
     fixed = {i for i, layer in enumerate(_owners(weighted)) if not layer.trainable}
     own = [i for i, step in enumerate(steps) if step.weights not in fixed | {None}]
     first_own = next((layer for layer in weighted if layer.trainable), None)
-    filters = first_own.num_filters if isinstance(first_own, layers.Conv2D) else PRODUCT_ROWS
+    filters = first_own.num_filters if isinstance(first_own, Conv2D) else PRODUCT_ROWS
     return Program(enter, tuple(steps), own[0] if own else len(steps), filters)
 
 
-def _owners(weighted: Sequence[layers.WeightedLayer]) -> Iterator[layers.WeightedLayer]:
+def _owners(weighted: Sequence[WeightedLayer]) -> Iterator[WeightedLayer]:
     """The layer of each weight array, in the order of the arrays."""
     for layer in weighted:
         yield from [layer] * len(layer.weight_shapes())
@@ -111,17 +120,17 @@ def _owners(weighted: Sequence[layers.WeightedLayer]) -> Iterator[layers.Weighte
 def _operations(chain: Sequence[Layer]) -> Iterator[Operation]:
     position = 0
     for layer in chain:
-        if isinstance(layer, layers.WeightedLayer):
-            convolves = isinstance(layer, layers.Conv2D)
+        if isinstance(layer, WeightedLayer):
+            convolves = isinstance(layer, Conv2D)
             yield Operation("convolve" if convolves else "dense", layer, weights=position)
             if layer.use_bias:
                 yield Operation("bias", layer, kernels.add_bias, position + 1, monotone=True)
             if layer.activation_function is not None:
-                yield _activation(layer, layers.ACTIVATIONS[layer.activation_function])
+                yield _activation(layer, ACTIVATIONS[layer.activation_function])
             position += len(layer.weight_shapes())
-        elif isinstance(layer, layers.ActivationLayer):
+        elif isinstance(layer, ActivationLayer):
             yield _activation(layer, layer.activation)
-        elif isinstance(layer, layers.PoolingLayer):
+        elif isinstance(layer, PoolingLayer):
             yield Operation("pool", layer)
             if isinstance(layer.layer_output_size, int):
                 yield Operation("flatten", layer)
@@ -129,7 +138,7 @@ def _operations(chain: Sequence[Layer]) -> Iterator[Operation]:
             yield Operation("flatten", layer)
 
 
-def _activation(layer: Layer, activation: layers.Activation) -> Operation:
+def _activation(layer: Layer, activation: Activation) -> Operation:
     return Operation("activate", layer, activation.apply, monotone=activation.monotone)
 
 
@@ -145,16 +154,21 @@ def _reorder(operations: Iterator[Operation]) -> list[Operation]:
             done += [bias._replace(kind="clamp", apply=kernels.clamp_at_bias), bias]
             continue
         place = len(done)
-        if isinstance(operation.layer, layers.PoolingLayer) and operation.kind == "pool":
+        if isinstance(operation.layer, PoolingLayer) and operation.kind == "pool":
             maximum = operation.layer.reduce is np.maximum
-            while place and (done[place - 1].monotone if maximum else done[place - 1].kind == "bias"):
+            while place and (
+                done[place - 1].monotone if maximum else done[place - 1].kind == "bias"
+            ):
                 place -= 1
         done.insert(place, operation)
     return done
 
 
 def _extents(
-    operations: Sequence[Operation], end: Sequence[Operation], chain: Sequence[Layer], shape: MapShape
+    operations: Sequence[Operation],
+    end: Sequence[Operation],
+    chain: Sequence[Layer],
+    shape: MapShape,
 ) -> list[Extent]:
     """Extents before each operation on maps and after the last, worked out from the end.
 
@@ -163,7 +177,7 @@ def _extents(
     last: Shape = chain[-1].layer_output_size if chain else shape
     if end:
         last = end[0].layer.layer_input_size
-    if end and isinstance(end[0].layer, layers.PoolingLayer):
+    if end and isinstance(end[0].layer, PoolingLayer):
         last = 1, 1, 1
     assert isinstance(last, tuple)
     extents = [Extent(last[0], 1, last[1])]
@@ -174,7 +188,7 @@ def _extents(
 
 def _extent_before(operation: Operation, after: Extent) -> Extent:
     layer = operation.layer
-    if operation.kind not in ("convolve", "pool") or not isinstance(layer, layers.WindowedLayer):
+    if operation.kind not in ("convolve", "pool") or not isinstance(layer, WindowedLayer):
         return after
     padded = after.before(layer.rows, layer.columns)
     height, width, _ = layer.layer_input_size
@@ -188,20 +202,20 @@ def _map_steps(
 ) -> Iterator[Step]:
     for operation, before, after in zip(operations, extents, extents[1:], strict=False):
         layer = operation.layer
-        if not isinstance(layer, layers.WindowedLayer) or operation.apply is not None:
+        if not isinstance(layer, WindowedLayer) or operation.apply is not None:
             assert operation.apply is not None
             yield Step(operation.apply, operation.weights, after.floats * channels)
             continue
-        windows = {"rows": layer.rows, "columns": layer.columns}
+        windows: dict[str, Any] = {"rows": layer.rows, "columns": layer.columns}
         if layer.padded:
             padded = after.before(layer.rows, layer.columns)
             yield _pad_step(operation, before, padded, channels)
-        if isinstance(layer, layers.Conv2D):
+        if isinstance(layer, Conv2D):
             lowered = after.floats * channels * layer.rows.size * layer.columns.size
             yield Step(partial(kernels.patches, **windows), None, lowered)
             channels = layer.num_filters
             yield Step(kernels.convolve, operation.weights, after.floats * channels)
-        elif isinstance(layer, layers.PoolingLayer):
+        elif isinstance(layer, PoolingLayer):
             pool = partial(kernels.pool, **windows, reduce=layer.reduce)
             yield Step(pool, None, after.floats * channels)
             if layer.reduce is np.add:
@@ -211,9 +225,9 @@ def _map_steps(
 
 def _pad_step(operation: Operation, before: Extent, padded: Extent, channels: int) -> Step:
     layer = operation.layer
-    assert isinstance(layer, layers.WindowedLayer)
+    assert isinstance(layer, WindowedLayer)
     (above, _), (left, _) = layer.margins(layer.layer_input_size)
-    maximum = isinstance(layer, layers.PoolingLayer) and layer.reduce is np.maximum
+    maximum = isinstance(layer, PoolingLayer) and layer.reduce is np.maximum
     run = partial(
         kernels.pad,
         width=layer.layer_input_size[1],
@@ -225,7 +239,7 @@ def _pad_step(operation: Operation, before: Extent, padded: Extent, channels: in
     return Step(run, None, padded.floats * channels)
 
 
-def _shares(layer: layers.PoolingLayer, after: Extent) -> Array | np.float32:
+def _shares(layer: PoolingLayer, after: Extent) -> Array | np.float32:
     """What the sums of an average pooling are multiplied by: 1 / number of pixels that exist."""
     if not layer.padded:
         return np.float32(1 / (layer.rows.size * layer.columns.size))
@@ -235,20 +249,21 @@ def _shares(layer: layers.PoolingLayer, after: Extent) -> Array | np.float32:
     vertical = _pixels(layer.rows, np.arange(after.rows), above, height)
     horizontal = _pixels(layer.columns, columns, left, width)
     counts = vertical[None, :, None] * horizontal[:, None, :]
-    return (1 / counts).astype(np.float32)[None, :, :, None, :, None]
+    shares: Array = (1 / counts).astype(np.float32)
+    return shares[None, :, :, None, :, None]
 
 
 def _pixels(window: Window, positions: NDArray[np.intp], before: int, length: int) -> NDArray[Any]:
     """Number of pixels under a window at these positions, and 1 where there is none."""
     first = positions * window.stride - before
-    return np.maximum(np.minimum(first + window.size, length) - np.maximum(first, 0), 1)
+    pixels: NDArray[Any] = np.minimum(first + window.size, length) - np.maximum(first, 0)
+    return np.maximum(pixels, 1)
 
 
 def _flat_step(operation: Operation) -> Step:
-    run = {"dense": kernels.dense, "flatten": kernels.flatten}.get(operation.kind, operation.apply)
-    assert run is not None
-    size = operation.layer.layer_output_size
-    return Step(run, operation.weights, size)
+    named: dict[str, Callable[..., Array]] = {"dense": kernels.dense, "flatten": kernels.flatten}
+    run = operation.apply or named[operation.kind]
+    return Step(run, operation.weights, operation.layer.layer_output_size)
 
 
 class Blocks(NamedTuple):

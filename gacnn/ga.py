@@ -365,8 +365,8 @@ class GA(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         if not self.mutation_control_explicitly_set:
             pairs = mutation_type == "swap"
             choose = operators.random_pairs if pairs else operators.random_halves
-            eligible = choose(len(offspring), self.num_genes, rng)
-            return operators.rearrange(offspring, eligible, mutation_type, rng)
+            runs = choose(len(offspring), self.num_genes, rng)
+            return operators.rearrange(offspring, runs, mutation_type, rng)
         rates = self.mutation_num_genes, self.mutation_probability
         counts = operators.gene_counts(len(offspring), self.num_genes, rng, *rates)
         genes = operators.choose_genes(counts, self.num_genes, rng)

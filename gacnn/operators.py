@@ -354,10 +354,11 @@ def _probes(num_genes: int) -> range:
 
 
 def _digests(rows: Array) -> Array:
-    """Return a number for each row, the same for equal rows; exact, so in any order of adding."""
+    """Return a number for each row, the same for equal rows, in exact modular arithmetic."""
     words = (rows + 0).view(f"u{rows.itemsize}")  # -0.0 becomes 0.0
     weights = np.arange(1, 2 * words.shape[1], 2, dtype=np.uint32) * np.uint32(0x9E3779B1)
-    digests: Array = np.sum(words * weights, axis=1)
+    products = words * weights
+    digests: Array = np.sum(products, axis=1, dtype=products.dtype)
     return digests
 
 

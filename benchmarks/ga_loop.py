@@ -1,0 +1,137 @@
+"""Cost of a generation outside the fitness: gacnn.GA beside pygad.GA, in one run.
+
+    python benchmarks/ga_loop.py [--quick]
+
+The fitness is a column of the population, so that what is measured is the loop: selection,
+crossover, mutation, the look-up of solutions scored before, elitism. Each table varies one thing
+and keeps the others at uniform crossover, random mutation of 10 % of the genes, steady-state
+selection, 64 solutions of float32 genes. Times are medians over generations, in milliseconds.
+"""
+
+import argparse
+import time
+from pathlib import Path
+from sys import path
+from typing import Any
+
+import numpy as np
+import pygad
+from numpy.typing import NDArray
+
+path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from gacnn.ga import GA  # noqa: E402  # found through the line above
+
+Array = NDArray[Any]
+Settings = dict[str, Any]
+
+POPULATION = 64
+GENES = (5_352, 79_408)
+
+TABLES: dict[str, dict[str, Settings]] = {
+    "crossover": {
+        kind: {"crossover_type": kind}
+        for kind in ("single_point", "two_points", "uniform", "scattered")
+    },
+    "mutation": {
+        "random, 500 genes": {"mutation_num_genes": 500},
+        "random, 10 %": {},
+        "random, probability 0.1": {"mutation_probability": 0.1},
+        "adaptive, 20 % and 5 %": {
+            "mutation_type": "adaptive",
+            "mutation_percent_genes": [20, 5],
+        },
+        "adaptive, 0.2 and 0.05": {
+            "mutation_type": "adaptive",
+            "mutation_probability": [0.2, 0.05],
+        },
+        "swap": {"mutation_type": "swap", "mutation_percent_genes": "default"},
+    },
+    "selection": {
+        **{
+            kind: {"parent_selection_type": kind}
+            for kind in ("sss", "rws", "sus", "rank", "random", "tournament")
+        },
+        **{
+            kind: {"parent_selection_type": kind, "nsga3_num_divisions": 12}
+            for kind in ("nsga2", "nsga3", "tournament_nsga2", "tournament_nsga3")
+        },
+    },
+    "histories": {
+        "none": {},
+        "best solutions saved": {"save_best_solutions": True},
+    },
+}
+
+
+class Column:
+    """Scores a solution by its first gene, or its first two: next to no work."""
+
+    evaluates_population = True
+
+    def __init__(self, objectives: int) -> None:
+        self.objectives = objectives
+
+    def __call__(self, vectors: Array) -> Array:
+        fitness = np.abs(vectors[:, : self.objectives], dtype=float)
+        return fitness[:, 0] if self.objectives == 1 else fitness
+
+    def batch(self, ga: Any, solutions: Array, indices: Any) -> Array:
+        """Score a batch the way pygad.GA asks for it."""
+        return self(solutions)
+
+
+def generation_times(cls: type, num_genes: int, generations: int, settings: Settings) -> Array:
+    """Return the seconds that each of the ``generations`` after the first took."""
+    column = Column(2 if "nsga" in settings.get("parent_selection_type", "") else 1)
+    stamps: list[float] = []
+    ga = cls(
+        **{
+            "num_generations": generations + 1,
+            "num_parents_mating": POPULATION // 2,
+            "fitness_func": column if cls is GA else column.batch,
+            "fitness_batch_size": POPULATION,
+            "sol_per_pop": POPULATION,
+            "num_genes": num_genes,
+            "gene_type": np.float32,
+            "crossover_type": "uniform",
+            "mutation_percent_genes": 10,
+            "on_generation": lambda ga: stamps.append(time.perf_counter()),
+            "random_seed": 1,
+            "suppress_warnings": True,
+            **settings,
+        }
+    )
+    ga.run()
+    return np.diff(stamps)
+
+
+def compare(name: str, num_genes: int, settings: Settings, budget: float) -> float:
+    """Print one row: both medians and their ratio, which is returned."""
+    theirs = generation_times(pygad.GA, num_genes, 1, settings)
+    more = int(min(6, budget / theirs[0]))
+    if more > 1:
+        theirs = generation_times(pygad.GA, num_genes, more, settings)
+    ours = generation_times(GA, num_genes, 30 if num_genes < 20_000 else 12, settings)
+    slow, fast = 1e3 * float(np.median(theirs)), 1e3 * float(np.median(ours))
+    print(f"{name:26}{num_genes:>8,}{slow:>12.1f}{fast:>10.2f}{slow / fast:>9.0f}x", flush=True)
+    return slow / fast
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--quick", action="store_true", help="small networks, one row each table")
+    parser.add_argument("--genes", type=int, nargs="+", help="numbers of genes to measure")
+    parser.add_argument("--table", choices=TABLES, nargs="+", help="tables to measure")
+    options = parser.parse_args()
+    sizes = options.genes or (GENES[:1] if options.quick else GENES)
+    for table in options.table or TABLES:
+        print(f"\n{table:26}{'genes':>8}{'pygad, ms':>12}{'gacnn, ms':>10}{'ratio':>10}")
+        rows = list(TABLES[table].items())
+        for name, settings in rows[:1] if options.quick else rows:
+            for num_genes in sizes:
+                compare(name, num_genes, settings, budget=0.5 if options.quick else 4.0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Files of arrays and JSON in one .npz, never pickle, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """Open a file that takes the place of `path` when all is written, and otherwise leaves it.
+
+    Written next to it, synced to disk and renamed. Raises OSError where that cannot be done.
+    """
+    target = Path(path)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    try:
+        os.chmod(name, _file_mode(target))
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _file_mode(target: Path) -> int:
+    """Permissions of the file that is there, or those of a new one."""
+    if target.exists():
+        return target.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def save_arrays(
+    path: str | os.PathLike[str], header: dict[str, Any], arrays: dict[str, Any]
+) -> None:
+    """Write named arrays and a JSON header to an .npz file, whole or not at all."""
+    with replacing(path) as file:
+        np.savez(file, header=np.array(json.dumps(header)), **arrays)
+
+
+def load_arrays(
+    path: str | os.PathLike[str], format_name: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read what `save_arrays` wrote: the header and the arrays.
+
+    Raises FileNotFoundError or another OSError where there is no file to read, and ValueError,
+    with the path, for one that is damaged or not of this format. Nothing in it is executed.
+    """
+    try:
+        with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+            if any(item.compress_type != zipfile.ZIP_STORED for item in archive.infolist()):
+                raise ValueError("it is compressed, which this format is not")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+        header = json.loads(str(arrays.pop("header")[()]))
+        if not isinstance(header, dict) or header.get("format") != format_name:
+            raise ValueError(f"its format is not {format_name!r}")
+    except OSError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"{os.fspath(path)} is damaged or not a file of {format_name!r}: {error}"
+        ) from error
+    return header, arrays
