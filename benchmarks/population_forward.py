@@ -2,8 +2,8 @@
 
 Everything runs in float32 on all cores. The contenders of a case take turns in every round, so that
 a noisy moment of the machine hits all of them alike, and the best time of each one counts. A peer
-gets images and weights as its own arrays, in its own layout, before the clock starts, and where it
-has a choice (layout, images at a time, members at a time) the quickest of its variants is raced.
+gets images and weights as its own arrays, in its own layout, before the clock starts; where it has
+a choice (layout, images at a time) the quickest of its variants is raced, and the table names it.
 This project gets NumPy arrays and returns NumPy arrays, all of it inside the clock.
 
     python benchmarks/population_forward.py --cases digits,mnist --rounds 5 --peers all
@@ -19,14 +19,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    import jax
-    import torch
+    from torch import Tensor
 
     import cnn
 
@@ -35,29 +34,28 @@ Run = Callable[[], Any]
 Variants = dict[str, Run]
 
 TOLERANCE = 1e-4
-SGEMM = 3000
+SGEMM_SIZE = 3000
+SGEMM = f"sgemm {SGEMM_SIZE}x{SGEMM_SIZE}"
+OURS = "this project"
 TURN_SECONDS = 0.2
 # Idle BLAS and OpenMP threads spin for a while after a call and would slow the next contender.
 SETTLE_SECONDS = 0.05
-# A thread that spins for one that cannot run loses many times what the intruder takes.
-BUSY_CORES = 0.1
+# Threads that spin for one that cannot run lose many times what the intruder takes.
+BUSY_CORES = 0.05
 
 
-@dataclass(frozen=True)
-class Conv:
+class Conv(NamedTuple):
     filters: int
     size: int
 
 
-@dataclass(frozen=True)
-class Pool:
+class Pool(NamedTuple):
     kind: Literal["max", "average"]
     size: int
     stride: int
 
 
-@dataclass(frozen=True)
-class Dense:
+class Dense(NamedTuple):
     neurons: int
 
 
@@ -74,8 +72,8 @@ class Case:
     def weighted(self) -> Iterator[tuple[tuple[int, ...], int, int]]:
         """Of each layer with weights: their shape, the number of biases, FLOP for one image.
 
-        A convolution has (filters, height, width, channels), a dense layer (height, width,
-        channels, neurons): what it sees before the image is flattened.
+        A convolution has (filters, height, width, channels); a dense layer has (height, width,
+        channels, neurons), the shape that it sees before the image is flattened.
         """
         h, w, c = self.input
         for layer in self.layers:
@@ -107,7 +105,7 @@ class Case:
         The inputs of a dense layer are in the order in which an image of that layout flattens.
         """
         parameters, start = [], 0
-        weighted = [layer for layer in self.layers if not isinstance(layer, Pool)]
+        weighted = (layer for layer in self.layers if not isinstance(layer, Pool))
         for layer, (shape, biases, _) in zip(weighted, self.weighted(), strict=True):
             stop = start + math.prod(shape)
             weights = vectors[:, start:stop].reshape(-1, *shape)
@@ -122,20 +120,19 @@ class Case:
 
 
 HALVE = Pool("max", 2, 2)
+CIFAR = Conv(16, 3), HALVE, Conv(32, 3), HALVE, Dense(64), Dense(10)
+DEEP = Conv(8, 3), HALVE, Conv(16, 3), Conv(16, 3), HALVE, Dense(32), Dense(10)
 CASES = (
     Case("digits", 64, 1500, (8, 8, 1), (Conv(8, 3), Pool("average", 2, 2), Dense(10))),
     Case("mnist", 64, 1000, (28, 28, 1), (Conv(8, 5), HALVE, Conv(16, 3), HALVE, Dense(10))),
     Case("fruits", 50, 80, (100, 100, 3), (Conv(2, 3), Pool("average", 5, 3), Dense(4))),
-    Case(
-        *("cifar", 32, 250, (32, 32, 3)),
-        (Conv(16, 3), HALVE, Conv(32, 3), HALVE, Dense(64), Dense(10)),
-    ),
-    Case(
-        *("deep", 32, 250, (32, 32, 3)),
-        (Conv(8, 3), HALVE, Conv(16, 3), Conv(16, 3), HALVE, Dense(32), Dense(10)),
-    ),
+    Case("cifar", 32, 250, (32, 32, 3), CIFAR),
+    Case("deep", 32, 250, (32, 32, 3), DEEP),
     Case("wide", 32, 250, (16, 16, 8), (Conv(48, 3), HALVE, Dense(10))),
 )
+
+
+# This project
 
 
 def cnn_model(case: Case) -> cnn.Model:
@@ -167,6 +164,42 @@ def ours_predict(case: Case, X: Array, vectors: Array) -> Variants:
     return {"": partial(model.predict, X)}
 
 
+# Peers
+
+
+class Operations(NamedTuple):
+    """What a framework gives; every network of a peer is made of these."""
+
+    convolve: Callable[..., Any]  # (images, weights, bias)
+    max_pool: Callable[..., Any]  # (images, size, stride)
+    average_pool: Callable[..., Any]  # (images, size, stride)
+    flatten: Callable[..., Any]
+    dense: Callable[..., Any]  # (bias, features, weights), the order of torch.addmm
+    relu: Callable[..., Any]
+    softmax: Callable[..., Any]
+
+
+def network(case: Case, do: Operations) -> Callable[..., Any]:
+    """forward(images, weights and biases in turn)."""
+
+    def forward(x: Any, *parameters: Any) -> Any:
+        following = iter(parameters)
+        for layer in case.layers:
+            if isinstance(layer, Pool):
+                pool = do.max_pool if layer.kind == "max" else do.average_pool
+                x = pool(x, layer.size, layer.stride)
+                continue
+            weights, bias = next(following), next(following)
+            if isinstance(layer, Conv):
+                x = do.relu(do.convolve(x, weights, bias))
+            else:
+                x = do.dense(bias, do.flatten(x) if x.ndim == 4 else x, weights)
+                x = x if layer is case.layers[-1] else do.relu(x)
+        return do.softmax(x)
+
+    return forward
+
+
 def load_torch() -> Any:
     import torch
 
@@ -176,33 +209,24 @@ def load_torch() -> Any:
     return torch
 
 
-def torch_network(case: Case, dense: Any, flatten: Any, compiled: bool) -> Any:
-    """forward(images, weights and biases in turn), for one member or for all of them in groups."""
+def torch_network(
+    case: Case, flatten: Callable[[Tensor], Tensor], dense: Callable[..., Tensor], compiled: bool
+) -> Callable[..., Tensor]:
+    """The network for one member, or in groups for all members side by side in the channels."""
     torch = load_torch()
     F = torch.nn.functional
-    pooling = {"max": F.max_pool2d, "average": F.avg_pool2d}
 
-    def forward(x: torch.Tensor, *parameters: torch.Tensor) -> torch.Tensor:
-        following = iter(parameters)
-        for layer in case.layers:
-            match layer:
-                case Conv():
-                    weights, bias = next(following), next(following)
-                    groups = x.shape[1] // weights.shape[1]
-                    x = F.relu(F.conv2d(x, weights, bias, groups=groups), inplace=True)
-                case Pool(kind, size, stride):
-                    x = pooling[kind](x, size, stride)
-                case Dense():
-                    weights, bias = next(following), next(following)
-                    x = dense(bias, flatten(x) if x.ndim == 4 else x, weights)
-                    x = x if layer is case.layers[-1] else F.relu(x, inplace=True)
-        return F.softmax(x, dim=-1)
+    def convolve(x: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
+        return F.conv2d(x, weights, bias, groups=x.shape[1] // weights.shape[1])
 
+    softmax = partial(F.softmax, dim=-1)
+    do = Operations(convolve, F.max_pool2d, F.avg_pool2d, flatten, dense, F.relu_, softmax)
+    forward = network(case, do)
     return torch.compile(forward, dynamic=False, fullgraph=True) if compiled else forward
 
 
 def torch_variants(
-    run: Callable[..., torch.Tensor], X: Array, layout: Any, counts: Sequence[int]
+    run: Callable[..., Tensor], X: Array, layout: Any, counts: Sequence[int]
 ) -> Variants:
     """The run over all images at once and in pieces, whose feature maps stay in the cache."""
     torch = load_torch()
@@ -212,190 +236,184 @@ def torch_variants(
 
 
 def torch_loop(
-    channels_last: bool, compiled: bool, case: Case, X: Array, vectors: Array
+    case: Case, X: Array, vectors: Array, *, channels_last: bool = False, compiled: bool = False
 ) -> Variants:
     torch = load_torch()
     layout = torch.channels_last if channels_last else torch.contiguous_format
 
-    def flatten(x: torch.Tensor) -> torch.Tensor:
+    def flatten(x: Tensor) -> Tensor:
         return (x.permute(0, 2, 3, 1) if channels_last else x).flatten(1)
 
-    def member(parts: tuple[Array, ...]) -> list[torch.Tensor]:
-        tensors = [torch.tensor(part) for part in parts]
-        return [t.contiguous(memory_format=layout) if t.ndim == 4 else t for t in tensors]
+    def tensor(part: Array) -> Any:
+        copy = torch.tensor(part)
+        return copy.contiguous(memory_format=layout) if part.ndim == 4 else copy
 
-    forward = torch_network(case, torch.addmm, flatten, compiled)
+    forward = torch_network(case, flatten, torch.addmm, compiled)
     parameters = case.parameters(vectors, channels_first=not channels_last)
-    members = [member(parts) for parts in zip(*parameters, strict=True)]
+    members = [[tensor(part) for part in parts] for parts in zip(*parameters, strict=True)]
 
-    def run(pieces: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    def run(pieces: Sequence[Tensor]) -> Any:
         return torch.stack([torch.cat([forward(x, *one) for x in pieces]) for one in members])
 
-    return torch_variants(run, X, layout, (1, 2, 5, 10))
+    return torch_variants(run, X, layout, (1, 2, 5))
 
 
 def torch_vmap(case: Case, X: Array, vectors: Array) -> Variants:
     torch = load_torch()
     stacked = [torch.tensor(part) for part in case.parameters(vectors, channels_first=True)]
-    forward = torch_network(case, torch.addmm, partial(torch.flatten, start_dim=1), compiled=False)
+    flatten = partial(torch.flatten, start_dim=1)
+    forward = torch_network(case, flatten, torch.addmm, compiled=False)
     members = torch.func.vmap(forward, (None, *(0 for _ in stacked)))
 
-    def run(pieces: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    def run(pieces: Sequence[Tensor]) -> Any:
         return torch.cat([members(x, *stacked) for x in pieces], dim=1)
 
-    return torch_variants(run, X, torch.contiguous_format, (1, 5, 20))
+    return torch_variants(run, X, torch.contiguous_format, (10, 40))
 
 
-def torch_grouped(compiled: bool, case: Case, X: Array, vectors: Array) -> Variants:
-    """All members side by side in the channels; they share the images of the first convolution."""
+def torch_grouped(case: Case, X: Array, vectors: Array, *, compiled: bool = False) -> Variants:
+    """One convolution for all members; the first one needs no groups, the images are shared."""
     torch = load_torch()
 
-    def flatten(x: torch.Tensor) -> torch.Tensor:
+    def flatten(x: Tensor) -> Tensor:
         return x.reshape(len(x), case.members, -1).transpose(0, 1)
 
-    forward = torch_network(case, torch.baddbmm, flatten, compiled)
-    parameters = case.parameters(vectors, channels_first=True)
-    grouped = []
-    for weights, bias in zip(parameters[::2], parameters[1::2], strict=True):
-        if weights.ndim == 5:
-            grouped += [torch.tensor(weights).flatten(0, 1), torch.tensor(bias).flatten()]
-        else:
-            grouped += [torch.tensor(weights), torch.tensor(bias)[:, None]]
+    forward = torch_network(case, flatten, torch.baddbmm, compiled)
+    stacked = [torch.tensor(part) for part in case.parameters(vectors, channels_first=True)]
+    grouped: list[Tensor] = []
+    for weights, bias in zip(stacked[::2], stacked[1::2], strict=True):
+        convolution = weights.ndim == 5
+        grouped.append(weights.flatten(0, 1) if convolution else weights)
+        grouped.append(bias.flatten() if convolution else bias[:, None])
 
-    def run(pieces: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    def run(pieces: Sequence[Tensor]) -> Any:
         return torch.cat([forward(x, *grouped) for x in pieces], dim=1)
 
-    return torch_variants(run, X, torch.contiguous_format, (5, 20, 40))
+    return torch_variants(run, X, torch.contiguous_format, (10, 40, 100))
 
 
-def jax_network(case: Case, layout: str) -> Callable[..., jax.Array]:
-    """forward(images, weights and biases in turn), for one member."""
+def jax_operations(channels_first: bool) -> Operations:
     import jax
     from jax import lax
 
-    def spread(size: int) -> tuple[int, ...]:
-        return (1, 1, size, size) if layout == "NCHW" else (1, size, size, 1)
+    images, kernels = ("NCHW", "OIHW") if channels_first else ("NHWC", "HWIO")
 
-    def forward(x: jax.Array, parameters: list[jax.Array]) -> jax.Array:
-        following = iter(parameters)
-        for layer in case.layers:
-            match layer:
-                case Conv():
-                    weights, bias = next(following), next(following)
-                    numbers = (layout, "OIHW", layout)
-                    x = lax.conv_general_dilated(
-                        x, weights, (1, 1), "VALID", dimension_numbers=numbers
-                    )
-                    x = jax.nn.relu(x + (bias[:, None, None] if layout == "NCHW" else bias))
-                case Pool("max", size, stride):
-                    x = lax.reduce_window(
-                        x, -np.inf, lax.max, spread(size), spread(stride), "VALID"
-                    )
-                case Pool("average", size, stride):
-                    x = lax.reduce_window(x, 0.0, lax.add, spread(size), spread(stride), "VALID")
-                    x = x / size**2
-                case Dense():
-                    x = x.reshape(len(x), -1) @ next(following) + next(following)
-                    x = x if layer is case.layers[-1] else jax.nn.relu(x)
-        return jax.nn.softmax(x)
+    def over_pixels(size: int) -> tuple[int, ...]:
+        return (1, 1, size, size) if channels_first else (1, size, size, 1)
 
-    return forward
+    def convolve(x: Any, weights: Any, bias: Any) -> Any:
+        x = lax.conv_general_dilated(
+            x, weights, (1, 1), "VALID", dimension_numbers=(images, kernels, images)
+        )
+        return x + (bias[:, None, None] if channels_first else bias)
 
+    def max_pool(x: Any, size: int, stride: int) -> Any:
+        window = over_pixels(size), over_pixels(stride)
+        return lax.reduce_window(x, -np.inf, lax.max, *window, "VALID")
 
-def jax_variants(
-    population: Any, sizes: Sequence[int], case: Case, X: Array, vectors: Array
-) -> Variants:
-    """population(forward, size, images, parameters), jitted, in both layouts and several sizes."""
-    import jax
-    from jax import numpy as jnp
+    def average_pool(x: Any, size: int, stride: int) -> Any:
+        window = over_pixels(size), over_pixels(stride)
+        return lax.reduce_window(x, 0.0, lax.add, *window, "VALID") / size**2
 
-    def variant(layout: str, size: int) -> Callable[[], jax.Array]:
-        jitted = jax.jit(partial(population, jax_network(case, layout), size))
-        images = jnp.array(X.transpose(0, 3, 1, 2) if layout == "NCHW" else X)
-        parts = [jnp.array(part) for part in case.parameters(vectors, layout == "NCHW")]
-        return lambda: jax.block_until_ready(jitted(images, parts))
+    def flatten(x: Any) -> Any:
+        return x.reshape(len(x), -1)
 
-    layouts = ("NCHW", "NHWC")
-    return {f"{layout}, {k} at once": variant(layout, k) for layout in layouts for k in sizes}
+    def dense(bias: Any, x: Any, weights: Any) -> Any:
+        return x @ weights + bias
+
+    return Operations(convolve, max_pool, average_pool, flatten, dense, jax.nn.relu, jax.nn.softmax)
 
 
-def jax_vmap(case: Case, X: Array, vectors: Array) -> Variants:
+def jax_population(case: Case, X: Array, vectors: Array, *, mapped: bool) -> Variants:
+    """jit of vmap or lax.map over members, in both layouts, over all images and in pieces."""
     import jax
 
-    def population(forward: Any, size: int, images: jax.Array, parameters: Any) -> jax.Array:
+    def variant(channels_first: bool, size: int) -> Run:
+        forward = network(case, jax_operations(channels_first))
+        images = jax.numpy.array(X.transpose(0, 3, 1, 2) if channels_first else X)
         pieces = images.reshape(-1, size, *images.shape[1:])
-        members = jax.vmap(forward, (None, 0))
-        outputs = jax.lax.map(lambda x: members(x, parameters), pieces)
-        return outputs.swapaxes(0, 1).reshape(case.members, case.images, -1)
+        parameters = [
+            jax.numpy.array(
+                part.transpose(0, 3, 4, 2, 1) if part.ndim == 5 and not channels_first else part
+            )
+            for part in case.parameters(vectors, channels_first)
+        ]
 
-    sizes = sorted({case.images // math.gcd(case.images, count) for count in (1, 10, 50)})
-    return jax_variants(population, sizes, case, X, vectors)
+        def members(x: Any, parameters: Any) -> Any:
+            if mapped:
+                return jax.lax.map(lambda member: forward(x, *member), parameters)
+            return jax.vmap(lambda member: forward(x, *member))(parameters)
+
+        @jax.jit
+        def population(pieces: Any, parameters: Any) -> Any:
+            outputs = jax.lax.map(lambda x: members(x, parameters), pieces)
+            return outputs.swapaxes(0, 1).reshape(case.members, case.images, -1)
+
+        return lambda: population(pieces, parameters).block_until_ready()
+
+    sizes = {case.images // math.gcd(case.images, count) for count in (1, 10, 50)}
+    return {
+        f"{layout}, {size} images": variant(layout == "NCHW", size)
+        for layout in ("NCHW", "NHWC")
+        for size in sorted(sizes)
+    }
 
 
-def jax_map(case: Case, X: Array, vectors: Array) -> Variants:
-    import jax
-
-    def population(forward: Any, size: int, images: jax.Array, parameters: Any) -> jax.Array:
-        return jax.lax.map(partial(forward, images), parameters, batch_size=size)
-
-    return jax_variants(population, (1, 4), case, X, vectors)
+# The race
 
 
-def sgemm() -> Run:
-    a, b = np.random.default_rng(0).random((2, SGEMM, SGEMM), dtype=np.float32)
-    return partial(np.matmul, a, b, out=np.empty_like(a))
-
-
-@dataclass(frozen=True)
-class Contender:
-    """One way to evaluate a population; `build` prepares it in one or more variants."""
-
+class Contender(NamedTuple):
     name: str
-    family: Literal["ours", "torch", "jax", "limit"]
+    family: Literal["ours", "torch", "jax"]
     build: Callable[[Case, Array, Array], Variants]
     compiled: bool = False
 
 
-LIMIT = Contender(f"sgemm {SGEMM}x{SGEMM}", "limit", lambda *_: {"": sgemm()})
 TORCH_LOOPS = (
-    Contender("torch loop", "torch", partial(torch_loop, False, False)),
-    Contender("torch loop, channels_last", "torch", partial(torch_loop, True, False)),
-    Contender("torch loop, compiled", "torch", partial(torch_loop, False, True), True),
+    Contender("torch loop", "torch", torch_loop),
+    Contender("torch loop, channels_last", "torch", partial(torch_loop, channels_last=True)),
+    Contender("torch loop, compiled", "torch", partial(torch_loop, compiled=True), True),
     Contender(
-        "torch loop, compiled, channels_last", "torch", partial(torch_loop, True, True), True
+        "torch loop, compiled, channels_last",
+        "torch",
+        partial(torch_loop, compiled=True, channels_last=True),
+        True,
     ),
 )
 CONTENDERS = (
     *TORCH_LOOPS,
-    Contender("torch grouped", "torch", partial(torch_grouped, False)),
-    Contender("torch grouped, compiled", "torch", partial(torch_grouped, True), True),
+    Contender("torch grouped", "torch", torch_grouped),
+    Contender("torch grouped, compiled", "torch", partial(torch_grouped, compiled=True), True),
     Contender("torch vmap", "torch", torch_vmap),
-    Contender("jax jit(vmap)", "jax", jax_vmap, True),
-    Contender("jax jit(lax.map)", "jax", jax_map, True),
-    Contender("this project", "ours", ours_forward),
+    Contender("jax jit(vmap)", "jax", partial(jax_population, mapped=False), True),
+    Contender("jax jit(lax.map)", "jax", partial(jax_population, mapped=True), True),
+    Contender(OURS, "ours", ours_forward),
 )
 
 
 def labels(contender: Contender) -> Contender:
-    """The contender with the labels of its first member for an output."""
+    """The same contender, whose output is the labels that its first member gives."""
 
     def build(case: Case, X: Array, vectors: Array) -> Variants:
+        def label(run: Run) -> Any:
+            return run()[0].argmax(1)
+
         variants = contender.build(case, X, vectors)
-        return {name: lambda run=run: run()[0].argmax(1) for name, run in variants.items()}
+        return {name: partial(label, run) for name, run in variants.items()}
 
-    return replace(contender, build=build)
-
-
-PREDICTORS = (*map(labels, TORCH_LOOPS), Contender("this project", "ours", ours_predict))
+    return contender._replace(build=build)
 
 
-def seconds(run: Callable[[], Any]) -> float:
+PREDICTORS = (*map(labels, TORCH_LOOPS), Contender(OURS, "ours", ours_predict))
+
+
+def seconds(run: Run) -> float:
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
 
 
-def best_of_turn(run: Callable[[], Any]) -> float:
+def best_of_turn(run: Run) -> float:
     time.sleep(SETTLE_SECONDS)
     times = [seconds(run)]
     while sum(times) < TURN_SECONDS:
@@ -403,8 +421,8 @@ def best_of_turn(run: Callable[[], Any]) -> float:
     return min(times)
 
 
-def other_seconds() -> float:
-    """CPU seconds that other processes have used so far, where Linux tells."""
+def other_cpu_seconds() -> float:
+    """CPU time that other processes have used so far, where Linux tells."""
     try:
         with open("/proc/stat") as file:
             ticks = sum(map(int, file.readline().split()[1:4]))
@@ -413,87 +431,94 @@ def other_seconds() -> float:
     return ticks / os.sysconf("SC_CLK_TCK") - sum(os.times()[:4])
 
 
-def check(contender: str, outputs: Array, expected: Array) -> None:
+def disagreement(outputs: Any, expected: Any) -> float:
     if outputs.shape != expected.shape:
-        sys.exit(f"{contender}: shape {outputs.shape}, but {expected.shape} was expected")
-    error = np.abs(outputs - expected).max()
-    if not error <= TOLERANCE:  # NaN is a disagreement too
-        sys.exit(
-            f"{contender}: differs by {error:.2g} (limit {TOLERANCE}) from the first contender"
-        )
+        return math.inf
+    return float(np.abs(outputs - expected).max())
 
 
-def race(title: str, contenders: Sequence[Contender], case: Case, rounds: int) -> None:
-    """Prepare and compare the contenders, let them take turns, print the table and the ratios."""
+def prepare(
+    contenders: Sequence[Contender], case: Case
+) -> tuple[dict[str, tuple[str, Run]], dict[str, str]]:
+    """Name -> its quickest variant, warm and compared; and name -> why a peer has none."""
     X, vectors = case.draw()
-    runs: dict[Contender, Callable[[], Any]] = {}
-    remarks: dict[Contender, str] = {}
+    ready: dict[str, tuple[str, Run]] = {}
+    failed: dict[str, str] = {}
     expected = None
-    for contender in contenders:
-        print(f"  preparing {contender.name} ...", file=sys.stderr)
+    for name, family, build, _ in contenders:
         try:
-            variants = contender.build(case, X, vectors)
+            variants = build(case, X, vectors)
             outputs = {variant: np.asarray(run()) for variant, run in variants.items()}
-        except Exception as error:  # a peer may fail to compile in any way
-            if contender.family == "ours":
+        except Exception as error:  # a peer may fail to import or to compile in any way
+            if family == "ours":
                 raise
-            remarks[contender] = f"not measured, {type(error).__name__}: {error}".splitlines()[0]
+            failed[name] = f"not measured, {type(error).__name__}: {error}".splitlines()[0]
             continue
         for variant, output in outputs.items():
             expected = output if expected is None else expected
-            check(f"{case.name}, {contender.name} [{variant}]", output, expected)
-        remarks[contender], runs[contender] = min(
-            variants.items(), key=lambda item: best_of_turn(item[1])
-        )
-    runs[LIMIT], remarks[LIMIT] = sgemm(), ""
+            error = disagreement(output, expected)
+            if not error < TOLERANCE:  # NaN disagrees too
+                first = next(iter(ready), name)
+                sys.exit(f"{case.name}: {name} [{variant}] and {first} differ by {error:.2g}")
+        ready[name] = min(variants.items(), key=lambda item: best_of_turn(item[1]))
+    return ready, failed
 
-    best = dict.fromkeys(runs, math.inf)
-    others, start = other_seconds(), time.perf_counter()
+
+def race(title: str, contenders: Sequence[Contender], case: Case, rounds: int) -> None:
+    """Let the contenders take turns, and print their times and the ratios."""
+    print(f"\n{title}, {case.flop() / 1e9:.2f} GFLOP", flush=True)
+    ready, failed = prepare(contenders, case)
+    a, b = np.random.default_rng(0).random((2, SGEMM_SIZE, SGEMM_SIZE), dtype=np.float32)
+    ready[SGEMM] = "the limit", partial(np.matmul, a, b, out=np.empty_like(a))
+
+    best = dict.fromkeys(ready, math.inf)
+    others, start = other_cpu_seconds(), time.perf_counter()
     for _ in range(rounds):
-        for contender, run in runs.items():
-            best[contender] = min(best[contender], best_of_turn(run))
-    stolen = (other_seconds() - others) / (time.perf_counter() - start)
+        for name, (_, run) in ready.items():
+            best[name] = min(best[name], best_of_turn(run))
+    busy = (other_cpu_seconds() - others) / (time.perf_counter() - start)
 
-    limit = 2 * SGEMM**3 / best[LIMIT]
-    print(f"\n{title}, {case.flop() / 1e9:.2f} GFLOP")
-    for contender in sorted(remarks, key=lambda contender: best.get(contender, math.inf)):
-        if contender not in best:
-            print(f"  {contender.name:36}{remarks[contender]}")
-            continue
-        rate = (limit * best[LIMIT] if contender is LIMIT else case.flop()) / best[contender]
-        numbers = f"{best[contender]:9.4f} s {rate / 1e9:7.1f} GFLOP/s {rate / limit:6.1%}"
-        print(f"  {contender.name:36}{numbers}  {remarks[contender]}")
-    peers = sorted((c for c in best if c.family in ("torch", "jax")), key=best.__getitem__)
-    ours = next((c for c in best if c.family == "ours"), None)
-    for kind, group in (
-        ("peer", peers),
-        ("peer that needs no compiler", [peer for peer in peers if not peer.compiled]),
-    ):
-        if ours and group:
-            ratio = best[group[0]] / best[ours]
-            print(f"  {ratio:.2f} times as fast as the fastest {kind}, {group[0].name}")
-    if stolen > BUSY_CORES:
-        print(f"  doubtful: other processes kept {stolen:.1f} cores busy meanwhile")
+    limit = 2 * SGEMM_SIZE**3 / best[SGEMM]
+    for name in sorted(best, key=best.__getitem__):
+        rate = limit if name == SGEMM else case.flop() / best[name]
+        print(
+            f"  {name:36}{best[name]:9.4f} s {rate / 1e9:7.1f} GFLOP/s {rate / limit:6.1%}"
+            f"  {ready[name][0]}"
+        )
+    for name, reason in failed.items():
+        print(f"  {name:36}{reason}")
+    peers = [peer for peer in contenders if peer.family != "ours" and peer.name in best]
+    report_ratio("peer", [peer.name for peer in peers], best)
+    report_ratio("peer without a compiler", [p.name for p in peers if not p.compiled], best)
+    if not peers:
+        print("  outputs not compared: no peer ran")
+    if busy > BUSY_CORES:
+        print(f"  doubtful: other processes kept {busy:.2f} cores busy meanwhile")
 
 
-def compare_with_pygad(case: Case, images: int = 3) -> None:
-    """Per image and network: pygad.cnn on a few images, this project on the population."""
+def report_ratio(kind: str, names: Sequence[str], best: dict[str, float]) -> None:
+    if names:
+        fastest = min(names, key=best.__getitem__)
+        ratio = best[fastest] / best[OURS]
+        print(f"  ratio to the fastest {kind}: {ratio:.2f} ({fastest})")
+
+
+def compare_with_pygad(case: Case, conv: Conv, pool: Pool, dense: Dense, images: int = 3) -> None:
+    """Time one image through one network: pygad.cnn on a few, this project on the population."""
     import pygad.cnn
 
-    conv, pool, dense = case.layers
-    layer = pygad.cnn.Input2D(input_shape=case.input)
-    layer = pygad.cnn.Conv2D(conv.filters, conv.size, layer, activation_function="relu")
+    layer = pygad.cnn.Input2D(case.input)
+    layer = pygad.cnn.Conv2D(conv.filters, conv.size, layer, "relu")
     layer = pygad.cnn.AveragePooling2D(pool.size, layer, pool.stride)
     layer = pygad.cnn.Dense(dense.neurons, pygad.cnn.Flatten(layer), "softmax")
-    model = pygad.cnn.Model(last_layer=layer)
+    model = pygad.cnn.Model(layer)
     X, vectors = case.draw()
     theirs = seconds(partial(model.predict, X[:images])) / images
-    forward = ours_forward(case, X, vectors)[""]
+    (forward,) = ours_forward(case, X, vectors).values()
+    forward()
     mine = min(best_of_turn(forward) for _ in range(3)) / (case.members * case.images)
-    print(f"\npygad.cnn, {case.name} network, one image through one network")
-    print(
-        f"  pygad.cnn {theirs:.3f} s, this project {mine * 1e6:.2f} us: {theirs / mine:.0f} times"
-    )
+    print(f"\n{case.name}: one image through one network")
+    print(f"  pygad.cnn {theirs:.3f} s, this project {mine:.3g} s, ratio {theirs / mine:.0f}")
 
 
 def main() -> None:
@@ -502,11 +527,11 @@ def main() -> None:
     parser.add_argument("--cases", default=",".join(names), help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peers", default="all", choices=("all", "torch", "jax", "none"))
-    parser.add_argument("--quick", action="store_true", help="fewer members and images")
+    parser.add_argument("--quick", action="store_true", help="a fifth of the members and images")
     arguments = parser.parse_args()
     wanted = arguments.cases.split(",")
-    if not set(wanted) <= set(names):
-        parser.error(f"--cases {arguments.cases}: the cases are {', '.join(names)}")
+    if not set(wanted) <= set(names) or arguments.rounds < 1:
+        parser.error(f"--cases is of {','.join(names)}, --rounds at least 1; got {arguments}")
 
     scale = 5 if arguments.quick else 1
     cases = {
@@ -514,17 +539,16 @@ def main() -> None:
     }
     families = ("torch", "jax") if arguments.peers == "all" else (arguments.peers,)
 
-    def chosen(contenders: Sequence[Contender]) -> list[Contender]:
-        return [c for c in contenders if c.family in ("ours", *families)]
+    def race_of(contenders: Sequence[Contender], title: str, case: Case) -> None:
+        chosen = [c for c in contenders if c.family in ("ours", *families)]
+        race(title, chosen, case, arguments.rounds)
 
-    for name in wanted:
-        case = cases[name]
-        title = f"{name}: {case.members} members x {case.images} images of {case.input}"
-        race(title, chosen(CONTENDERS), case, arguments.rounds)
+    for case in map(cases.__getitem__, wanted):
+        title = f"{case.name}: {case.members} members x {case.images} images of {case.input}"
+        race_of(CONTENDERS, title, case)
     single = replace(cases["mnist"], members=1)
-    title = f"predict: {single.images} images through one mnist network, labels"
-    race(title, chosen(PREDICTORS), single, arguments.rounds)
-    compare_with_pygad(cases["fruits"])
+    race_of(PREDICTORS, f"predict: labels of {single.images} images, one mnist network", single)
+    compare_with_pygad(cases["fruits"], Conv(2, 3), Pool("average", 5, 3), Dense(4))
 
 
 if __name__ == "__main__":

@@ -64,7 +64,8 @@ def chain_of(layers: Layer | Sequence[Layer]) -> list[Layer]:
         if layer.previous_layer not in (None, expected):
             raise ValueError(
                 f"layer {position} of the list, {layer}, has the previous_layer "
-                f"{layer.previous_layer}, but {expected} stands before it"
+                f"{layer.previous_layer}, but {expected or 'nothing'} stands before it "
+                "in the list; list the layers in their order, or leave out previous_layer"
             )
     if all(layer.previous_layer is not None for layer in layers[1:]):
         return _walk(layers[-1])
@@ -80,7 +81,10 @@ def _walk(last_layer: Layer) -> list[Layer]:
     chain = [last_layer]
     while (previous := chain[0].previous_layer) is not None:
         if any(previous is layer for layer in chain):
-            raise ValueError(f"the layers form a cycle: {previous} comes before and after itself")
+            raise ValueError(
+                f"the layers form a cycle: {previous} comes before and after itself; "
+                "link each layer to one that was made before it"
+            )
         if chain[0].layer_input_size != previous.layer_output_size:
             raise ValueError(
                 f"{chain[0]} was linked to an input of {chain[0].layer_input_size}, but "

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import operator
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,24 +12,41 @@ from numpy.typing import ArrayLike, NDArray
 Choice = TypeVar("Choice")
 
 
-def whole(value: object, name: str, minimum: int = 1) -> int:
+def whole(value: Any, name: str, minimum: int = 1) -> int:
     """Return the value as an int of at least `minimum`."""
-    if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
+    try:
+        integer = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        integer = None
+    if integer is None:
         raise TypeError(f"{name} must be an integer, not {value!r} ({type(value).__name__})")
-    number = operator.index(value)
-    if number < minimum:
-        raise ValueError(f"{name} must be at least {minimum}, not {number}")
-    return number
+    if integer < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, not {integer}")
+    return integer
 
 
-def pair(value: object, name: str, minimum: int = 1) -> tuple[int, int]:
+def sizes(value: Any, name: str, minimum: int = 1) -> int | tuple[int, int]:
+    """Return one integer, or two (vertical, horizontal), of at least `minimum`."""
+    if not np.iterable(value) or isinstance(value, str):
+        return whole(value, name, minimum)
+    integers = [whole(each, name, minimum) for each in value]
+    if len(integers) != 2:
+        raise ValueError(f"{name} must be one integer or two (vertical, horizontal), not {value!r}")
+    return integers[0], integers[1]
+
+
+def pair(value: Any, name: str, minimum: int = 1) -> tuple[int, int]:
     """Return (vertical, horizontal) of an integer, which stands for both, or of two."""
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        if len(value) != 2:
-            raise ValueError(f"{name} must be one integer or two (vertical, horizontal): {value!r}")
-        return whole(value[0], name, minimum), whole(value[1], name, minimum)
-    number = whole(value, name, minimum)
-    return number, number
+    size = sizes(value, name, minimum)
+    return size if isinstance(size, tuple) else (size, size)
+
+
+def number(value: ArrayLike, name: str) -> float:
+    """Return a finite real number."""
+    array = real(value, name)
+    if array.ndim or not np.isfinite(array):
+        raise ValueError(f"{name} must be a finite number, not {value!r}")
+    return float(array)
 
 
 def one_of(value: Choice, name: str, choices: Collection[Choice]) -> Choice:
@@ -43,7 +59,10 @@ def one_of(value: Choice, name: str, choices: Collection[Choice]) -> Choice:
 
 def real(value: ArrayLike, name: str) -> NDArray[Any]:
     """Return an array of real numbers (bool, integer or float)."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array, with rows of one length: {error}") from error
     if array.dtype == object:
         try:
             array = array.astype(np.float64)
@@ -68,7 +87,7 @@ def shaped(
             f"{name} must have the shape ({wanted}) = ({axes}), not {array.shape}"
             + (f"; {cure}" if cure else "")
         )
-    if array.size == 0:
+    if any(want is None and got == 0 for want, got in zip(shape, array.shape, strict=True)):
         raise ValueError(f"{name} is empty: its shape is {array.shape}; give at least one")
     return array
 
@@ -76,7 +95,7 @@ def shaped(
 def finite(array: NDArray[Any], name: str) -> NDArray[Any]:
     """Return the array if it holds no NaN and no infinity, in float32 neither."""
     if array.dtype.kind == "f" and not _all_finite(array):
-        row = int(np.argwhere(~np.isfinite(array.astype(np.float32)))[0][0])
+        row = next(row for row, values in enumerate(array) if not _all_finite(values))
         raise ValueError(
             f"{name} must be finite in float32, but {name}[{row}] holds "
             f"{array[row] if array.ndim == 1 else 'NaN, an infinity or a number over 3.4e38'}; "
@@ -86,23 +105,22 @@ def finite(array: NDArray[Any], name: str) -> NDArray[Any]:
 
 
 def _all_finite(array: NDArray[Any]) -> bool:
+    if array.size == 0:
+        return True
     with np.errstate(all="ignore"):
-        # The sum is quick, and finite only if all numbers are.
-        if math.isfinite(array.sum(dtype=array.dtype)) and array.dtype.itemsize <= 4:
-            return True
-        return bool(np.isfinite(array.astype(np.float32, copy=False)).all())
+        # No copy: a NaN anywhere makes both NaN.
+        extremes = np.array([array.min(), array.max()]).astype(np.float32)
+    return bool(np.isfinite(extremes).all())
 
 
-def labels(value: ArrayLike, name: str, number: int, classes: int) -> NDArray[np.intp]:
-    """Return class labels (number,) as integers from 0 to classes - 1."""
-    array = shaped(value, name, (number,), "one label an image")
-    whole_numbers = array.astype(np.intp) if np.isfinite(array).all() else None
-    if whole_numbers is None or (whole_numbers != array).any():
-        raise ValueError(f"{name} must hold whole numbers, one class label an image")
-    low, high = int(whole_numbers.min()), int(whole_numbers.max())
-    if low < 0 or high >= classes:
+def labels(value: ArrayLike, name: str, images: int, classes: int) -> NDArray[np.intp]:
+    """Return class labels (images,) as integers from 0 to classes - 1."""
+    cure = f"of one-hot {name} take {name}.argmax(axis=1)"
+    array = shaped(value, name, (images,), "one label an image", cure)
+    wrong = array[~np.isin(array, np.arange(classes))]
+    if wrong.size:
         raise ValueError(
-            f"{name} must hold labels from 0 to {classes - 1} (the network has {classes} outputs), "
-            f"not {low if low < 0 else high}"
+            f"{name} must hold whole numbers from 0 to {classes - 1}, because the network has "
+            f"{classes} classes, not {wrong[0]}; number the classes from 0"
         )
-    return whole_numbers
+    return array.astype(np.intp)

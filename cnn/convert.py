@@ -42,7 +42,7 @@ def _layer(their: Any, previous: Layer) -> Layer:
         **settings,
     )
     initial, trained = (
-        np.asarray(values, np.float32) for values in (their.initial_weights, their.trained_weights)
+        np.array(values, np.float32) for values in (their.initial_weights, their.trained_weights)
     )
     if trained.shape != layer.weight_shapes()[0]:
         raise ValueError(

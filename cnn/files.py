@@ -18,9 +18,10 @@ import numpy as np
 def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Open a file that takes the place of `path` when all is written, and otherwise leaves it.
 
-    Written next to it, synced to disk and renamed. Raises OSError where that cannot be done.
+    Written next to it, synced to disk and renamed; a symbolic link stays one. Raises OSError
+    where that cannot be done.
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
     try:
         os.chmod(name, _file_mode(target))
@@ -59,20 +60,23 @@ def load_arrays(
     Raises FileNotFoundError or another OSError where there is no file to read, and ValueError,
     with the path, for one that is damaged or not of this format. Nothing in it is executed.
     """
-    try:
-        with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
-            if any(item.compress_type != zipfile.ZIP_STORED for item in archive.infolist()):
-                raise ValueError("it is compressed, which this format is not")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-        header = json.loads(str(arrays.pop("header")[()]))
-        if not isinstance(header, dict) or header.get("format") != format_name:
-            raise ValueError(f"its format is not {format_name!r}")
-    except OSError:
-        raise
-    except Exception as error:
-        raise ValueError(
-            f"{os.fspath(path)} is damaged or not a file of {format_name!r}: {error}"
-        ) from error
+    with open(path, "rb") as file:
+        try:
+            return _read(file, format_name)
+        except Exception as error:
+            raise ValueError(
+                f"{os.fspath(path)} is damaged or not a file of {format_name!r}: {error}"
+            ) from error
+
+
+def _read(file: IO[bytes], format_name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    with zipfile.ZipFile(file) as archive:
+        if any(item.compress_type != zipfile.ZIP_STORED for item in archive.infolist()):
+            raise ValueError("it is compressed, which this format is not")
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    header = json.loads(str(arrays.pop("header")[()]))
+    if not isinstance(header, dict) or header.get("format") != format_name:
+        raise ValueError(f"its format is not {format_name!r}")
     return header, arrays

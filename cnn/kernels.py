@@ -73,7 +73,7 @@ def enter(images: NDArray[np.generic], rows: int, phases: int, columns: int) -> 
 
 def enter_features(samples: NDArray[np.generic]) -> Array:
     """Turn samples (N, inputs) into features (1, inputs, N)."""
-    return np.ascontiguousarray(samples.T, np.float32)[None]
+    return np.array(samples.T, np.float32, order="C")[None]  # a copy also of one sample
 
 
 def leave(maps: Array) -> Array:
@@ -261,3 +261,16 @@ def softmax(x: Array) -> Array:
     np.exp(x, out=x)
     x /= x.sum(axis, keepdims=True)
     return x
+
+
+def log_softmax(x: Array) -> Array:
+    """Logarithm of softmax over the channels, exact where softmax itself would round to 0."""
+    axis = _channel_axis(x)
+    x -= x.max(axis, keepdims=True)
+    x -= np.log(np.exp(x).sum(axis, keepdims=True))
+    return x
+
+
+def log_sigmoid_pair(x: Array) -> Array:
+    """Features (members, 1, images) as log(1 - sigmoid(x)) and log(sigmoid(x)), two channels."""
+    return np.concatenate([-np.logaddexp(0, x), -np.logaddexp(0, -x)], axis=1)

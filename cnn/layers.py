@@ -8,6 +8,7 @@ who read them, as in pygad.cnn.
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import math
 from collections.abc import Callable
@@ -91,7 +92,12 @@ class Layer:
         return type(self)(**self.settings(), logger=self.logger)
 
     def __repr__(self) -> str:
-        settings = (f"{name}={value!r}" for name, value in self.settings().items())
+        defaults = inspect.signature(type(self)).parameters
+        settings = (
+            f"{name}={value!r}"
+            for name, value in self.settings().items()
+            if value != defaults[name].default
+        )
         return f"{type(self).__name__}({', '.join(settings)})"
 
 
@@ -109,8 +115,8 @@ class WeightedLayer(Layer):
     def _set_weights(self, activation_function: Any, use_bias: bool, trainable: bool) -> None:
         names = [None, *ACTIVATIONS]
         self.activation_function = checks.one_of(activation_function, "activation_function", names)
-        self.use_bias = bool(use_bias)
-        self.trainable = bool(trainable)
+        self.use_bias = bool(checks.one_of(use_bias, "use_bias", [True, False]))
+        self.trainable = bool(checks.one_of(trainable, "trainable", [True, False]))
         self._initial: list[Array] = []
         self._trained: list[Array] = []
 
@@ -218,7 +224,9 @@ class Input2D(Layer):
         self.layer_output_size = self.input_shape
 
     def link(self, previous_layer: Layer) -> None:
-        raise ValueError(f"{self} cannot follow {previous_layer}: an input comes first")
+        raise ValueError(
+            f"{self} cannot follow {previous_layer}; a network has one input, the first"
+        )
 
 
 class Input1D(Layer):
@@ -311,10 +319,9 @@ class LeakyReLU(ActivationLayer):
         *,
         negative_slope: float = 0.01,
     ) -> None:
-        slope = checks.real(negative_slope, "negative_slope")
-        if slope.ndim or not 0 <= slope <= 1:
-            raise ValueError(f"negative_slope must be a number from 0 to 1, not {negative_slope!r}")
-        self.negative_slope = float(slope)
+        self.negative_slope = checks.number(negative_slope, "negative_slope")
+        if not 0 <= self.negative_slope <= 1:
+            raise ValueError(f"negative_slope must be from 0 to 1, not {negative_slope!r}")
         super().__init__(previous_layer, logger)
 
     @property

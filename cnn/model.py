@@ -42,8 +42,7 @@ class Model:
         random_seed: int | None = None,
     ) -> None:
         self.epochs = checks.whole(epochs, "epochs", minimum=0)
-        rate = checks.finite(checks.shaped(learning_rate, "learning_rate", (), "a number"), "rate")
-        self.learning_rate = float(rate)
+        self.learning_rate = checks.number(learning_rate, "learning_rate")
         self.logger = logger
         self._chain = chain_of(last_layer)
         if random_seed is not None:
@@ -94,8 +93,7 @@ class Model:
             "learning_rate": self.learning_rate,
             "layers": describe(self._chain),
         }
-        fixed = [values for layer in self._weighted(trainable=False) for values in layer.trained]
-        arrays = {"weights": self._vector, "initial": self._initial, "fixed": _join(fixed)}
+        arrays = {"weights": self._vector, "initial": self._initial, "fixed": self.fixed_weights}
         files.save_arrays(path, header, arrays)
 
     # Architecture
@@ -104,6 +102,11 @@ class Model:
     def input_layer(self) -> Input1D | Input2D:
         """The first layer."""
         return self._chain[0]  # type: ignore[return-value] # checked by _walk
+
+    @property
+    def layers(self) -> list[Layer]:
+        """All layers, from the input to the output."""
+        return list(self._chain)
 
     @property
     def last_layer(self) -> Layer:
@@ -139,6 +142,11 @@ class Model:
         size = self.last_layer.layer_output_size
         return size if isinstance(size, tuple) else (size,)
 
+    @property
+    def num_classes(self) -> int:
+        """Number of labels: the outputs, or 2 for a single one."""
+        return max(2, self.output_shape[-1])
+
     # Weights
 
     @property
@@ -160,6 +168,17 @@ class Model:
     def initial_weights(self) -> Array:
         """The flat vector (num_weights,) that the model began with."""
         return self._initial
+
+    def draw_weights(self, rng: np.random.Generator) -> Array:
+        """Return newly drawn initial weights (num_weights,), as a new model would have."""
+        own = self._weighted(trainable=True)
+        return _join([values for layer in own for values in layer.init(rng)])
+
+    @property
+    def fixed_weights(self) -> Array:
+        """A copy, as one vector, of the weights that are not trainable."""
+        fixed = self._weighted(trainable=False)
+        return _join([values for layer in fixed for values in layer.trained])
 
     @property
     def _cure(self) -> str:
@@ -186,22 +205,52 @@ class Model:
         beyond input and output at most `memory_limit` bytes. Raises ValueError where shapes do
         not fit, and for NaN and infinities.
         """
-        images = self._check_images(X, "X")
+        return self._run(self._program, self.output_shape, X, vectors, threads, memory_limit)
+
+    def log_proba(
+        self,
+        X: ArrayLike,
+        vectors: ArrayLike | None = None,
+        *,
+        threads: int | None = None,
+        memory_limit: int = MEMORY_LIMIT,
+    ) -> Array:
+        """Return logarithms of class probabilities, (P, N, classes) or (N, classes), as `forward`.
+
+        They are exact where the probability itself would round to 0. Softmax and a single sigmoid
+        (two classes) are taken as probabilities, any other last layer as logits.
+        """
+        if len(self.output_shape) > 1:
+            raise ValueError(f"log_proba needs a flat output, but {self.last_layer} gives maps")
+        program = population.compile_program(self._chain, logarithms=True)
+        return self._run(program, (self.num_classes,), X, vectors, threads, memory_limit)
+
+    def _run(
+        self,
+        program: population.Program,
+        output_shape: tuple[int, ...],
+        X: ArrayLike,
+        vectors: ArrayLike | None,
+        threads: int | None,
+        memory_limit: int,
+    ) -> Array:
+        images = self.check_images(X, "X")
         wanted = population.available_threads() if threads is None else threads
         workers = checks.whole(wanted, "threads")
         limit = checks.whole(memory_limit, "memory_limit")
         rows: NDArray[Any] = self._vector[None]
         if vectors is not None:
-            shape = (None, self.num_weights)
-            rows = checks.shaped(vectors, "vectors", shape, "members, weights", self._cure)
-        out = np.empty((len(rows), len(images), *self.output_shape), np.float32)
+            shape, cure = (None, self.num_weights), f"{self._cure}; one vector v alone is v[None]"
+            rows = checks.shaped(vectors, "vectors", shape, "members, weights", cure)
+        out = np.empty((len(rows), len(images), *output_shape), np.float32)
         slab = len(rows)
         if rows.dtype != np.float32 or not rows.flags.c_contiguous:  # copies, a part at a time
             slab = max(1, limit // 16 // max(1, self.num_weights))
         for start in range(0, len(rows), slab):
-            part = checks.finite(rows[start : start + slab], "vectors")
+            part = rows[start : start + slab]
+            checks.finite(part, "weights" if vectors is None else f"vectors[{start}:]")
             population.evaluate(
-                self._program,
+                program,
                 images,
                 self._weight_arrays(np.ascontiguousarray(part, np.float32)),
                 out[start : start + slab],
@@ -210,9 +259,12 @@ class Model:
             )
         return out if vectors is not None else out[0]
 
-    def _check_images(self, X: ArrayLike, name: str) -> NDArray[Any]:
-        axes = "images, height, width, channels" if len(self.input_shape) == 3 else "rows, inputs"
-        cure = "give a single input as X[None]"
+    def check_images(self, X: ArrayLike, name: str) -> NDArray[Any]:
+        """Return X as an array (N, *input_shape); ValueError or TypeError, with `name`, if not."""
+        axes, cure = "samples, inputs", f"one sample alone is {name}[None]"
+        if len(self.input_shape) == 3:
+            axes = "images, height, width, channels"
+            cure = f"one image alone is {name}[None], grey images are {name}[..., None]"
         images = checks.shaped(X, name, (None, *self.input_shape), axes, cure)
         return checks.finite(images, name)
 
@@ -221,8 +273,10 @@ class Model:
         parts = iter(split(self._weighted(trainable=True), vectors))
         arrays: list[Array] = []
         for layer in self.weighted_layers:
-            fixed = [values[None] for values in layer.trained]
-            arrays += next(parts) if layer.trainable else fixed
+            if layer.trainable:
+                arrays += next(parts)
+            else:
+                arrays += [checks.finite(a, f"weights of {layer}")[None] for a in layer.trained]
         return arrays
 
     def predict_proba(self, data_inputs: ArrayLike) -> Array:
@@ -233,10 +287,12 @@ class Model:
         """
         outputs = self._class_outputs(data_inputs)
         if self._output_activation() == "sigmoid" and outputs.shape[1] == 1:
-            return np.hstack([1 - outputs, outputs], dtype=np.float32)
+            return np.concatenate([1 - outputs, outputs], axis=1)
         if self._output_activation() == "softmax":
             return outputs
-        return kernels.softmax(outputs.T[None])[0].T
+        with np.errstate(all="ignore"):
+            columns: Array = kernels.softmax(outputs.T[None].copy())[0]
+        return columns.T
 
     def predict(self, data_inputs: ArrayLike) -> NDArray[np.intp]:
         """Return the labels (N,) of the largest output, for images (N, height, width, channels).
@@ -273,15 +329,18 @@ class Model:
 
     def feed_sample(self, sample: ArrayLike) -> Array:
         """Return the output for one image and fill `layer_output` of every layer on the way."""
-        values = self._check_images(np.asarray(sample)[None], "sample[None]")
+        axes = "height, width, channels" if len(self.input_shape) == 3 else "inputs"
+        image = checks.shaped(sample, "sample", self.input_shape, axes, "give one, not a batch")
+        values = checks.finite(image[None], "sample")
+        arrays = iter(self._weight_arrays(self._vector[None]))
         for layer in self.get_layers():
             program = population.compile_program([layer])
-            own = layer.trained if isinstance(layer, WeightedLayer) else []
+            weighted = isinstance(layer, WeightedLayer)
+            own = [next(arrays) for _ in layer.weight_shapes()] if weighted else []
             size = layer.layer_output_size
             shape = size if isinstance(size, tuple) else (size,)
             out = np.empty((1, 1, *shape), np.float32)
-            arrays = [array[None] for array in own]
-            population.evaluate(program, values, arrays, out, threads=1, memory_limit=MEMORY_LIMIT)
+            population.evaluate(program, values, own, out, threads=1, memory_limit=MEMORY_LIMIT)
             values = out[0]
             layer.layer_output = values[0]
         output: Array = values[0]
@@ -298,9 +357,8 @@ class Model:
         train_inputs: (N, height, width, channels); train_outputs: (N,) labels. Raises ValueError
         if they do not fit, or if the weights become infinite; they are then as they were.
         """
-        images = self._check_images(train_inputs, "train_inputs")
-        classes = max(2, self.output_shape[-1])
-        labels = checks.labels(train_outputs, "train_outputs", len(images), classes)
+        images = self.check_images(train_inputs, "train_inputs")
+        labels = checks.labels(train_outputs, "train_outputs", len(images), self.num_classes)
         before = self._vector.copy()
         error = 0.0
         try:
@@ -314,9 +372,10 @@ class Model:
 
     def update_weights(self, network_error: float) -> None:
         """Subtract network_error · learning_rate · weight from every trainable weight."""
-        factor = 1 - float(network_error) * self.learning_rate
-        updated = self._vector.astype(np.float64) * factor
-        if not np.isfinite(updated.astype(np.float32)).all():
+        factor = 1 - checks.number(network_error, "network_error") * self.learning_rate
+        with np.errstate(all="ignore"):
+            updated = (self._vector * np.float64(factor)).astype(np.float32)
+        if not np.isfinite(updated).all():
             raise ValueError(
                 f"network_error {network_error} times learning_rate {self.learning_rate} makes "
                 "the weights infinite; choose a smaller learning_rate or fewer epochs"

@@ -9,6 +9,7 @@ the work of one thread: the results are the same for any number of threads.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -89,11 +90,17 @@ class Extent(NamedTuple):
         )
 
 
-def compile_program(chain: Sequence[Layer]) -> Program:
-    """Work out the program of linked layers, with or without their input layer."""
+def compile_program(chain: Sequence[Layer], *, logarithms: bool = False) -> Program:
+    """Work out the program of linked layers, with or without their input layer.
+
+    With `logarithms` it ends in log-probabilities: a last softmax, or a sigmoid of one neuron,
+    is replaced by its logarithm, and any other end is taken as logits.
+    """
     inner = [layer for layer in chain if layer.previous_layer is not None]
     shape: Shape = inner[0].layer_input_size if inner else chain[-1].layer_output_size
     operations = _reorder(_operations(inner))
+    if logarithms:
+        operations = _with_logarithms(operations, inner[-1])
     if isinstance(shape, int):
         enter: Callable[[NDArray[Any]], Array] = kernels.enter_features
         steps = [_flat_step(operation) for operation in operations]
@@ -164,6 +171,14 @@ def _reorder(operations: Iterator[Operation]) -> list[Operation]:
     return done
 
 
+def _with_logarithms(operations: list[Operation], last: Layer) -> list[Operation]:
+    ending = operations[-1].apply
+    if ending is kernels.sigmoid and last.layer_output_size == 1:
+        return [*operations[:-1], operations[-1]._replace(apply=kernels.log_sigmoid_pair)]
+    kept = operations[:-1] if ending is kernels.softmax else operations
+    return [*kept, Operation("activate", last, kernels.log_softmax)]
+
+
 def _extents(
     operations: Sequence[Operation],
     end: Sequence[Operation],
@@ -211,8 +226,7 @@ def _map_steps(
             padded = after.before(layer.rows, layer.columns)
             yield _pad_step(operation, before, padded, channels)
         if isinstance(layer, Conv2D):
-            lowered = after.floats * channels * layer.rows.size * layer.columns.size
-            yield Step(partial(kernels.patches, **windows), None, lowered)
+            yield Step(partial(kernels.patches, **windows), None, _lowered(layer, after) * channels)
             channels = layer.num_filters
             yield Step(kernels.convolve, operation.weights, after.floats * channels)
         elif isinstance(layer, PoolingLayer):
@@ -221,6 +235,13 @@ def _map_steps(
             if layer.reduce is np.add:
                 scale = partial(kernels.scale, factors=_shares(layer, after))
                 yield Step(scale, None, after.floats * channels)
+
+
+def _lowered(layer: Conv2D, after: Extent) -> int:
+    """Numbers of a channel in the patches: each row once, or once a tap where it is dilated."""
+    rows = layer.rows.inputs(after.rows)
+    copies = 1 + layer.rows.size if layer.rows.dilation > 1 else 1
+    return rows * copies * after.phases * after.columns * layer.columns.size
 
 
 def _pad_step(operation: Operation, before: Extent, padded: Extent, channels: int) -> Step:
@@ -256,8 +277,9 @@ def _shares(layer: PoolingLayer, after: Extent) -> Array | np.float32:
 def _pixels(window: Window, positions: NDArray[np.intp], before: int, length: int) -> NDArray[Any]:
     """Number of pixels under a window at these positions, and 1 where there is none."""
     first = positions * window.stride - before
-    pixels: NDArray[Any] = np.minimum(first + window.size, length) - np.maximum(first, 0)
-    return np.maximum(pixels, 1)
+    last = np.minimum(first + window.size, length)
+    pixels: NDArray[Any] = np.maximum(last - np.maximum(first, 0), 1)
+    return pixels
 
 
 def _flat_step(operation: Operation) -> Step:
@@ -277,25 +299,31 @@ class Blocks(NamedTuple):
 
 def choose_blocks(program: Program, members: int, images: int, memory_limit: int) -> Blocks:
     """Choose blocks from the shapes: the largest maps fit the cache, everything the limit."""
-    shared = 4 * max((step.floats for step in program.steps[: program.shared]), default=1)
-    own = 4 * max((step.floats for step in program.steps[program.shared :]), default=1)
+    shared, own = program.steps[: program.shared], program.steps[program.shared :]
+    largest = 4 * max((step.floats for step in own), default=1)
     least = min(members, -(-PRODUCT_ROWS // program.filters))
-    wanted = MAP_BYTES // (own * least)
-    block = min(max(wanted, BLOCK_IMAGES[0]), BLOCK_IMAGES[1], images)
-    block = 1 << (block.bit_length() - 1) if block < images else images
-    group = min(max(MAP_BYTES // (own * block), 1), members)
-    cost = 3 * (shared + own)  # of an image and a member: a step's input, output and temporaries
-    while block > 1 and 3 * block * (shared + own * group) > memory_limit // 16:
-        block, group = (block, group // 2) if group > 1 else (block // 2, 1)
-    needed = 3 * block * (shared + own * group)
+    block = min(max(MAP_BYTES // (largest * least), BLOCK_IMAGES[0]), BLOCK_IMAGES[1], images)
+    block = block if block == images else 1 << (block.bit_length() - 1)
+    group = min(max(MAP_BYTES // (largest * block), least), members)
+    for_image, for_member = _working_bytes(shared), _working_bytes(own)
+    while (block, group) != (1, 1) and block * (for_image + group * for_member) > memory_limit // 8:
+        block, group = (block, group // 2) if group > least else (max(1, block // 2), group)
+        least = 1 if block == 1 else least
+    needed = block * (for_image + group * for_member)
     if needed > memory_limit:
         raise ValueError(
-            f"memory_limit must be at least {cost} bytes for one image and one network of this "
+            f"memory_limit must be at least {needed} bytes for one image and one network of this "
             f"size, not {memory_limit}"
         )
     chunks = -(-TASKS // -(-images // block))
     share = -(-members // chunks)
     return Blocks(block, group, -(-share // group) * group, needed)
+
+
+def _working_bytes(steps: Sequence[Step]) -> int:
+    """Most bytes that a step holds for an image: input, output, and half as much for its own."""
+    sizes = [0, *(step.floats for step in steps)]
+    return 6 * max(before + after for before, after in itertools.pairwise([*sizes, 0]))
 
 
 def evaluate(

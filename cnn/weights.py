@@ -51,7 +51,7 @@ def update_layers_trained_weights(model: Model, final_weights: Sequence[ArrayLik
         checks.shaped(array, f"final_weights[{position}]", target.shape, "weights of the layer")
         for position, (array, target) in enumerate(zip(final_weights, wanted, strict=True))
     ]
-    model.weights = np.concatenate([part.ravel() for part in parts])
+    model.weights = np.concatenate([np.zeros(0), *(part.ravel() for part in parts)])
 
 
 def _vector(model: Model, initial: bool) -> Array:

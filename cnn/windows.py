@@ -24,12 +24,12 @@ class WindowedLayer(Layer):
         dilations = checks.pair(dilation, "dilation")
         self.rows = Window(sizes[0], strides[0], dilations[0])
         self.columns = Window(sizes[1], strides[1], dilations[1])
-        self.stride = stride
-        self.padding = padding
+        self.stride = checks.sizes(stride, "stride")
         if isinstance(padding, str):
-            checks.one_of(padding, "padding", ["valid", "same"])
+            self.padding: Any = checks.one_of(padding, "padding", ["valid", "same"])
             self._amounts = padding, padding
         else:
+            self.padding = checks.sizes(padding, "padding", minimum=0)
             self._amounts = checks.pair(padding, "padding", minimum=0)
 
     def margins(self, shape: MapShape) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -69,7 +69,7 @@ def _maps(layer: Layer, shape: Shape, previous: Layer) -> MapShape:
         return shape
     raise ValueError(
         f"{layer} needs maps (height, width, channels), but {previous} gives {shape} flat values; "
-        "put it before Flatten"
+        "put it before Flatten, and begin with Input2D"
     )
 
 
@@ -108,8 +108,8 @@ class Conv2D(WindowedLayer, WeightedLayer):
         trainable: bool = True,
     ) -> None:
         self.num_filters = checks.whole(num_filters, "num_filters")
-        self.kernel_size = kernel_size
-        self.dilation = dilation
+        self.kernel_size = checks.sizes(kernel_size, "kernel_size")
+        self.dilation = checks.sizes(dilation, "dilation")
         self._set_window(kernel_size, "kernel_size", stride, dilation, padding)
         self._set_weights(activation_function, use_bias, trainable)
         if activation_function == "softmax":
@@ -153,7 +153,7 @@ class _Pooling2D(PoolingLayer):
         *,
         padding: Any = "valid",
     ) -> None:
-        self.pool_size = pool_size
+        self.pool_size = checks.sizes(pool_size, "pool_size")
         self._set_window(pool_size, "pool_size", stride, 1, padding)
         if not isinstance(padding, str):
             amounts = checks.pair(padding, "padding", 0)

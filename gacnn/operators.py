@@ -177,9 +177,11 @@ def choose_genes(counts: Array, num_genes: int, rng: Generator) -> Indices:
     Returns sorted positions in the flattened (rows, num_genes) array. Every gene is taken with
     one rate that gives each row a few too many, and the surplus is dropped at random: given
     their number the genes taken are a random set, and so is what is left of them. A draw that
-    leaves a row short is repeated.
+    leaves a row short is repeated. Raises ValueError where a row has too few genes.
     """
     most = int(np.max(counts, initial=0))
+    if most > num_genes:
+        raise ValueError(f"cannot choose {most} different genes out of {num_genes}")
     rate = (most + 4 * np.sqrt(most) + 4) / num_genes
     bounds = np.arange(len(counts) + 1) * num_genes
     while True:
@@ -358,7 +360,7 @@ def _digests(rows: Array) -> Array:
     words = (rows + 0).view(f"u{rows.itemsize}")  # -0.0 becomes 0.0
     weights = np.arange(1, 2 * words.shape[1], 2, dtype=np.uint32) * np.uint32(0x9E3779B1)
     products = words * weights
-    digests: Array = np.sum(products, axis=1, dtype=products.dtype)
+    digests: Array = products.sum(axis=1, dtype=products.dtype)
     return digests
 
 

@@ -173,6 +173,11 @@ EQUAL = {
     "bytes": {**FEW_VALUES, "gene_type": np.uint8, "gene_space": [0, 1, 2]},
     "per-gene types": {"gene_type": [int, float, np.float32, [float, 2], int, np.int8, float]},
     "no duplicates": {"allow_duplicate_genes": False, "gene_type": int, "gene_space": range(20)},
+    "no adaptive mutation": {
+        **FEW_VALUES,
+        "mutation_type": "adaptive",
+        "mutation_probability": [0, 0],
+    },
     "constraints": {
         "gene_constraint": [
             None,
@@ -231,6 +236,20 @@ def test_callbacks_that_replace_what_they_are_given() -> None:
     assert_same(record(GA, total, **settings()), record(pygad.GA, total, **settings()))
 
 
+def test_fitness_given_to_a_callback_is_not_that_of_the_ga() -> None:
+    def run(cls: type) -> Run:
+        given: list[Array] = []
+
+        def spoil(ga: Any, parents: Array) -> None:
+            given[-1][:] = 0
+
+        return record(
+            cls, total, **USER, on_fitness=lambda ga, x: given.append(x), on_parents=spoil
+        )
+
+    assert_same(run(GA), run(pygad.GA))
+
+
 def test_edited_history_is_read_again() -> None:
     def forget(ga: Any) -> None:
         ga.best_solutions[:] = [[9.0] * len(row) for row in ga.best_solutions]
@@ -246,10 +265,25 @@ def test_second_run_and_late_calls_equal_pygad() -> None:
         ga = cls(fitness_func=total, **settings)
         ga.run()
         ga.run()
-        fitness = ga.cal_pop_fitness()
-        return [fitness, ga.best_solutions, ga.num_fitness_evaluations, ga.solutions_generations]
+        seen = [ga.cal_pop_fitness(), ga.best_solutions, ga.solutions_generations]
+        ga.solutions[:] = ga.solutions[7:]
+        seen.append(ga.cal_pop_fitness())
+        ga.solutions_fitness = [value + 1 for value in ga.solutions_fitness[7:]]
+        seen.append(ga.cal_pop_fitness())
+        return [*seen, ga.num_fitness_evaluations]
 
     assert_same(run(GA), run(pygad.GA))
+
+
+def test_fitness_may_change_its_shape_between_runs() -> None:
+    def objectives(cls: type) -> Array:
+        ga = cls(fitness_func=total, **{**SMALL, **USER, "keep_elitism": 0, "keep_parents": 0})
+        ga.run()
+        ga.fitness_func = two_objectives
+        fitness: Array = ga.cal_pop_fitness()
+        return fitness
+
+    assert_same(objectives(GA), objectives(pygad.GA))
 
 
 @pytest.mark.parametrize("gene_type", [float, np.float32, np.float16, [float, 2]])
@@ -393,7 +427,7 @@ MUTATIONS = {
     "float32": {"gene_type": np.float32},
     "float16": {"gene_type": np.float16},
     "interval": {"gene_space": {"low": -2, "high": 3}},
-    "rounded interval": {"gene_space": {"low": -0.1, "high": 0.24}, "gene_type": [float, 1]},
+    "rounded interval": {"gene_space": {"low": -0.1, "high": 0.29}, "gene_type": [float, 1]},
     "float16 interval": {"gene_space": {"low": 0, "high": 1}, "gene_type": np.float16},
     "list": {"gene_space": [-1, 0, 1], "gene_type": np.float32},
     "one value": {"gene_space": [5], "gene_type": np.float32},
@@ -403,6 +437,8 @@ MUTATIONS = {
     "steps": {"gene_space": {"low": 0, "high": 1, "step": 0.25}},
     "coarse steps": {"gene_space": {"low": 0, "high": 3, "step": 0.5}, "gene_type": int},
     "integers": {"gene_type": int, "random_mutation_min_val": -3, "random_mutation_max_val": 3},
+    "list with anything": {"gene_space": [5, None]},
+    "nested lists": {"gene_space": [[0, 1]] * 15 + [[5, 6]] * 15},
     "nested": {"gene_space": [[0, 1], *[None] * 28, {"low": 0, "high": 1}]},
 }
 

@@ -203,6 +203,11 @@ def test_choose_genes_takes_all_genes_alike_whatever_other_rows_need() -> None:
         assert_uniform(columns[rows % 4 == kind] // 40, 25)
 
 
+def test_choose_genes_refuses_more_than_there_are() -> None:
+    with pytest.raises(ValueError, match="cannot choose 5 different genes out of 4"):
+        operators.choose_genes(np.array([1, 5]), 4, generator())
+
+
 def test_gene_counts() -> None:
     np.testing.assert_array_equal(operators.gene_counts(3, 10, generator(), 4), [4, 4, 4])
     each = operators.gene_counts(2, 10, generator(), np.array([1, 5]))
@@ -322,4 +327,11 @@ def test_rows_with_nan_are_never_found() -> None:
 def test_rows_that_differ_in_one_gene_are_told_apart() -> None:
     rows = np.tile(generator().random(1000, dtype=np.float32), (2, 1))
     rows[1, 501] += 1
+    assert operators.find_rows(rows, rows[::-1].copy()) == {0: 1, 1: 0}
+
+
+def test_rows_with_the_same_digest_are_told_apart() -> None:
+    rows = np.zeros((2, 500), dtype=np.int32)
+    rows[0, 100], rows[1, 200] = 2 * 200 + 1, 2 * 100 + 1
+    assert len(set(operators._digests(rows).tolist())) == 1
     assert operators.find_rows(rows, rows[::-1].copy()) == {0: 1, 1: 0}

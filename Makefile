@@ -1,0 +1,38 @@
+# Every target creates the virtual environment that it needs.
+PYTHON ?= python3
+BIN := .venv/bin
+MINIMAL := .venv-minimal/bin
+
+.PHONY: help demo test test-minimal bench clean
+
+help:  ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: .venv/installed  ## evolve a small CNN on scikit-learn's digits; goes on with ARGS=--resume
+	$(BIN)/python examples/digits.py $(ARGS)
+
+test: .venv/installed test-minimal  ## check format, lint and types; run the tests, twice
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q
+
+test-minimal: .venv-minimal/installed  ## run the tests with only the required packages
+	$(MINIMAL)/python -m pytest -q
+
+bench: .venv/installed  ## time the population forward beside PyTorch and JAX
+	$(BIN)/pip install --quiet torch==2.13.0 jax
+	$(BIN)/python benchmarks/population_forward.py $(ARGS)
+
+clean:  ## remove environments, caches and results
+	rm -rf .venv .venv-minimal .mypy_cache .pytest_cache .ruff_cache .hypothesis runs
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable '.[all,dev]'
+	touch $@
+
+.venv-minimal/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-minimal
+	$(MINIMAL)/pip install --quiet --editable '.[test]'
+	touch $@

@@ -1,0 +1,250 @@
+"""Metrics and the fitness of whole populations: vectors (P, n) in, fitness (P,) out."""
+
+from __future__ import annotations
+
+import functools
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cnn import Model, checks
+from cnn.chain import describe
+
+Numbers = NDArray[Any]
+Metric = str | Callable[[Numbers, Numbers], float]
+
+OUTPUT_BYTES = 64 * 2**20  # of network outputs that are held at a time
+
+
+class _Scorer(NamedTuple):
+    """`score` takes outputs (P, N, classes) and targets (N, …) and returns (P,)."""
+
+    score: Callable[[Numbers, Numbers], Numbers]
+    on: str  # "log_proba", "outputs"
+    targets: str  # "labels", "values", "any"
+
+
+def cross_entropy(log_proba: Numbers, labels: Numbers) -> Numbers:
+    """Minus the mean cross-entropy, of log-probabilities (P, N, classes) and labels (N,)."""
+    mean: Numbers = log_proba[:, np.arange(len(labels)), labels].mean(axis=1, dtype=np.float64)
+    return mean
+
+
+def accuracy(log_proba: Numbers, labels: Numbers) -> Numbers:
+    """Share of the images whose largest output (P, N, classes) is at their label (N,)."""
+    right: Numbers = (log_proba.argmax(axis=2) == labels).mean(axis=1)
+    return right
+
+
+def balanced_accuracy(log_proba: Numbers, labels: Numbers) -> Numbers:
+    """Mean over the classes in `labels` of the share of their images that is right."""
+    confusion = _confusion(log_proba, labels)
+    support = confusion.sum(axis=2)
+    recall = np.diagonal(confusion, axis1=1, axis2=2) / np.maximum(support, 1)
+    balanced: Numbers = recall.sum(axis=1) / (support > 0).sum(axis=1)
+    return balanced
+
+
+def f1_macro(log_proba: Numbers, labels: Numbers) -> Numbers:
+    """Mean F1 over the classes that are a label or a prediction, as scikit-learn's."""
+    confusion = _confusion(log_proba, labels)
+    both = confusion.sum(axis=1) + confusion.sum(axis=2)
+    f1 = 2 * np.diagonal(confusion, axis1=1, axis2=2) / np.maximum(both, 1)
+    macro: Numbers = f1.sum(axis=1) / (both > 0).sum(axis=1)
+    return macro
+
+
+def _confusion(log_proba: Numbers, labels: Numbers) -> Numbers:
+    """Counts (P, true class, predicted class)."""
+    members, _, classes = log_proba.shape
+    cells = labels * classes + log_proba.argmax(axis=2)
+    cells += np.arange(members)[:, None] * classes**2
+    counts = np.bincount(cells.ravel(), minlength=members * classes**2)
+    return counts.reshape(members, classes, classes)
+
+
+def mse(outputs: Numbers, targets: Numbers) -> Numbers:
+    """Minus the mean squared error of outputs (P, N, values) against targets (N, values)."""
+    error = outputs.astype(np.float64) - targets
+    mean: Numbers = -np.square(error).mean(axis=(1, 2))
+    return mean
+
+
+METRICS = {
+    "cross_entropy": _Scorer(cross_entropy, "log_proba", "labels"),
+    "accuracy": _Scorer(accuracy, "log_proba", "labels"),
+    "balanced_accuracy": _Scorer(balanced_accuracy, "log_proba", "labels"),
+    "f1_macro": _Scorer(f1_macro, "log_proba", "labels"),
+    "mse": _Scorer(mse, "outputs", "values"),
+}
+
+
+class Fitness:
+    """The fitness of networks on data, for `gacnn.GA` and for `pygad.GA`; higher is better.
+
+    model: the architecture. X: (N, height, width, channels). y: labels (N,), or values (N,
+    outputs) for "mse". metric: a name in `METRICS`, a callable(outputs, y) of one network's
+    outputs (N, classes), or a list of those for several objectives. With a batch_size, every
+    call scores all its vectors on one random batch of that many images; `full` uses all.
+
+    Called with vectors (P, num_weights) it returns (P,), or (P, objectives) for a list of
+    metrics. PyGAD may call it too, as fitness(ga, solutions, indices), with fitness_batch_size or
+    a solution at a time. Raises ValueError or TypeError for data that do not fit the model, and
+    `MetricError` for a metric that fails.
+    """
+
+    evaluates_population = True
+
+    def __init__(
+        self,
+        model: Model,
+        X: ArrayLike,
+        y: ArrayLike,
+        metric: Metric | Sequence[Metric] = "cross_entropy",
+        *,
+        batch_size: int | None = None,
+        random_seed: int | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self.model = model
+        self.several = isinstance(metric, list | tuple)
+        self.metrics: list[Any] = list(metric) if isinstance(metric, list | tuple) else [metric]
+        self.scorers = [_scorer(each) for each in self.metrics]
+        self.X = model.check_images(X, "X")
+        self.y = _targets(model, y, len(self.X), {scorer.targets for scorer in self.scorers})
+        self.batch_size = None if batch_size is None else _batch(batch_size, len(self.X))
+        self.threads = threads
+        self.batch: NDArray[np.intp] | None = None
+        self._rng = np.random.default_rng(random_seed)
+
+    @property
+    def reevaluate(self) -> bool:
+        """Whether kept solutions must be scored again, because every batch is another one."""
+        return self.batch_size is not None
+
+    def draw_batch(self, rng: np.random.Generator) -> None:
+        """Draw the batch that the next call uses."""
+        if self.batch_size is not None:
+            self.batch = rng.choice(len(self.X), self.batch_size, replace=False)
+
+    def __call__(self, vectors: Any, solutions: Any = None, indices: Any = None) -> Any:
+        if solutions is None:
+            return self._on_batch(np.asarray(vectors))
+        rows = np.asarray(solutions)
+        fitness = self._on_batch(np.atleast_2d(rows))
+        if rows.ndim > 1:
+            return fitness.tolist() if fitness.ndim == 1 else list(fitness)
+        return float(fitness[0]) if fitness.ndim == 1 else fitness[0]
+
+    def _on_batch(self, vectors: Numbers) -> Numbers:
+        if self.batch_size is None:
+            return self.full(vectors)
+        if self.batch is None:
+            self.draw_batch(self._rng)
+        batch, self.batch = self.batch, None
+        return self._score(vectors, self.X[batch], self.y[batch])
+
+    def full(self, vectors: ArrayLike) -> Numbers:
+        """Return the fitness (P,) or (P, objectives) of vectors (P, num_weights) on all data."""
+        return self._score(np.asarray(vectors), self.X, self.y)
+
+    def _score(self, vectors: Numbers, X: Numbers, y: Numbers) -> Numbers:
+        """Score some members at a time, so that their outputs take little memory."""
+        share = max(1, OUTPUT_BYTES // (4 * len(X) * int(np.prod(self.model.output_shape))))
+        parts = [
+            self._score_part(vectors[start : start + share], start, X, y)
+            for start in range(0, len(vectors), share)
+        ]
+        return np.concatenate(parts)
+
+    def _score_part(self, vectors: Numbers, start: int, X: Numbers, y: Numbers) -> Numbers:
+        forward = functools.cache(lambda kind: self._forward(kind, X, vectors))
+        columns = []
+        for metric, scorer in zip(self.metrics, self.scorers, strict=True):
+            try:
+                scores = scorer.score(forward(scorer.on), y)
+            except MetricError as error:
+                raise MetricError(metric, start + error.position, error.reason) from error
+            for position in np.flatnonzero(np.isnan(scores)):
+                raise MetricError(metric, start + int(position), "it returned NaN")
+            columns.append(scores)
+        return np.stack(columns, axis=1) if self.several else columns[0]
+
+    def _forward(self, kind: str, X: Numbers, vectors: Numbers) -> Numbers:
+        run = self.model.log_proba if kind == "log_proba" else self.model.forward
+        return run(X, vectors, threads=self.threads)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what tells this fitness from another: network, metric, batch size and data."""
+        return {
+            "layers": describe(self.model.layers),
+            "fixed_weights": zlib.crc32(self.model.fixed_weights.tobytes()),
+            "metrics": [_name(metric) for metric in self.metrics],
+            "batch_size": self.batch_size,
+            "images": [list(self.X.shape), zlib.crc32(np.ascontiguousarray(self.X).data)],
+            "targets": [list(self.y.shape), zlib.crc32(np.ascontiguousarray(self.y).data)],
+        }
+
+
+class MetricError(ValueError):
+    """A metric raised, or returned NaN, for the solution at `position` of the vectors."""
+
+    def __init__(self, metric: Metric, position: int, reason: str) -> None:
+        self.metric, self.position, self.reason = metric, position, reason
+        super().__init__(f"metric {_name(metric)} failed for solution {position}: {reason}")
+
+
+def _scorer(metric: Metric) -> _Scorer:
+    if isinstance(metric, str):
+        checks.one_of(metric, "metric", list(METRICS))
+        return METRICS[metric]
+    if not callable(metric):
+        raise TypeError(
+            f"metric must be one of {', '.join(METRICS)}, or a callable(outputs, y), not {metric!r}"
+        )
+    return _Scorer(functools.partial(_each, metric), "outputs", "any")
+
+
+def _each(metric: Callable[[Numbers, Numbers], float], outputs: Numbers, y: Numbers) -> Numbers:
+    """Call a metric for the outputs of one member after the other."""
+    scores = np.empty(len(outputs))
+    for position, values in enumerate(outputs):
+        try:
+            scores[position] = metric(values, y)
+        except Exception as error:
+            reason = f"it raised {type(error).__name__}: {error}"
+            raise MetricError(metric, position, reason) from error
+    return scores
+
+
+def _name(metric: Metric) -> str:
+    return metric if isinstance(metric, str) else getattr(metric, "__name__", type(metric).__name__)
+
+
+def _targets(model: Model, y: ArrayLike, number: int, kinds: set[str]) -> Numbers:
+    if kinds >= {"labels", "values"}:
+        raise ValueError("metric cannot mix 'mse' with metrics of labels: y holds one or the other")
+    if "labels" in kinds:
+        return checks.labels(y, "y", number, model.num_classes)
+    if "values" in kinds:
+        values = checks.real(y, "y")
+        values = values[:, None] if values.ndim == 1 and model.output_shape == (1,) else values
+        cure = "mse compares y with the outputs; for class labels use another metric"
+        shape = (number, *model.output_shape)
+        return checks.finite(checks.shaped(values, "y", shape, "images, outputs", cure), "y")
+    array = np.asarray(y)
+    if array.ndim == 0 or len(array) != number:
+        raise ValueError(
+            f"y must have one entry for each of the {number} images, not {array.shape}"
+        )
+    return array
+
+
+def _batch(batch_size: int, number: int) -> int:
+    size = checks.whole(batch_size, "batch_size")
+    if size > number:
+        raise ValueError(f"batch_size must be at most the number of images, {number}, not {size}")
+    return size

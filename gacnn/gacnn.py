@@ -1,0 +1,283 @@
+"""GACNN: a population of networks as one array, its fitness, and the short way to train it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cnn import (
+    Model,
+    checks,
+    layers_weights_as_matrix,
+    layers_weights_as_vector,
+    update_layers_trained_weights,
+)
+from gacnn.callbacks import Callback, History, ProgressBar, TimeLimit
+from gacnn.evaluate import Fitness, Metric
+from gacnn.ga import GA
+
+Numbers = NDArray[Any]
+
+
+class Vectors(np.ndarray[Any, Any]):
+    """The vectors (P, num_weights) of a population's networks.
+
+    `networks_array` is the array that the networks view. Copies keep it, and so `gacnn.GA`,
+    given such an `initial_population`, can keep the networks equal to its population.
+    """
+
+    networks_array: Numbers | None = None
+
+    def __array_finalize__(self, source: Any) -> None:
+        self.networks_array = getattr(source, "networks_array", None)
+
+
+def population_as_vectors(population_networks: Sequence[Model]) -> Vectors:
+    """Return the trained weights of the networks, an array (P, num_weights)."""
+    vectors = np.stack([layers_weights_as_vector(each, initial=False) for each in population_networks])
+    named = vectors.view(Vectors)
+    base = population_networks[0].weights.base
+    if base is not None and base.shape == vectors.shape:
+        named.networks_array = base
+    return named
+
+
+def population_as_matrices(
+    population_networks: Sequence[Model], population_vectors: Sequence[ArrayLike] | Numbers
+) -> list[Numbers]:
+    """Return, for each network and its vector, the vector as arrays of the layers' weights."""
+    if len(population_networks) != len(population_vectors):
+        raise ValueError(
+            f"population_vectors must hold a vector for each of {len(population_networks)} "
+            f"networks, not {len(population_vectors)}"
+        )
+    return [
+        layers_weights_as_matrix(network, vector)
+        for network, vector in zip(population_networks, population_vectors, strict=True)
+    ]
+
+
+class GACNN:
+    """A population of `num_solutions` networks of one architecture.
+
+    `population` is the array (num_solutions, num_weights), float32; `population_networks` are
+    models that view its rows. Member 0 has the weights of `model`. The others are drawn anew, or,
+    with `spread`, are its weights plus normal noise of that standard deviation: a population for
+    fine-tuning. Raises TypeError and ValueError for anything but a model with trainable weights
+    and two solutions or more.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        num_solutions: int,
+        *,
+        random_seed: int | None = None,
+        spread: float | None = None,
+    ) -> None:
+        if not isinstance(model, Model):
+            raise TypeError(f"model must be a cnn.Model, not {type(model).__name__}")
+        if model.num_weights == 0:
+            raise ValueError("model has no trainable weights, so there is nothing to evolve")
+        self.model = model
+        self.num_solutions = checks.whole(num_solutions, "num_solutions", minimum=2)
+        if random_seed is not None:
+            checks.whole(random_seed, "random_seed", minimum=0)
+        self.random_seed = random_seed
+        if spread is not None and not (np.isscalar(spread) and np.isfinite(spread) and spread >= 0):
+            raise ValueError(f"spread must be None or a number of at least 0, not {spread!r}")
+        self.spread = spread
+        self.population = np.empty((self.num_solutions, model.num_weights), np.float32)
+        self.population_networks = self.create_population()
+
+    def create_population(self) -> list[Model]:
+        """Draw the population anew and return its networks, views of `population`."""
+        rng = np.random.default_rng(self.random_seed)
+        self.population[0] = self.model.weights
+        if self.spread is None:
+            for member in self.population[1:]:
+                member[:] = self.model.draw_weights(rng)
+        else:
+            noise = rng.standard_normal(self.population[1:].shape, np.float32)
+            self.population[1:] = self.model.weights + np.float32(self.spread) * noise
+        return [self.model.with_weights(member) for member in self.population]
+
+    def population_as_vectors(self) -> Vectors:
+        """Return a copy of the population, to be the `initial_population` of a GA."""
+        return population_as_vectors(self.population_networks)
+
+    def population_as_matrices(self, population_vectors: Any = None) -> list[Numbers]:
+        """Return, for each network, the arrays of its layers' weights, or those of the vectors."""
+        vectors = self.population if population_vectors is None else population_vectors
+        return population_as_matrices(self.population_networks, vectors)
+
+    def update_population_trained_weights(self, population_trained_weights: Sequence[Any]) -> None:
+        """Give every network new trained weights: arrays as `population_as_matrices` returns."""
+        if len(population_trained_weights) != self.num_solutions:
+            raise ValueError(
+                f"population_trained_weights must hold the weights of {self.num_solutions} "
+                f"networks, not {len(population_trained_weights)}"
+            )
+        for network, weights in zip(
+            self.population_networks, population_trained_weights, strict=True
+        ):
+            update_layers_trained_weights(network, weights)
+
+    def fitness(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        metric: Metric | Sequence[Metric] = "cross_entropy",
+        *,
+        batch_size: int | None = None,
+        threads: int | None = None,
+    ) -> Fitness:
+        """Return the fitness of such networks on data: see `gacnn.Fitness`."""
+        return Fitness(
+            self.model,
+            X,
+            y,
+            metric,
+            batch_size=batch_size,
+            random_seed=self.random_seed,
+            threads=threads,
+        )
+
+    def train(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        num_generations: int | None = None,
+        time_limit: float | None = None,
+        validation: float | tuple[ArrayLike, ArrayLike] | None = None,
+        metric: Metric | Sequence[Metric] = "cross_entropy",
+        batch_size: int | None = None,
+        callbacks: Sequence[Callback] = (),
+        verbose: bool = True,
+        threads: int | None = None,
+        **settings: Any,
+    ) -> Result:
+        """Evolve the population on data and return its best network, scores and history.
+
+        X, y, metric, batch_size: as for `fitness`. It ends after num_generations (100 where no
+        time_limit is given) or time_limit seconds. validation: a share of the data to hold out,
+        stratified where y are labels, or (X, y); the best network is then the best on it of the
+        best of each generation, otherwise the best of the last population on all data. verbose
+        shows a progress bar. Other settings go to `gacnn.GA`; those of `DEFAULTS` hold where
+        nothing else is said. The networks of this population become those of the last generation.
+        """
+        held_out = None
+        if isinstance(validation, tuple):
+            held_out = validation
+        elif validation is not None:
+            X, y, held_out = _split(self.model, X, y, validation, self.random_seed)
+        fitness = self.fitness(X, y, metric, batch_size=batch_size, threads=threads)
+        best = _BestOnValidation(None)
+        if held_out is not None:
+            best = _BestOnValidation(self.fitness(*held_out, metric, threads=threads))
+        history = History(validation=best.score if held_out is not None else None)
+        listeners: list[Callback] = [history, *callbacks]
+        if time_limit is not None:
+            listeners.append(TimeLimit(time_limit))
+        if verbose:
+            listeners.append(ProgressBar())
+        if num_generations is None:
+            num_generations = 100 if time_limit is None else UNLIMITED
+        given = {
+            **DEFAULTS,
+            "num_parents_mating": max(2, self.num_solutions // 2),
+            "random_seed": self.random_seed,
+            **settings,
+        }
+        ga = GA(
+            num_generations=num_generations,
+            fitness_func=fitness,
+            initial_population=self.population_as_vectors(),
+            callbacks=listeners,
+            **given,
+        )
+        ga.run()
+        return _result(self.model, ga, fitness, best, history)
+
+
+DEFAULTS: dict[str, Any] = {
+    "gene_type": np.float32,
+    "parent_selection_type": "sss",
+    "crossover_type": "uniform",
+    "mutation_type": "random",
+    "mutation_percent_genes": 10,
+    "random_mutation_min_val": -0.3,
+    "random_mutation_max_val": 0.3,
+    "keep_elitism": 2,
+    "save_best_solutions": False,
+    "suppress_warnings": True,
+}
+UNLIMITED = 10**9  # generations, where only the time limit ends a run
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training gives: the best network and how it was found.
+
+    score: its fitness on all training data; validation_score: on the held-out data, or None;
+    history: a `History`; ga: the `gacnn.GA` after its run.
+    """
+
+    model: Model
+    score: Any
+    validation_score: Any
+    history: History
+    ga: GA
+
+
+class _BestOnValidation:
+    """Scores vectors on held-out data and keeps the best."""
+
+    def __init__(self, fitness: Fitness | None) -> None:
+        self.fitness = fitness
+        self.best_score: Any = None
+        self.vector: Numbers | None = None
+
+    def score(self, vector: Numbers) -> Any:
+        assert self.fitness is not None
+        score = self.fitness.full(vector[None])[0]
+        if np.ndim(score) == 0 and (self.best_score is None or score > self.best_score):
+            self.best_score, self.vector = score, vector.copy()
+        return score
+
+
+def _result(
+    model: Model, ga: GA, fitness: Fitness, best: _BestOnValidation, history: History
+) -> Result:
+    vector, _, _ = ga.best_solution(pop_fitness=ga.last_generation_fitness)
+    if best.fitness is not None:
+        last_score = best.score(vector)
+        vector = vector if best.vector is None else best.vector
+        validation_score = last_score if best.best_score is None else best.best_score
+    else:
+        validation_score = None
+    winner = model.with_weights(np.array(vector, np.float32))
+    return Result(winner, fitness.full(vector[None])[0], validation_score, history, ga)
+
+
+def _split(
+    model: Model, X: ArrayLike, y: ArrayLike, share: float, random_seed: int | None
+) -> tuple[Numbers, Numbers, tuple[Numbers, Numbers]]:
+    """Hold out a share of the data, the same of every class where y are labels."""
+    if not isinstance(share, float) or not 0 < share < 1:
+        raise ValueError(f"validation must be a share between 0 and 1, or (X, y), not {share!r}")
+    images, targets = model.check_images(X, "X"), np.asarray(y)
+    if len(targets) != len(images):
+        raise ValueError(f"y must have one entry for each of {len(images)} images: {len(targets)}")
+    order = np.random.default_rng(random_seed).permutation(len(images))
+    if targets.ndim == 1 and targets.dtype.kind in "iub":
+        order = order[np.argsort(targets[order], kind="stable")]
+    number = max(1, round(share * len(images)))
+    chosen = np.zeros(len(images), bool)
+    chosen[order[np.linspace(0, len(images) - 1, number).round().astype(int)]] = True
+    return images[~chosen], targets[~chosen], (images[chosen], targets[chosen])
