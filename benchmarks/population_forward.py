@@ -205,24 +205,27 @@ def load_torch() -> Any:
 
     torch.set_num_threads(os.cpu_count() or 1)
     # Each case and each number of images is one more specialisation of the same function.
-    torch._dynamo.config.recompile_limit = 100
+    torch._dynamo.config.recompile_limit = 1000
+    torch._dynamo.config.accumulated_recompile_limit = 1000
     return torch
 
 
 def torch_network(
     case: Case, flatten: Callable[[Tensor], Tensor], dense: Callable[..., Tensor], compiled: bool
-) -> Callable[..., Tensor]:
+) -> Callable[..., Any]:
     """The network for one member, or in groups for all members side by side in the channels."""
     torch = load_torch()
     F = torch.nn.functional
 
-    def convolve(x: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
+    def convolve(x: Tensor, weights: Tensor, bias: Tensor) -> Any:
         return F.conv2d(x, weights, bias, groups=x.shape[1] // weights.shape[1])
 
     softmax = partial(F.softmax, dim=-1)
     do = Operations(convolve, F.max_pool2d, F.avg_pool2d, flatten, dense, F.relu_, softmax)
-    forward = network(case, do)
-    return torch.compile(forward, dynamic=False, fullgraph=True) if compiled else forward
+    forward: Callable[..., Any] = network(case, do)
+    if compiled:
+        forward = torch.compile(forward, dynamic=False, fullgraph=True)
+    return forward
 
 
 def torch_variants(
@@ -369,16 +372,15 @@ class Contender(NamedTuple):
     compiled: bool = False
 
 
-TORCH_LOOPS = (
-    Contender("torch loop", "torch", torch_loop),
-    Contender("torch loop, channels_last", "torch", partial(torch_loop, channels_last=True)),
-    Contender("torch loop, compiled", "torch", partial(torch_loop, compiled=True), True),
+TORCH_LOOPS = tuple(
     Contender(
-        "torch loop, compiled, channels_last",
+        "torch loop" + ", compiled" * compiled + ", channels_last" * channels_last,
         "torch",
-        partial(torch_loop, compiled=True, channels_last=True),
-        True,
-    ),
+        partial(torch_loop, channels_last=channels_last, compiled=compiled),
+        compiled,
+    )
+    for compiled in (False, True)
+    for channels_last in (False, True)
 )
 CONTENDERS = (
     *TORCH_LOOPS,
@@ -407,17 +409,13 @@ def labels(contender: Contender) -> Contender:
 PREDICTORS = (*map(labels, TORCH_LOOPS), Contender(OURS, "ours", ours_predict))
 
 
-def seconds(run: Run) -> float:
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
-
-
 def best_of_turn(run: Run) -> float:
     time.sleep(SETTLE_SECONDS)
-    times = [seconds(run)]
+    times: list[float] = []
     while sum(times) < TURN_SECONDS:
-        times.append(seconds(run))
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
     return min(times)
 
 
@@ -429,12 +427,6 @@ def other_cpu_seconds() -> float:
     except OSError:
         return 0.0
     return ticks / os.sysconf("SC_CLK_TCK") - sum(os.times()[:4])
-
-
-def disagreement(outputs: Any, expected: Any) -> float:
-    if outputs.shape != expected.shape:
-        return math.inf
-    return float(np.abs(outputs - expected).max())
 
 
 def prepare(
@@ -456,10 +448,11 @@ def prepare(
             continue
         for variant, output in outputs.items():
             expected = output if expected is None else expected
-            error = disagreement(output, expected)
-            if not error < TOLERANCE:  # NaN disagrees too
-                first = next(iter(ready), name)
-                sys.exit(f"{case.name}: {name} [{variant}] and {first} differ by {error:.2g}")
+            same_shape = output.shape == expected.shape
+            distance = np.abs(output - expected).max() if same_shape else math.inf
+            if not distance < TOLERANCE:  # NaN disagrees too
+                reference = next(iter(ready), name)
+                sys.exit(f"{case.name}: {name} ({variant}) is off {reference} by {distance:.2g}")
         ready[name] = min(variants.items(), key=lambda item: best_of_turn(item[1]))
     return ready, failed
 
@@ -487,20 +480,18 @@ def race(title: str, contenders: Sequence[Contender], case: Case, rounds: int) -
         )
     for name, reason in failed.items():
         print(f"  {name:36}{reason}")
-    peers = [peer for peer in contenders if peer.family != "ours" and peer.name in best]
-    report_ratio("peer", [peer.name for peer in peers], best)
-    report_ratio("peer without a compiler", [p.name for p in peers if not p.compiled], best)
+    peers = [c for c in contenders if c.family != "ours" and c.name in best]
+    for kind, group in (
+        ("peer", peers),
+        ("peer without a compiler", [peer for peer in peers if not peer.compiled]),
+    ):
+        if group:
+            fastest = min(group, key=lambda peer: best[peer.name]).name
+            print(f"  ratio to the fastest {kind}: {best[fastest] / best[OURS]:.2f} ({fastest})")
     if not peers:
         print("  outputs not compared: no peer ran")
     if busy > BUSY_CORES:
         print(f"  doubtful: other processes kept {busy:.2f} cores busy meanwhile")
-
-
-def report_ratio(kind: str, names: Sequence[str], best: dict[str, float]) -> None:
-    if names:
-        fastest = min(names, key=best.__getitem__)
-        ratio = best[fastest] / best[OURS]
-        print(f"  ratio to the fastest {kind}: {ratio:.2f} ({fastest})")
 
 
 def compare_with_pygad(case: Case, conv: Conv, pool: Pool, dense: Dense, images: int = 3) -> None:
@@ -513,7 +504,7 @@ def compare_with_pygad(case: Case, conv: Conv, pool: Pool, dense: Dense, images:
     layer = pygad.cnn.Dense(dense.neurons, pygad.cnn.Flatten(layer), "softmax")
     model = pygad.cnn.Model(layer)
     X, vectors = case.draw()
-    theirs = seconds(partial(model.predict, X[:images])) / images
+    theirs = best_of_turn(partial(model.predict, X[:images])) / images
     (forward,) = ours_forward(case, X, vectors).values()
     forward()
     mine = min(best_of_turn(forward) for _ in range(3)) / (case.members * case.images)

@@ -92,12 +92,15 @@ def shaped(
     return array
 
 
-def finite(array: NDArray[Any], name: str) -> NDArray[Any]:
-    """Return the array if it holds no NaN and no infinity, in float32 neither."""
+def finite(array: NDArray[Any], name: str, first: int = 0) -> NDArray[Any]:
+    """Return the array if it holds no NaN and no infinity, in float32 neither.
+
+    `first`: the index of its first row in what the user gave.
+    """
     if array.dtype.kind == "f" and not _all_finite(array):
         row = next(row for row, values in enumerate(array) if not _all_finite(values))
         raise ValueError(
-            f"{name} must be finite in float32, but {name}[{row}] holds "
+            f"{name} must be finite in float32, but {name}[{first + row}] holds "
             f"{array[row] if array.ndim == 1 else 'NaN, an infinity or a number over 3.4e38'}; "
             "remove or replace it"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -246,16 +247,19 @@ class Model:
         slab = len(rows)
         if rows.dtype != np.float32 or not rows.flags.c_contiguous:  # copies, a part at a time
             slab = max(1, limit // 16 // max(1, self.num_weights))
+            limit -= limit // 4
         for start in range(0, len(rows), slab):
             part = rows[start : start + slab]
-            checks.finite(part, "weights" if vectors is None else f"vectors[{start}:]")
+            checks.finite(part, "weights" if vectors is None else "vectors", start)
+            with np.errstate(all="ignore"):
+                part = np.ascontiguousarray(part, np.float32)
             population.evaluate(
                 program,
                 images,
-                self._weight_arrays(np.ascontiguousarray(part, np.float32)),
+                self._weight_arrays(part),
                 out[start : start + slab],
                 threads=workers,
-                memory_limit=limit - (limit // 4 if slab < len(rows) else 0),
+                memory_limit=limit,
             )
         return out if vectors is not None else out[0]
 
@@ -335,8 +339,8 @@ class Model:
         arrays = iter(self._weight_arrays(self._vector[None]))
         for layer in self.get_layers():
             program = population.compile_program([layer])
-            weighted = isinstance(layer, WeightedLayer)
-            own = [next(arrays) for _ in layer.weight_shapes()] if weighted else []
+            count = len(layer.weight_shapes()) if isinstance(layer, WeightedLayer) else 0
+            own = list(itertools.islice(arrays, count))
             size = layer.layer_output_size
             shape = size if isinstance(size, tuple) else (size,)
             out = np.empty((1, 1, *shape), np.float32)

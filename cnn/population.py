@@ -67,6 +67,7 @@ class Program(NamedTuple):
     steps: tuple[Step, ...]
     shared: int
     filters: int  # of the first convolution that differs between members
+    floats: int  # of an image that enters
 
 
 class Extent(NamedTuple):
@@ -103,11 +104,13 @@ def compile_program(chain: Sequence[Layer], *, logarithms: bool = False) -> Prog
         operations = _with_logarithms(operations, inner[-1])
     if isinstance(shape, int):
         enter: Callable[[NDArray[Any]], Array] = kernels.enter_features
+        floats = shape
         steps = [_flat_step(operation) for operation in operations]
     else:
         end = next((i for i, op in enumerate(operations) if op.kind == "flatten"), len(operations))
         extents = _extents(operations[:end], operations[end : end + 1], inner, shape)
         enter = partial(kernels.enter, **extents[0]._asdict())
+        floats = extents[0].floats * shape[2]
         steps = list(_map_steps(operations[:end], extents, shape[2]))
         steps += [_flat_step(operation) for operation in operations[end:]]
     weighted = [layer for layer in inner if isinstance(layer, WeightedLayer)]
@@ -115,7 +118,7 @@ def compile_program(chain: Sequence[Layer], *, logarithms: bool = False) -> Prog
     own = [i for i, step in enumerate(steps) if step.weights not in fixed | {None}]
     first_own = next((layer for layer in weighted if layer.trainable), None)
     filters = first_own.num_filters if isinstance(first_own, Conv2D) else PRODUCT_ROWS
-    return Program(enter, tuple(steps), own[0] if own else len(steps), filters)
+    return Program(enter, tuple(steps), own[0] if own else len(steps), filters, floats)
 
 
 def _owners(weighted: Sequence[WeightedLayer]) -> Iterator[WeightedLayer]:
@@ -305,7 +308,7 @@ def choose_blocks(program: Program, members: int, images: int, memory_limit: int
     block = min(max(MAP_BYTES // (largest * least), BLOCK_IMAGES[0]), BLOCK_IMAGES[1], images)
     block = block if block == images else 1 << (block.bit_length() - 1)
     group = min(max(MAP_BYTES // (largest * block), least), members)
-    for_image, for_member = _working_bytes(shared), _working_bytes(own)
+    for_image, for_member = _working_bytes(program.floats, shared), _working_bytes(0, own)
     while (block, group) != (1, 1) and block * (for_image + group * for_member) > memory_limit // 8:
         block, group = (block, group // 2) if group > least else (max(1, block // 2), group)
         least = 1 if block == 1 else least
@@ -320,9 +323,9 @@ def choose_blocks(program: Program, members: int, images: int, memory_limit: int
     return Blocks(block, group, -(-share // group) * group, needed)
 
 
-def _working_bytes(steps: Sequence[Step]) -> int:
+def _working_bytes(floats: int, steps: Sequence[Step]) -> int:
     """Most bytes that a step holds for an image: input, output, and half as much for its own."""
-    sizes = [0, *(step.floats for step in steps)]
+    sizes = [floats, *(step.floats for step in steps)]
     return 6 * max(before + after for before, after in itertools.pairwise([*sizes, 0]))
 
 

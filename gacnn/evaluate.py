@@ -88,7 +88,8 @@ class Fitness:
     model: the architecture. X: (N, height, width, channels). y: labels (N,), or values (N,
     outputs) for "mse". metric: a name in `METRICS`, a callable(outputs, y) of one network's
     outputs (N, classes), or a list of those for several objectives. With a batch_size, every
-    call scores all its vectors on one random batch of that many images; `full` uses all.
+    call scores all its vectors on one random batch of that many images: the one that `draw_batch`
+    drew last, or else a new one. `full` uses all images.
 
     Called with vectors (P, num_weights) it returns (P,), or (P, objectives) for a list of
     metrics. PyGAD may call it too, as fitness(ga, solutions, indices), with fitness_batch_size or
@@ -112,6 +113,8 @@ class Fitness:
         self.model = model
         self.several = isinstance(metric, list | tuple)
         self.metrics: list[Any] = list(metric) if isinstance(metric, list | tuple) else [metric]
+        if not self.metrics:
+            raise ValueError("metric is an empty list; name at least one")
         self.scorers = [_scorer(each) for each in self.metrics]
         self.X = model.check_images(X, "X")
         self.y = _targets(model, y, len(self.X), {scorer.targets for scorer in self.scorers})
@@ -126,9 +129,13 @@ class Fitness:
         return self.batch_size is not None
 
     def draw_batch(self, rng: np.random.Generator) -> None:
-        """Draw the batch that the next call uses."""
-        if self.batch_size is not None:
-            self.batch = rng.choice(len(self.X), self.batch_size, replace=False)
+        """Draw the batch of all calls until the next draw; `gacnn.GA` draws one a generation."""
+        self.batch = self._drawn(rng)
+
+    def _drawn(self, rng: np.random.Generator) -> NDArray[np.intp] | None:
+        if self.batch_size is None:
+            return None
+        return rng.choice(len(self.X), self.batch_size, replace=False)
 
     def __call__(self, vectors: Any, solutions: Any = None, indices: Any = None) -> Any:
         if solutions is None:
@@ -140,11 +147,9 @@ class Fitness:
         return float(fitness[0]) if fitness.ndim == 1 else fitness[0]
 
     def _on_batch(self, vectors: Numbers) -> Numbers:
-        if self.batch_size is None:
+        batch = self._drawn(self._rng) if self.batch is None else self.batch
+        if batch is None:
             return self.full(vectors)
-        if self.batch is None:
-            self.draw_batch(self._rng)
-        batch, self.batch = self.batch, None
         return self._score(vectors, self.X[batch], self.y[batch])
 
     def full(self, vectors: ArrayLike) -> Numbers:

@@ -10,6 +10,7 @@ import numpy as np
 import pygad
 
 from gacnn import operators
+from gacnn.evaluate import MetricError
 from gacnn.operators import Array, Generator, Indices, Numbers
 
 Selection = tuple[Array, Indices]
@@ -140,8 +141,7 @@ class GA(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         if kept is None:
             return {}
         indices = getattr(self, f"last_generation_{name}_indices")
-        found = operators.find_rows(self.population, kept)
-        return {row: indices[match] for row, match in found.items()}
+        return {row: indices[i] for row, i in operators.find_rows(self.population, kept).items()}
 
     def _find_saved(self, name: str) -> dict[int, int]:
         """Find rows in a history; its index is extended or, where it may have been edited, new."""
@@ -159,7 +159,10 @@ class GA(pygad.GA):  # type: ignore[misc]  # pygad ships no types
     def _evaluate_fitness(self, population: Array, indices: list[int], **how: bool) -> list[Any]:
         if not indices or not _is_evaluator(self.fitness_func):
             return super()._evaluate_fitness(population, indices, **how)
-        fitness = np.asarray(self.fitness_func(_vectors(population, indices)))
+        try:
+            fitness = np.asarray(self.fitness_func(_vectors(population, indices)))
+        except MetricError as error:
+            raise MetricError(error.metric, indices[error.position], error.reason) from error
         self.num_fitness_evaluations += len(indices)
         if fitness.shape[:1] != (len(indices),):
             raise ValueError(
@@ -363,8 +366,7 @@ class GA(pygad.GA):  # type: ignore[misc]  # pygad ships no types
             return super()._apply_permutation_mutation(offspring, mutation_type)
         rng = self._generator()
         if not self.mutation_control_explicitly_set:
-            pairs = mutation_type == "swap"
-            choose = operators.random_pairs if pairs else operators.random_halves
+            choose = operators.random_pairs if mutation_type == "swap" else operators.random_halves
             runs = choose(len(offspring), self.num_genes, rng)
             return operators.rearrange(offspring, runs, mutation_type, rng)
         rates = self.mutation_num_genes, self.mutation_probability

@@ -359,8 +359,7 @@ def _digests(rows: Array) -> Array:
     """Return a number for each row, the same for equal rows, in exact modular arithmetic."""
     words = (rows + 0).view(f"u{rows.itemsize}")  # -0.0 becomes 0.0
     weights = np.arange(1, 2 * words.shape[1], 2, dtype=np.uint32) * np.uint32(0x9E3779B1)
-    products = words * weights
-    digests: Array = products.sum(axis=1, dtype=products.dtype)
+    digests: Array = (words * weights).sum(axis=1, dtype=np.result_type(words, weights))
     return digests
 
 
@@ -390,8 +389,7 @@ class History:
         return {index: match for index, match in found.items() if match is not None}
 
     def _find(self, row: Array) -> int | None:
-        group = self._groups.get(self._probe(row))
-        if group is None:
+        if not (group := self._groups.get(self._probe(row))):
             return None
         unread, first = group
         values = tuple(row.tolist())

@@ -14,10 +14,10 @@ Array = NDArray[Any]
 
 
 def assert_close(got: ArrayLike, wanted: ArrayLike, tolerance: float = 1e-5) -> None:
-    """Differences are at most `tolerance` of the largest number that is wanted."""
+    """Differences are at most `tolerance` of the largest number that is wanted, or of 1."""
     got, wanted = np.asarray(got, np.float64), np.asarray(wanted, np.float64)
     assert got.shape == wanted.shape
-    assert np.abs(got - wanted).max() <= tolerance * np.abs(wanted).max() + 1e-12
+    assert np.abs(got - wanted).max() <= tolerance * max(1, np.abs(wanted).max())
 
 
 def population(model: cnn.Model, X: Array, vectors: Array) -> Array:
@@ -99,7 +99,7 @@ def windows(spec: Any, x: Array, fill: float, function: Any) -> Array:
 
 
 def geometry(spec: Any, lengths: tuple[int, ...]) -> tuple[Any, Any, Any, Any]:
-    """Size, stride, dilation, and padding ((above, below), (left, right)), as the user gave them."""
+    """Size, stride, dilation, padding ((above, below), (left, right)), from what the user gave."""
     if isinstance(spec, cnn.GlobalAveragePooling2D | cnn.GlobalMaxPooling2D):
         return lengths, (1, 1), (1, 1), ((0, 0), (0, 0))
     size = both(spec.kernel_size if isinstance(spec, cnn.Conv2D) else spec.pool_size)

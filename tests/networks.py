@@ -6,9 +6,16 @@ import numpy as np
 from hypothesis import strategies as st
 
 import cnn
+from cnn.kernels import Array
 from cnn.layers import Layer
 
-ACTIVATIONS = [None, "relu", "leaky_relu", "sigmoid", "tanh", "step"]
+ACTIVATIONS = [None, "relu", "leaky_relu", "sigmoid", "tanh"]
+EXACT_ACTIVATIONS = [None, "relu", "step"]
+LAYERS = [cnn.ReLU, cnn.LeakyReLU, cnn.Sigmoid, cnn.Tanh, cnn.Softmax]
+EXACT_LAYERS = [cnn.ReLU, cnn.Step]
+POOLINGS = [cnn.MaxPooling2D, cnn.AveragePooling2D]
+
+SMALL = st.integers(1, 3)
 SIZES = st.integers(1, 4) | st.tuples(st.integers(1, 5), st.integers(1, 5))
 STRIDES = st.integers(1, 3) | st.tuples(st.integers(1, 4), st.integers(1, 4))
 PADDINGS: st.SearchStrategy[Any] = (
@@ -16,54 +23,69 @@ PADDINGS: st.SearchStrategy[Any] = (
     | st.integers(0, 3)
     | st.tuples(st.integers(0, 3), st.integers(0, 3))
 )
-CONVOLUTIONS = st.builds(
-    cnn.Conv2D,
-    st.integers(1, 4),
-    SIZES,
-    activation_function=st.sampled_from(ACTIVATIONS),
-    stride=st.just(1) | STRIDES,
-    padding=PADDINGS,
-    dilation=st.just(1) | SIZES,
-    use_bias=st.sampled_from([True, True, False]),
-    trainable=st.sampled_from([True, True, False]),
-)
-ELEMENTWISE = st.sampled_from([cnn.ReLU, cnn.Sigmoid, cnn.Tanh, cnn.Step, cnn.Softmax]).map(
-    lambda kind: kind()
-) | st.builds(cnn.LeakyReLU, negative_slope=st.sampled_from([0, 0.2, 1]))
 
 
 @st.composite
-def poolings(draw: Any) -> Layer:
-    kind = draw(st.sampled_from([cnn.MaxPooling2D, cnn.AveragePooling2D]))
+def convolutions(draw: Any, exact: bool) -> Layer:
+    return cnn.Conv2D(
+        draw(SMALL),
+        draw(SIZES),
+        activation_function=draw(st.sampled_from(EXACT_ACTIVATIONS if exact else ACTIVATIONS)),
+        stride=draw(st.just(1) | STRIDES),
+        padding=draw(PADDINGS),
+        dilation=draw(st.just(1) | SIZES),
+        use_bias=draw(st.sampled_from([True, True, False])),
+        trainable=draw(st.sampled_from([True, True, False])),
+    )
+
+
+@st.composite
+def poolings(draw: Any, exact: bool) -> Layer:
+    if exact and draw(st.booleans()):
+        return cnn.AveragePooling2D(2, stride=draw(STRIDES))
     size, stride = draw(st.sampled_from([(2, 2), (3, 2), (5, 3)]) | st.tuples(SIZES, STRIDES))
     rows, columns = size if isinstance(size, tuple) else (size, size)
     amounts = st.tuples(st.integers(0, rows - 1), st.integers(0, columns - 1))
-    return kind(size, stride=stride, padding=draw(st.sampled_from(["valid", "same"]) | amounts))
+    padding = draw(st.sampled_from(["valid", "same"]) | amounts)
+    kind = cnn.MaxPooling2D if exact else draw(st.sampled_from(POOLINGS))
+    return kind(size, stride=stride, padding=padding)
 
 
 @st.composite
-def networks(draw: Any, max_layers: int = 5) -> cnn.Model:
-    """Any chain of layers that fits together, with biases that are not zero."""
-    layer: Layer = draw(st.builds(cnn.Input2D, st.tuples(*[st.integers(1, 17)] * 2, SMALL)))
-    for _ in range(draw(st.integers(0, max_layers))):
-        following = draw(CONVOLUTIONS | poolings() | poolings() | ELEMENTWISE)
-        layer = linked(following, layer)
-    ends = draw(st.sampled_from(["maps", "flat", "flat", "global", "deep"]))
-    if ends == "global":
-        kinds = [cnn.GlobalAveragePooling2D, cnn.GlobalMaxPooling2D]
-        layer = draw(st.sampled_from(kinds))(layer)
+def elementwise(draw: Any, exact: bool) -> Layer:
+    kind = draw(st.sampled_from(EXACT_LAYERS if exact else LAYERS))
+    if kind is cnn.LeakyReLU:
+        return cnn.LeakyReLU(negative_slope=draw(st.sampled_from([0, 0.2, 1])))
+    return kind()
+
+
+@st.composite
+def networks(draw: Any, exact: bool = False) -> cnn.Model:
+    """Any chain of layers that fits together, with biases that are not zero.
+
+    exact: without layers that round, if weights and images are small integers.
+    """
+    sides = st.integers(1, 17) | st.integers(8, 17)
+    layer: Layer = cnn.Input2D((draw(sides), draw(sides), draw(SMALL)))
+    kinds = [convolutions(exact), poolings(exact), poolings(exact), elementwise(exact)]
+    for _ in range(draw(st.integers(0, 3 if exact else 6))):
+        layer = linked(draw(st.one_of(kinds)), layer)
+    ends = draw(st.sampled_from(["maps", "flat", "deep", "average", "maximum"]))
+    if ends in ("average", "maximum"):
+        average = ends == "average" and not exact
+        layer = (cnn.GlobalAveragePooling2D if average else cnn.GlobalMaxPooling2D)(layer)
     elif ends != "maps":
         layer = cnn.Flatten(layer)
     for _ in range({"deep": 2, "flat": 1}.get(ends, 0)):
-        activation = st.sampled_from([*ACTIVATIONS, "softmax"])
+        activations = EXACT_ACTIVATIONS if exact else [*ACTIVATIONS, "softmax"]
         layer = cnn.Dense(
-            draw(SMALL), layer, draw(activation), use_bias=draw(BOOL), trainable=draw(BOOL)
+            draw(SMALL),
+            layer,
+            draw(st.sampled_from(activations)),
+            use_bias=draw(st.booleans()),
+            trainable=draw(st.sampled_from([True, True, False])),
         )
-    return with_biases(cnn.Model(layer, random_seed=draw(st.integers(0, 99))))
-
-
-SMALL = st.integers(1, 3)
-BOOL = st.booleans()
+    return filled(cnn.Model(layer, random_seed=draw(st.integers(0, 99))), exact)
 
 
 def linked(layer: Layer, previous: Layer) -> Layer:
@@ -75,22 +97,31 @@ def linked(layer: Layer, previous: Layer) -> Layer:
     return layer
 
 
-def with_biases(model: cnn.Model) -> cnn.Model:
-    """The model with biases drawn too: as zeros they would hide errors."""
+def filled(model: cnn.Model, exact: bool = False) -> cnn.Model:
+    """The model with biases drawn too, which as zeros would hide errors; exact: -1, 0 and 1."""
     rng = np.random.default_rng(0)
     for layer in model.weighted_layers:
-        if layer.use_bias:
-            layer.trained_bias = rng.normal(size=layer.trained[1].shape)
+        for array in layer.trained:
+            if exact:
+                array[...] = rng.integers(-1, 2, array.shape)
+            elif array.ndim == 1:
+                array[...] = rng.normal(size=array.shape)
     return model
 
 
-def vectors_for(model: cnn.Model, members: int, seed: int = 0) -> np.ndarray:
-    """A population (members, num_weights) around the weights of the model."""
-    rng = np.random.default_rng(seed)
-    spread = rng.uniform(0.5, 1.5, (members, model.num_weights))
-    return (model.weights * spread * rng.choice([-1, 1], spread.shape)).astype(np.float32)
+def vectors_for(model: cnn.Model, members: int, exact: bool = False) -> Array:
+    """A population (members, num_weights) around the weights of the model; exact: -1, 0 and 1."""
+    rng = np.random.default_rng(0)
+    shape = members, model.num_weights
+    if exact:
+        return rng.integers(-1, 2, shape).astype(np.float32)
+    factors = rng.uniform(0.5, 1.5, shape) * rng.choice([-1, 1], shape)
+    return (model.weights * factors).astype(np.float32)
 
 
-def images_for(model: cnn.Model, number: int, seed: int = 1) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    return rng.normal(size=(number, *model.input_shape)).astype(np.float32)
+def images_for(model: cnn.Model, number: int, exact: bool = False) -> Array:
+    """Images (number, *input_shape); exact: integers from -2 to 2."""
+    rng = np.random.default_rng(1)
+    shape = number, *model.input_shape
+    images = rng.integers(-2, 3, shape) if exact else rng.normal(size=shape)
+    return images.astype(np.float32)

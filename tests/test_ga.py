@@ -174,7 +174,7 @@ EQUAL = {
     "per-gene types": {"gene_type": [int, float, np.float32, [float, 2], int, np.int8, float]},
     "no duplicates": {"allow_duplicate_genes": False, "gene_type": int, "gene_space": range(20)},
     "no adaptive mutation": {
-        **FEW_VALUES,
+        **FEW_FLOATS,
         "mutation_type": "adaptive",
         "mutation_probability": [0, 0],
     },

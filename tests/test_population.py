@@ -1,0 +1,293 @@
+"""A population in one call: blocks, threads, memory, kinds of numbers, BLAS."""
+
+import threading
+import tracemalloc
+
+import naive
+import networks
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from threadpoolctl import threadpool_info, threadpool_limits
+
+import cnn
+from cnn import kernels, population
+
+MIB = 2**20
+DIGITS = [
+    cnn.Input2D((8, 8, 1)),
+    cnn.Conv2D(8, 3, activation_function="relu"),
+    cnn.AveragePooling2D(2),
+    cnn.Flatten(),
+    cnn.Dense(10, activation_function="softmax"),
+]
+DEEP = [
+    cnn.Input2D((15, 14, 3)),
+    cnn.Conv2D(5, 3, activation_function="relu"),
+    cnn.MaxPooling2D(3, stride=2),
+    cnn.Conv2D(7, (3, 2), activation_function="tanh", padding="same"),
+    cnn.AveragePooling2D(2, padding="same"),
+    cnn.Flatten(),
+    cnn.Dense(6),
+    cnn.Dense(3, activation_function=None),
+]
+FLAT = [cnn.Input1D(30), cnn.Dense(20, activation_function="tanh"), cnn.Dense(3)]
+CASES = pytest.mark.parametrize("layers", [DIGITS, DEEP, FLAT], ids=["digits", "deep", "flat"])
+SIZES = pytest.mark.parametrize(
+    ("members", "number"), [(1, 1), (1, 300), (5, 7), (13, 131), (37, 33), (64, 1), (7, 257)]
+)
+
+
+def case(layers, members, number):
+    """A model, images and a population."""
+    model = networks.filled(cnn.Model(layers, random_seed=0))
+    return model, networks.images_for(model, number), networks.vectors_for(model, members)
+
+
+@CASES
+@SIZES
+def test_permuted_members_give_permuted_results(layers, members, number):
+    model, X, vectors = case(layers, members, number)
+    order = np.random.default_rng(3).permutation(members)
+    np.testing.assert_array_equal(
+        model.forward(X, vectors[order]), model.forward(X, vectors)[order]
+    )
+
+
+@CASES
+@SIZES
+def test_one_member_alone_gives_what_it_gives_in_a_crowd(layers, members, number):
+    model, X, vectors = case(layers, members, number)
+    together = model.forward(X, vectors)
+    assert together.shape == (members, number, *model.output_shape)
+    assert together.dtype == np.float32
+    for vector, wanted in zip(vectors[::5], together[::5], strict=True):
+        naive.assert_close(model.forward(X, vector[None])[0], wanted, 1e-6)
+
+
+@CASES
+@SIZES
+def test_images_one_by_one_give_what_they_give_together(layers, members, number):
+    model, X, vectors = case(layers, members, number)
+    together = model.forward(X, vectors)
+    for index in range(0, number, 50):
+        alone = model.forward(X[index : index + 1], vectors)
+        naive.assert_close(alone[:, 0], together[:, index], 1e-6)
+
+
+@CASES
+@SIZES
+def test_any_number_of_threads_gives_the_same_bits(layers, members, number):
+    model, X, vectors = case(layers, members, number)
+    alone = model.forward(X, vectors, threads=1)
+    for threads in (2, 3, 16, None):
+        np.testing.assert_array_equal(model.forward(X, vectors, threads=threads), alone)
+
+
+@settings(max_examples=40, deadline=None)
+@given(networks.networks(), st.integers(1, 40), st.integers(1, 150))
+def test_properties_of_random_networks(model, members, number):
+    X, vectors = networks.images_for(model, number), networks.vectors_for(model, members)
+    outputs = model.forward(X, vectors, threads=1)
+    reverse = model.forward(X, np.ascontiguousarray(vectors[::-1]), threads=3)
+    np.testing.assert_array_equal(reverse[::-1], outputs)
+    naive.assert_close(model.forward(X[-1:], vectors[-1:]), outputs[-1:, -1:], 2e-6)
+    naive.assert_close(model.forward(X, vectors, memory_limit=MIB), outputs, 2e-6)
+
+
+@CASES
+def test_own_weights_are_the_vector_of_one_member(layers):
+    model, X, _ = case(layers, 1, 9)
+    np.testing.assert_array_equal(model.forward(X), model.forward(X, model.weights[None])[0])
+
+
+@CASES
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int8, np.int64, np.float16, np.float64, "O"])
+def test_images_of_any_real_type(layers, dtype):
+    model, X, vectors = case(layers, 3, 20)
+    X = np.abs(X * 3).astype(dtype)
+    np.testing.assert_array_equal(
+        model.forward(X, vectors), model.forward(X.astype(np.float32), vectors)
+    )
+
+
+@CASES
+def test_images_and_vectors_laid_out_in_any_way(layers):
+    model, X, vectors = case(layers, 6, 20)
+    wanted = model.forward(X, vectors)
+    strided = np.repeat(vectors, 2, axis=0)[::2], np.repeat(vectors, 2, axis=1)[:, ::2]
+    swapped = X.astype(">f4"), vectors.astype(">f4")
+    for images, rows in [
+        (np.asfortranarray(X), np.asfortranarray(vectors)),
+        (X.astype(np.float64), vectors.astype(np.float64)),
+        (np.flip(X[::-1].copy(), 0), strided[0]),
+        (X.tolist(), vectors.tolist()),
+        (X, strided[1]),
+        swapped,
+    ]:
+        np.testing.assert_array_equal(model.forward(images, rows), wanted)
+
+
+@pytest.mark.parametrize("number", [1, 5])
+def test_inputs_are_left_as_they_were(number):
+    for first in (cnn.Input1D(6), cnn.Input2D((2, 3)), cnn.Input2D((1, 1, 6))):
+        for last in (cnn.ReLU(), cnn.Softmax(), cnn.Step()):
+            model = cnn.Model([first, last])
+            X = networks.images_for(model, number)
+            before = X.copy()
+            assert not np.array_equal(model.forward(X), X)
+            np.testing.assert_array_equal(X, before)
+    model, X, vectors = case(DEEP, 4, number)
+    before = X.copy(), vectors.copy()
+    X.flags.writeable = vectors.flags.writeable = False
+    model.forward(X, vectors)
+    np.testing.assert_array_equal(X, before[0])
+    np.testing.assert_array_equal(vectors, before[1])
+
+
+def test_a_network_without_genes_gives_every_member_the_same():
+    layers = [cnn.Input1D(4), cnn.Dense(3, trainable=False)]
+    model, X, _ = case(layers, 1, 5)
+    assert model.num_weights == 0
+    outputs = model.forward(X, np.zeros((3, 0)))
+    np.testing.assert_array_equal(outputs, np.stack([model.forward(X)] * 3))
+
+
+# Memory
+
+WIDE = [cnn.Input2D((32, 32, 4)), cnn.Conv2D(32, 3, padding="same"), cnn.LeakyReLU(), cnn.Flatten()]
+STRIDED = [cnn.Input2D((64, 64, 3)), cnn.Conv2D(2, 1, stride=7), cnn.Flatten(), cnn.Dense(3)]
+LONG = [cnn.Input1D(20_000), cnn.Dense(1)]
+
+
+@pytest.mark.parametrize(
+    ("layers", "members", "number"),
+    [
+        (DIGITS, 500, 64),
+        (DIGITS, 4, 20_000),
+        (STRIDED, 8, 400),
+        (LONG, 8, 500),
+        (LONG, 200, 9),
+        (WIDE, 2, 40),
+    ],
+)
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("threads", [1, 4])
+def test_memory_stays_under_the_limit(layers, members, number, kind, threads):
+    model, X, vectors = case(layers, members, number)
+    X, vectors = X.astype(kind), vectors.astype(kind)
+    model.forward(X[:1], vectors[:1])
+    tracemalloc.start()
+    try:
+        outputs = model.forward(X, vectors, memory_limit=4 * MIB, threads=threads)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak - outputs.nbytes < 4 * MIB
+
+
+def test_a_limit_too_small_says_what_is_needed():
+    model, X, vectors = case(DEEP, 3, 5)
+    with pytest.raises(ValueError, match="memory_limit must be at least") as caught:
+        model.forward(X, vectors, memory_limit=10)
+    needed = int(str(caught.value).split("at least ")[1].split()[0])
+    wanted = model.forward(X, vectors)
+    naive.assert_close(model.forward(X, vectors, memory_limit=needed), wanted, 1e-6)
+
+
+# Numbers without end
+
+
+@pytest.mark.parametrize("activation", ["relu", "sigmoid", "tanh", "softmax", "leaky_relu", "step"])
+@pytest.mark.parametrize("size", [1e-300, 1e-38, 1e30, 3e38])
+def test_no_floating_point_warning_escapes(activation, size):
+    layers = [*DEEP[:-1], cnn.Dense(3, activation_function=activation)]
+    model, X, vectors = case(layers, 3, 5)
+    X, vectors = np.sign(X) * np.float64(size), np.sign(vectors) * np.float64(size)
+    with np.errstate(all="raise"):
+        model.forward(X, vectors, threads=2)
+        model.weights = vectors[0]
+        model.predict_proba(X)
+        model.log_proba(X)
+        model.feed_sample(X[0])
+
+
+# BLAS
+
+
+def blas_threads():
+    return [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
+
+
+@pytest.fixture
+def two_blas_threads():
+    """BLAS with two threads, as a user may have set it."""
+    with threadpool_limits(2, user_api="blas"):
+        if not set(blas_threads()) - {1}:
+            pytest.skip("this BLAS has one thread only")
+        yield blas_threads()
+
+
+@pytest.fixture
+def dense(monkeypatch):
+    """A list of functions that the product of a Dense layer calls first, in models built now."""
+    calls, product = [], kernels.dense
+
+    def patched(features, weights):
+        for call in calls:
+            call()
+        return product(features, weights)
+
+    monkeypatch.setattr(kernels, "dense", patched)
+    return calls
+
+
+def test_blas_has_one_thread_inside_and_its_own_number_after(two_blas_threads, dense):
+    seen = []
+    dense.append(lambda: seen.append(blas_threads()))
+    model, X, vectors = case(FLAT, 3, 5)
+    model.forward(X, vectors)
+    assert seen
+    assert all(set(threads) == {1} for threads in seen)
+    assert blas_threads() == two_blas_threads
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_blas_is_given_back_after_an_exception(two_blas_threads, dense, threads):
+    def fail():
+        raise KeyError("on purpose")
+
+    dense.append(fail)
+    model, X, vectors = case(FLAT, 30, 500)
+    with pytest.raises(KeyError, match="on purpose"):
+        model.forward(X, vectors, threads=threads)
+    assert blas_threads() == two_blas_threads
+
+
+def test_blas_is_given_back_after_two_calls_at_once(two_blas_threads, dense):
+    together = threading.Barrier(2, timeout=20)
+    model, X, vectors = case([cnn.Input1D(30), cnn.Dense(3)], 1, 5)
+    wanted = model.forward(X, vectors)
+    dense.append(together.wait)
+    model = case([cnn.Input1D(30), cnn.Dense(3)], 1, 5)[0]
+    outputs = []
+    callers = [
+        threading.Thread(target=lambda: outputs.append(model.forward(X, vectors))) for _ in range(2)
+    ]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert [np.array_equal(output, wanted) for output in outputs] == [True, True]
+    assert blas_threads() == two_blas_threads
+
+
+def test_callers_may_leave_in_any_order(two_blas_threads):
+    first, second = population.single_threaded_blas(), population.single_threaded_blas()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert set(blas_threads()) == {1}
+    second.__exit__(None, None, None)
+    assert blas_threads() == two_blas_threads
