@@ -63,10 +63,14 @@ def enter(images: NDArray[np.generic], rows: int, phases: int, columns: int) -> 
 
     Rows and columns past those are left out; columns past the width W are zeros.
     """
-    number, _, _, channels = images.shape
+    number, height, width, channels = images.shape
+    size = height * width * channels
+    staged = np.empty((number, size + 16), np.float32)  # so that no two share a cache set
+    staged[:, :size] = images.reshape(number, size)
+    pixels = staged[:, :size].reshape(number, height, width, channels)
     maps = np.zeros((1, phases, rows, channels, columns, number), np.float32)
     for phase in range(phases):
-        taken = images[:, :rows, phase : phase + phases * columns : phases]
+        taken = pixels[:, :rows, phase : phase + phases * columns : phases]
         maps[0, phase, :, :, : taken.shape[2]] = taken.transpose(1, 3, 2, 0)
     return maps
 
@@ -159,16 +163,20 @@ def convolve(windows: Array, weights: Array) -> Array:
 
 
 def pool(maps: Array, *, rows: Window, columns: Window, reduce: np.ufunc) -> Array:
-    """Reduce every window of the maps with np.maximum or np.add, rows first and then columns."""
+    """Reduce every window of the maps with np.maximum or np.add, rows first and then columns.
+
+    Windows that do not overlap are reduced in place: the maps are gone, and the result is a view.
+    """
     last = (rows.outputs(maps.shape[2]) - 1) * rows.stride + 1
-    bands = _fold(reduce, (maps[:, :, tap : tap + last : rows.stride] for tap in range(rows.size)))
-    members, phases_in, height, channels, columns_in, images = bands.shape
-    phases = phases_in // columns.stride
-    width = columns_in - columns.columns(0, phases)
-    pooled = np.empty((members, phases, height, channels, width, images), np.float32)
+    taps = [maps[:, :, tap : tap + last : rows.stride] for tap in range(rows.size)]
+    bands = _fold(reduce, taps, taps[0] if rows.size <= rows.stride else None)
+    phases = bands.shape[1] // columns.stride
+    width = bands.shape[4] - columns.columns(0, phases)
+    pooled = bands[:, :: columns.stride, :, :, :width]
+    if columns.size > columns.stride:
+        pooled = np.empty(pooled.shape, np.float32)
     for phase in range(phases):
-        taps = columns.taps(phase, phases)
-        parts = (bands[:, source, :, :, start : start + width] for source, start in taps)
+        parts = (bands[:, s, :, :, i : i + width] for s, i in columns.taps(phase, phases))
         _fold(reduce, parts, pooled[:, phase])
     return pooled
 
@@ -177,7 +185,7 @@ def _fold(reduce: np.ufunc, parts: Iterable[Array], out: Array | None = None) ->
     parts = iter(parts)
     first, second = next(parts), next(parts, None)
     if second is None:
-        return np.positive(first, out=out)
+        return first if out is None else np.positive(first, out=out)
     out = reduce(first, second, out=out)
     for part in parts:
         reduce(out, part, out=out)

@@ -202,7 +202,9 @@ class WeightedLayer(Layer):
         if index >= len(self.trained):
             raise AttributeError(f"{self} has no {name}")
         shape = self.trained[index].shape
-        self.trained[index][...] = checks.finite(checks.shaped(values, name, shape, "values"), name)
+        array = checks.finite(checks.shaped(values, name, shape, "weights of the layer"), name)
+        with np.errstate(all="ignore"):
+            self.trained[index][...] = array
 
 
 class Input2D(Layer):

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from cnn import checks, files, kernels, population
 from cnn.chain import build, chain_of, describe, split
 from cnn.kernels import Array
-from cnn.layers import ActivationLayer, Input1D, Input2D, Layer, WeightedLayer
+from cnn.layers import ActivationLayer, Flatten, Input1D, Input2D, Layer, WeightedLayer
 
 FORMAT = "gacnn model 1"
 MEMORY_LIMIT = 256 * 2**20
@@ -163,7 +163,8 @@ class Model:
     @weights.setter
     def weights(self, vector: ArrayLike) -> None:
         array = checks.shaped(vector, "weights", (self.num_weights,), "weights", self._cure)
-        self._vector[...] = checks.finite(array, "weights")
+        with np.errstate(all="ignore"):
+            self._vector[...] = checks.finite(array, "weights")
 
     @property
     def initial_weights(self) -> Array:
@@ -206,7 +207,8 @@ class Model:
         beyond input and output at most `memory_limit` bytes. Raises ValueError where shapes do
         not fit, and for NaN and infinities.
         """
-        return self._run(self._program, self.output_shape, X, vectors, threads, memory_limit)
+        images = self.check_images(X, "X")
+        return self._run(self._program, self.output_shape, images, vectors, threads, memory_limit)
 
     def log_proba(
         self,
@@ -221,21 +223,20 @@ class Model:
         They are exact where the probability itself would round to 0. Softmax and a single sigmoid
         (two classes) are taken as probabilities, any other last layer as logits.
         """
-        if len(self.output_shape) > 1:
-            raise ValueError(f"log_proba needs a flat output, but {self.last_layer} gives maps")
+        self._check_classes()
         program = population.compile_program(self._chain, logarithms=True)
-        return self._run(program, (self.num_classes,), X, vectors, threads, memory_limit)
+        images = self.check_images(X, "X")
+        return self._run(program, (self.num_classes,), images, vectors, threads, memory_limit)
 
     def _run(
         self,
         program: population.Program,
         output_shape: tuple[int, ...],
-        X: ArrayLike,
+        images: NDArray[Any],
         vectors: ArrayLike | None,
         threads: int | None,
         memory_limit: int,
     ) -> Array:
-        images = self.check_images(X, "X")
         wanted = population.available_threads() if threads is None else threads
         workers = checks.whole(wanted, "threads")
         limit = checks.whole(memory_limit, "memory_limit")
@@ -310,6 +311,11 @@ class Model:
         return labels
 
     def _class_outputs(self, data_inputs: ArrayLike) -> Array:
+        self._check_classes()
+        images = self.check_images(data_inputs, "data_inputs")
+        return self._run(self._program, self.output_shape, images, None, None, MEMORY_LIMIT)
+
+    def _check_classes(self) -> None:
         if len(self.output_shape) > 1:
             raise ValueError(
                 f"labels need a flat output, but {self.last_layer} gives {self.output_shape}; "
@@ -320,16 +326,16 @@ class Model:
                 "labels need two outputs or more, or a single sigmoid; "
                 "for regression use forward, which returns the outputs"
             )
-        return self.forward(data_inputs)
 
     def _output_activation(self) -> str | None:
-        """Name of the last activation; a Flatten behind it changes nothing."""
-        for layer in reversed(self._chain):
-            if isinstance(layer, ActivationLayer):
-                return layer.name
-            if isinstance(layer, WeightedLayer):
-                return layer.activation_function
-        return None
+        """Name of the last activation; a Flatten of what is flat changes nothing."""
+        last = self.last_layer
+        while isinstance(last, Flatten) and isinstance(last.layer_input_size, int):
+            assert last.previous_layer is not None
+            last = last.previous_layer
+        if isinstance(last, ActivationLayer):
+            return last.name
+        return last.activation_function if isinstance(last, WeightedLayer) else None
 
     def feed_sample(self, sample: ArrayLike) -> Array:
         """Return the output for one image and fill `layer_output` of every layer on the way."""

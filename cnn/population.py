@@ -101,7 +101,7 @@ def compile_program(chain: Sequence[Layer], *, logarithms: bool = False) -> Prog
     shape: Shape = inner[0].layer_input_size if inner else chain[-1].layer_output_size
     operations = _reorder(_operations(inner))
     if logarithms:
-        operations = _with_logarithms(operations, inner[-1])
+        operations = _with_logarithms(operations, chain[-1])
     if isinstance(shape, int):
         enter: Callable[[NDArray[Any]], Array] = kernels.enter_features
         floats = shape
@@ -175,7 +175,7 @@ def _reorder(operations: Iterator[Operation]) -> list[Operation]:
 
 
 def _with_logarithms(operations: list[Operation], last: Layer) -> list[Operation]:
-    ending = operations[-1].apply
+    ending = operations[-1].apply if operations else None
     if ending is kernels.sigmoid and last.layer_output_size == 1:
         return [*operations[:-1], operations[-1]._replace(apply=kernels.log_sigmoid_pair)]
     kept = operations[:-1] if ending is kernels.softmax else operations

@@ -38,7 +38,9 @@ class Vectors(np.ndarray[Any, Any]):
 
 def population_as_vectors(population_networks: Sequence[Model]) -> Vectors:
     """Return the trained weights of the networks, an array (P, num_weights)."""
-    vectors = np.stack([layers_weights_as_vector(each, initial=False) for each in population_networks])
+    vectors = np.stack(
+        [layers_weights_as_vector(each, initial=False) for each in population_networks]
+    )
     named = vectors.view(Vectors)
     base = population_networks[0].weights.base
     if base is not None and base.shape == vectors.shape:

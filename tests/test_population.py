@@ -158,6 +158,7 @@ def test_a_network_without_genes_gives_every_member_the_same():
 
 WIDE = [cnn.Input2D((32, 32, 4)), cnn.Conv2D(32, 3, padding="same"), cnn.LeakyReLU(), cnn.Flatten()]
 STRIDED = [cnn.Input2D((64, 64, 3)), cnn.Conv2D(2, 1, stride=7), cnn.Flatten(), cnn.Dense(3)]
+MANY = [cnn.Input2D((32, 32, 4)), cnn.MaxPooling2D(3), cnn.Flatten(), cnn.Dense(250), cnn.Softmax()]
 LONG = [cnn.Input1D(20_000), cnn.Dense(1)]
 
 
@@ -170,10 +171,11 @@ LONG = [cnn.Input1D(20_000), cnn.Dense(1)]
         (LONG, 8, 500),
         (LONG, 200, 9),
         (WIDE, 2, 40),
+        (MANY, 60, 150),
     ],
 )
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
-@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("threads", [1, 40])
 def test_memory_stays_under_the_limit(layers, members, number, kind, threads):
     model, X, vectors = case(layers, members, number)
     X, vectors = X.astype(kind), vectors.astype(kind)

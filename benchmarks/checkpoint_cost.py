@@ -1,0 +1,98 @@
+"""Cost of a checkpoint of every generation, beside the plainest way to put its bytes on disk.
+
+    python benchmarks/checkpoint_cost.py [--folder FOLDER]
+
+A run of 64 networks of 79,408 float32 genes writes a checkpoint after every generation, and then
+np.save and fsync write the population alone. Between the writes it waits as long as a
+generation of the cifar case takes. Times are medians over generations, in milliseconds.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+from sys import path
+from typing import Any
+
+import numpy as np
+
+path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from gacnn.callbacks import Callback, EarlyStopping, History  # noqa: E402  # through the line above
+from gacnn.checkpoint import Checkpoint  # noqa: E402
+from gacnn.lifecycle import GA  # noqa: E402
+
+POPULATION, GENES = 64, 79_408
+GENERATION = 0.140  # seconds that a generation of the cifar case takes
+
+
+class Column:
+    """Scores a solution by its first gene, after the time that the networks would take."""
+
+    evaluates_population = True
+
+    def __call__(self, vectors: Any) -> Any:
+        time.sleep(GENERATION)
+        return vectors[:, 0].astype(float)
+
+
+class TimedCheckpoint(Checkpoint):
+    """A checkpoint that notes how long each write took."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.seconds: list[float] = []
+
+    def commit(self, ga: Any) -> None:
+        start = time.perf_counter()
+        super().commit(ga)
+        self.seconds.append(time.perf_counter() - start)
+
+
+class TimedSave(Callback):
+    """np.save of the population to a new file, synced and renamed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.seconds: list[float] = []
+
+    def commit(self, ga: Any) -> None:
+        start = time.perf_counter()
+        new = self.path.with_suffix(".new")
+        with open(new, "wb") as file:
+            np.save(file, ga.population)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, self.path)
+        self.seconds.append(time.perf_counter() - start)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--folder", help="where to write; by default a temporary folder")
+    parser.add_argument("--generations", type=int, default=40)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        checkpoint = TimedCheckpoint(Path(folder, "run.checkpoint"))
+        plain = TimedSave(Path(folder, "population.npy"))
+        GA(
+            num_generations=options.generations,
+            num_parents_mating=POPULATION // 2,
+            fitness_func=Column(),
+            sol_per_pop=POPULATION,
+            num_genes=GENES,
+            gene_type=np.float32,
+            crossover_type="uniform",
+            random_seed=1,
+            callbacks=[History(), EarlyStopping(10**6), checkpoint, plain],
+        ).run()
+        size = checkpoint.path.stat().st_size
+    # The last call writes nothing, the first ones make the files.
+    cost, beside = (1e3 * np.median(each.seconds[2:-1]) for each in (checkpoint, plain))
+    print(f"a checkpoint of {size:,} bytes    {cost:6.1f} ms, {cost / 10 / GENERATION:.1f} % of a")
+    print(f"generation of {1e3 * GENERATION:.0f} ms; np.save, fsync {beside:6.1f} ms")
+
+
+if __name__ == "__main__":
+    main()

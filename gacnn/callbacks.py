@@ -1,0 +1,353 @@
+"""Callbacks of `gacnn.GA`: they watch a run, end it, and go on with it after a resume."""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from cnn import checks
+
+Array = NDArray[Any]
+
+EVENTS = (
+    "on_start",
+    "on_fitness",
+    "on_parents",
+    "on_crossover",
+    "on_mutation",
+    "on_generation",
+    "on_stop",
+)
+ENDLESS = 10**9  # generations: a run of so many is meant to be ended by something else
+
+_MEASURED_GENES = 1024  # genes that diversity is measured on
+
+
+class Callback:
+    """Base of all callbacks: methods that do nothing, named after PyGAD's events.
+
+    Each is given what PyGAD gives its functions, and may return what those may: a replacement
+    from `on_fitness`, `on_crossover` and `on_mutation`, (parents, indices) from `on_parents`,
+    and "stop" from `on_generation`. Only those that a class defines are called. The methods
+    below `on_stop` are no events of PyGAD; `gacnn.GA` says when it calls them.
+    """
+
+    is_part_of_run = True
+    """Whether a run resumed without it would be another run: not so for a progress bar."""
+
+    def on_start(self, ga: Any) -> None:
+        """Called once, before the first evaluation."""
+
+    def on_fitness(self, ga: Any, population_fitness: Array) -> Any:
+        """Called when the fitness of the population is known."""
+
+    def on_parents(self, ga: Any, selected_parents: Array) -> Any:
+        """Called when the parents are chosen."""
+
+    def on_crossover(self, ga: Any, offspring_crossover: Array) -> Any:
+        """Called when crossover has made the offspring."""
+
+    def on_mutation(self, ga: Any, offspring_mutation: Array) -> Any:
+        """Called when the offspring are mutated."""
+
+    def on_generation(self, ga: Any) -> Any:
+        """Called when the fitness of the new population is known; "stop" ends the run."""
+
+    def on_stop(self, ga: Any, last_population_fitness: Array) -> None:
+        """Called once, when the run has ended; not after an exception."""
+
+    def commit(self, ga: Any) -> None:
+        """Save: called when all is said about a generation, and again after the last."""
+
+    def finish(self, ga: Any) -> None:
+        """Change the last population and its fitness, before PyGAD ranks it for `on_stop`."""
+
+    def close(self) -> None:
+        """Let go of what `on_start` took hold of: called at the end also after an exception."""
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint has to keep: JSON's types, tuples and arrays of numbers."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up the `state` of a checkpoint: called in a resumed run, after `on_start`."""
+
+
+class LambdaCallback(Callback):
+    """A callback of functions: `LambdaCallback(on_generation=lambda ga: print(ga.population))`.
+
+    Raises TypeError for anything that cannot be called.
+    """
+
+    def __init__(
+        self,
+        on_start: Callable[[Any], None] | None = None,
+        on_fitness: Callable[[Any, Array], Any] | None = None,
+        on_parents: Callable[[Any, Array], Any] | None = None,
+        on_crossover: Callable[[Any, Array], Any] | None = None,
+        on_mutation: Callable[[Any, Array], Any] | None = None,
+        on_generation: Callable[[Any], Any] | None = None,
+        on_stop: Callable[[Any, Array], None] | None = None,
+    ) -> None:
+        functions = on_start, on_fitness, on_parents, on_crossover, on_mutation, on_generation
+        for event, function in zip(EVENTS, (*functions, on_stop), strict=True):
+            if function is not None:
+                if not callable(function):
+                    raise TypeError(f"{event} must be callable, not {function!r}")
+                setattr(self, event, function)
+
+
+class History(Callback):
+    """The course of a run, a row for every generation, in columns.
+
+    generation; best, mean and std of the fitness (with several objectives a list of one value
+    each); diversity, the mean over the genes of their standard deviation over the population,
+    of 1,024 evenly spaced genes where there are more; evaluations and seconds since `run()`
+    began, times before a resume included; and validation, what `validation(solution)` returned
+    for the generation's best solution, where such a function is given. With mini-batches the
+    fitness is that on the generation's batch. Further runs are appended.
+
+    `history["best"]` is a column, and iteration is over the names of the columns.
+    """
+
+    def __init__(self, validation: Callable[[Array], Any] | None = None) -> None:
+        if validation is not None and not callable(validation):
+            raise TypeError(f"validation must be callable, not {validation!r}")
+        self.validation = validation
+        names = ["generation", "best", "mean", "std", "diversity", "evaluations", "seconds"]
+        if validation is not None:
+            names.append("validation")
+        self._columns: dict[str, list[Any]] = {name: [] for name in names}
+
+    def __len__(self) -> int:
+        return len(self._columns["generation"])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __getitem__(self, name: str) -> list[Any]:
+        return self._columns[name]
+
+    def on_generation(self, ga: Any) -> None:
+        """Append a row."""
+        fitness = ga.last_generation_fitness
+        with np.errstate(invalid="ignore"):  # a fitness may be -inf
+            mean, std = fitness.mean(axis=0), fitness.std(axis=0)
+        row = {
+            "generation": ga.generations_completed,
+            "best": fitness.max(axis=0).tolist(),
+            "mean": mean.tolist(),
+            "std": std.tolist(),
+            "diversity": _diversity(ga.population),
+            "evaluations": ga.num_fitness_evaluations,
+            "seconds": time.monotonic() - ga.run_start_time,
+        }
+        if self.validation is not None:
+            solution, _, _ = ga.best_solution(pop_fitness=fitness)
+            row["validation"] = np.asarray(self.validation(solution)).tolist()
+        for name, value in row.items():
+            self._columns[name].append(value)
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """Return a copy of the columns by name."""
+        return {name: list(column) for name, column in self._columns.items()}
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write a row for every generation; a column of lists becomes best_0, best_1 …"""
+        table: dict[str, list[Any]] = {}
+        for name, column in self._columns.items():
+            if column and isinstance(column[0], list):
+                for objective, values in enumerate(zip(*column, strict=True)):
+                    table[f"{name}_{objective}"] = list(values)
+            else:
+                table[name] = column
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(table)
+            writer.writerows(zip(*table.values(), strict=True))
+
+    def state(self) -> dict[str, Any]:
+        """Return the columns as arrays."""
+        return {name: np.array(column) for name, column in self._columns.items()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up the columns."""
+        self._columns = {name: state[name].tolist() for name in self._columns}
+
+
+def _diversity(population: Array) -> float:
+    genes = population.shape[1]
+    if genes > _MEASURED_GENES:
+        population = population[:, np.linspace(0, genes - 1, _MEASURED_GENES).astype(int)]
+    return float(population.astype(float).std(axis=0).mean())
+
+
+class ProgressBar(Callback):
+    """A bar of the generations with the best fitness, and the validation of a `History`.
+
+    It is tqdm's, in a terminal or a notebook. `disable=True` shows nothing.
+    """
+
+    is_part_of_run = False
+
+    def __init__(self, *, disable: bool = False) -> None:
+        self.disable = disable
+        self._bar: Any = None
+
+    def on_start(self, ga: Any) -> None:
+        """Show the bar."""
+        done, left = ga.generations_completed, ga.num_generations
+        self._bar = tqdm(
+            total=None if left >= ENDLESS else done + left,
+            initial=done,
+            unit="generation",
+            disable=self.disable,
+            dynamic_ncols=True,
+        )
+
+    def on_generation(self, ga: Any) -> None:
+        """Move on by a generation."""
+        shown = {"fitness": ga.last_generation_fitness.max(axis=0)}
+        history = _validating_history(ga)
+        if history is not None and len(history):
+            shown["validation"] = history["validation"][-1]
+        text = ", ".join(f"{name} {_short(value)}" for name, value in shown.items())
+        self._bar.set_postfix_str(text, refresh=False)
+        self._bar.update(ga.generations_completed - self._bar.n)
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def _short(value: Any) -> str:
+    return " / ".join(f"{number:.4g}" for number in np.atleast_1d(value))
+
+
+def _validating_history(ga: Any) -> History | None:
+    """Return the first `History` of the GA that validates, if there is one."""
+    histories = (callback for callback in ga.callbacks if isinstance(callback, History))
+    return next((each for each in histories if each.validation is not None), None)
+
+
+class EarlyStopping(Callback):
+    """Ends a run that no longer improves, or has reached what was wanted.
+
+    patience: generations in a row that may pass without the value growing by more than
+    `min_delta` beyond what it was when it last did. threshold: a value to stop at. monitor:
+    "fitness" of the generation's best solution, or its "validation", which a `History` earlier
+    in the list of callbacks computes. restore_best: when the run ends, for whatever reason, the
+    solution with the best value takes the place of the worst of the last population, if it is
+    not in it; with mini-batches it is ranked with all others on all data. `best_solution`,
+    `best_value` and `best_fitness` tell what it was. Every run starts to count anew.
+    """
+
+    def __init__(
+        self,
+        patience: int | None = None,
+        *,
+        min_delta: float = 0.0,
+        threshold: float | None = None,
+        monitor: str = "fitness",
+        restore_best: bool = True,
+    ) -> None:
+        if patience is None and threshold is None:
+            raise ValueError("EarlyStopping never stops without patience or threshold; give one")
+        self.patience = None if patience is None else checks.whole(patience, "patience")
+        if not min_delta >= 0:
+            raise ValueError(f"min_delta must be at least 0, not {min_delta!r}")
+        self.min_delta = min_delta
+        self.threshold = threshold
+        self.monitor = checks.one_of(monitor, "monitor", ("fitness", "validation"))
+        self.restore_best = restore_best
+        self._forget()
+
+    def _forget(self) -> None:
+        self.best_value: float | None = None
+        self.best_solution: Array | None = None
+        self.best_fitness: Any = None
+        self._reference: float | None = None
+        self._waited = 0
+
+    def on_start(self, ga: Any) -> None:
+        """Start to count; raises ValueError where nobody computes what is monitored."""
+        self._forget()
+        if self.monitor == "validation":
+            before = ga.callbacks[: ga.callbacks.index(self)]
+            if _validating_history(ga) not in before:
+                raise ValueError(
+                    "EarlyStopping(monitor='validation') needs a History(validation=…) "
+                    "before it in callbacks"
+                )
+
+    def on_generation(self, ga: Any) -> str | None:
+        """Note what is best, and stop where it is time."""
+        value = self._value(ga)
+        if self.best_value is None or value > self.best_value:
+            self.best_value = value
+            if self.restore_best:
+                fitness = ga.last_generation_fitness
+                self.best_solution, self.best_fitness, _ = ga.best_solution(pop_fitness=fitness)
+        self._waited += 1
+        if self._reference is None or value > self._reference + self.min_delta:
+            self._reference, self._waited = value, 0
+        reached = self.threshold is not None and value >= self.threshold
+        tired = self.patience is not None and self._waited >= self.patience
+        return "stop" if reached or tired else None
+
+    def _value(self, ga: Any) -> float:
+        history = _validating_history(ga) if self.monitor == "validation" else None
+        value = (
+            ga.last_generation_fitness.max(axis=0) if history is None else history[self.monitor][-1]
+        )
+        if np.ndim(value):
+            raise ValueError(
+                f"EarlyStopping needs one number to follow, but {self.monitor} has {len(value)}: "
+                "follow a validation that returns one"
+            )
+        return float(value)
+
+    def finish(self, ga: Any) -> None:
+        """Put the best solution back."""
+        best, fitness = self.best_solution, ga.last_generation_fitness
+        if best is None or (ga.population == best).all(axis=1).any():
+            return
+        worst = ga.sort_solutions_nsga2(fitness, find_best_solution=True)[-1]
+        if self.monitor == "validation" or self.best_fitness > fitness[worst]:
+            ga.population[worst] = best
+            fitness = fitness.astype(np.result_type(fitness, self.best_fitness))
+            fitness[worst] = self.best_fitness
+            ga.last_generation_fitness = fitness
+
+    def state(self) -> dict[str, Any]:
+        """Return what was best and how long ago."""
+        return {name: getattr(self, name) for name in self._KEPT}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up the count."""
+        for name in self._KEPT:
+            setattr(self, name, state[name])
+
+    _KEPT = ("best_value", "best_solution", "best_fitness", "_reference", "_waited")
+
+
+class TimeLimit(Callback):
+    """Ends a run after the generation in which it has taken `seconds`, before a resume included."""
+
+    def __init__(self, seconds: float) -> None:
+        if not np.isscalar(seconds) or isinstance(seconds, str | bool) or not seconds >= 0:
+            raise ValueError(f"seconds must be a number of at least 0, not {seconds!r}")
+        self.seconds = seconds
+
+    def on_generation(self, ga: Any) -> str | None:
+        """Stop when it is time."""
+        return "stop" if time.monotonic() - ga.run_start_time >= self.seconds else None

@@ -1,0 +1,328 @@
+"""The genetic algorithm with callbacks, a clean stop and what it takes to resume."""
+# mypy: disable-error-code="no-any-return"
+# (pygad ships no types, so whatever it returns is Any)
+
+from __future__ import annotations
+
+import inspect
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pygad
+from numpy.typing import NDArray
+
+from gacnn import ga as steps
+from gacnn.callbacks import Callback
+
+Array = NDArray[Any]
+Listener = Callable[..., Any]
+
+_PYGAD = inspect.signature(pygad.GA)
+_REPLACEABLE = {"on_fitness", "on_parents", "on_crossover", "on_mutation"}
+_INTERRUPT: list[Any] = ["time", 0.0]  # a stop criterion of PyGAD's that always holds
+_TUNABLE = (  # settings that users change while a run goes on
+    "num_parents_mating",
+    "keep_parents",
+    "keep_elitism",
+    "K_tournament",
+    "crossover_probability",
+    "sbx_crossover_eta",
+    "mutation_probability",
+    "mutation_num_genes",
+    "mutation_percent_genes",
+    "mutation_by_replacement",
+    "polynomial_mutation_eta",
+    "random_mutation_min_val",
+    "random_mutation_max_val",
+)
+
+
+class _Event:
+    """PyGAD's attribute for the function of an event: during a run it stands for all listeners."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, ga: Any, owner: type | None = None) -> Any:
+        if ga is None:
+            return self
+        if not ga.__dict__.get("_fitness_run_active", False):
+            return ga.__dict__.get(self.name)
+        return ga._hook(self.name)
+
+    def __set__(self, ga: Any, function: Listener | None) -> None:
+        ga.__dict__[self.name] = function
+
+
+class GA(steps.GA):
+    """PyGAD's genetic algorithm at array speed, with callbacks; everything else as in `pygad.GA`.
+
+    callbacks: a list of `gacnn.Callback`, also the attribute of that name. One run calls, in
+    this order: `on_start`; the fitness function; then for every generation `on_fitness`,
+    `on_parents`, `on_crossover`, `on_mutation`, the fitness function, `on_generation` and
+    `commit`; after the last generation `commit`, `finish` and `on_stop`; and `close`, always.
+    At each, the function or method given to PyGAD under that name comes first and then the
+    callbacks in the order of the list. A replacement that one returns is what the next is given.
+    "stop" from any `on_generation` ends the run, after all were called. An exception in one
+    names it and the event in a note; the GA can run again after that.
+
+    Ctrl-C ends the run after the generation in flight as if it were the last, with
+    `interrupted` set; a second Ctrl-C raises KeyboardInterrupt at once. A run that begins with
+    one during the first evaluation still makes one generation.
+
+    An `initial_population` with an attribute `networks_array`, as `GACNN` gives it, ties the
+    networks to the GA: they equal its population whenever the fitness function is called, and
+    after the run. A `fitness_func` may have `draw_batch(rng)`, which is called before every
+    evaluation, with the same random numbers throughout a generation; and `full(vectors)`, which
+    ranks the last population and answers outside a run. Neither is used where the function says
+    `reevaluate = False`.
+    """
+
+    stop_criteria: Any
+
+    on_start, on_fitness, on_parents, on_crossover = _Event(), _Event(), _Event(), _Event()
+    on_mutation, on_generation, on_stop = _Event(), _Event(), _Event()
+
+    __signature__ = _PYGAD.replace(
+        parameters=[
+            *_PYGAD.parameters.values(),
+            inspect.Parameter("callbacks", inspect.Parameter.KEYWORD_ONLY, default=()),
+        ]
+    )
+
+    def __init__(self, *args: Any, callbacks: Iterable[Callback] = (), **settings: Any) -> None:
+        self.callbacks = _checked(callbacks)
+        bound = _PYGAD.bind(*args, **settings)
+        bound.apply_defaults()
+        given = bound.arguments["initial_population"]
+        self._networks: Array | None = getattr(given, "networks_array", None)
+        if self._networks is not None:
+            bound.arguments["initial_population"] = np.asarray(given)
+        super().__init__(*bound.args, **bound.kwargs)
+        self._settings = {**bound.arguments, "initial_population": None}
+        self._settings["sol_per_pop"], self._settings["num_genes"] = self.pop_size
+        self._built = {name: getattr(self, name) for name in _TUNABLE}
+        self._resumed: dict[str, Any] | None = None
+        self._batch_seed: Array | None = None
+        self._begin()
+        self._write_networks()
+
+    def _begin(self) -> None:
+        """Set what a run counts to its start."""
+        self.interrupted = False
+        self._until = self.generations_completed + self.num_generations
+        self._unchanged = 0  # generations without a change of the best fitness
+        self._has_ended = False  # the loop has: what follows is the ranking and on_stop
+        self._has_stopped = False  # by "stop" or a criterion, not by Ctrl-C
+        self._took_up = False
+        self._batch_generation: int | None = None
+        # A run that failed, or was checkpointed, has saved one more solution than fitness.
+        self.best_solutions = self.best_solutions[: len(self.best_solutions_fitness)]
+
+    def run(self) -> None:
+        """Evolve for `num_generations` generations, or until a callback or criterion says stop."""
+        self._begin()
+        with ExitStack() as stack:
+            for callback in self.callbacks:
+                stack.callback(callback.close)
+            stack.enter_context(self._interruptible())
+            super().run()
+        self._write_networks()
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Let Ctrl-C end the run after the generation in flight, and a second one at once."""
+        before = signal.getsignal(signal.SIGINT)
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if not in_main_thread or before in (None, signal.SIG_IGN):
+            yield
+            return
+        signal.signal(signal.SIGINT, self._interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+            if self.interrupted:
+                kept = [each for each in self.stop_criteria if each is not _INTERRUPT]
+                self.stop_criteria = kept or None
+
+    def _interrupt(self, signal_number: int, frame: Any) -> None:
+        if self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True
+        self.stop_criteria = [*(self.stop_criteria or []), _INTERRUPT]
+        if not self.suppress_warnings:  # print() might be what was interrupted
+            os.write(2, b"\nStopping after this generation; Ctrl-C again stops at once.\n")
+
+    def _hook(self, event: str) -> Listener | None:
+        """Return what PyGAD shall call at an event: nothing where nobody listens."""
+        heard = bool(self._listeners(event))
+        if event == "on_generation":
+            commits = any(_defines(callback, "commit") for callback in self.callbacks)
+            counts = self._took_up and self.stop_criteria is not None
+            return self._after_generation if heard or commits or counts else None
+        return partial(self._tell, event) if heard else None
+
+    def _listeners(self, event: str) -> list[Listener]:
+        own = self.__dict__[event]
+        theirs = [getattr(each, event) for each in self.callbacks if _defines(each, event)]
+        return theirs if own is None else [own, *theirs]
+
+    def _tell(self, event: str, ga: Any, *values: Any) -> Any:
+        """Call the listeners of an event, each with what the one before made of the value."""
+        replacement = None
+        for listener in self._listeners(event):
+            if replacement is not None:
+                passed = replacement[0] if event == "on_parents" else replacement
+                values = (np.asarray(passed),)
+            answer = _call(listener, event, ga, *values)
+            if answer is not None and event in _REPLACEABLE:
+                replacement = answer
+        return replacement
+
+    def _after_generation(self, ga: Any) -> str | None:
+        """Call the listeners of on_generation and let callbacks save; say whether to stop."""
+        self._count_unchanged()
+        answers = [_call(each, "on_generation", ga) for each in self._listeners("on_generation")]
+        told = any(isinstance(answer, str) and answer.lower() == "stop" for answer in answers)
+        self._has_stopped = told or any(map(self._holds, self.stop_criteria or ()))
+        self._commit()
+        return "stop" if self._has_stopped else None
+
+    def _count_unchanged(self) -> None:
+        """Count for "saturate" as PyGAD does, which begins anew in a resumed run."""
+        if any(criterion[0] == "saturate" for criterion in self.stop_criteria or ()):
+            _, best, _ = self.best_solution(pop_fitness=self.last_generation_fitness)
+            same = np.array_equal(self.best_solutions_fitness[-1], best)
+            self._unchanged = self._unchanged + 1 if same else 0
+
+    def _holds(self, criterion: list[Any]) -> bool:
+        """Tell whether PyGAD will stop for a criterion; errors in one are left to it."""
+        kind, *values = criterion
+        if kind == "reach":
+            best = np.max(self.last_generation_fitness, axis=0)
+            return len(values) in (1, best.size) and bool(np.all(best >= np.array(values)))
+        if kind == "saturate":
+            return self._unchanged >= values[0]
+        if kind == "evaluations":
+            return self.num_fitness_evaluations >= values[0]
+        late = time.monotonic() - self.run_start_time >= values[0]
+        return late and criterion is not _INTERRUPT
+
+    def _commit(self) -> None:
+        for callback in self.callbacks:
+            _call(callback.commit, "commit", self)
+
+    def run_select_parents(self, call_on_parents: bool = True) -> None:
+        """Select parents; PyGAD does so without `on_parents` once the loop has ended."""
+        if not call_on_parents:
+            self._has_ended = True
+            self._commit()
+            for callback in self.callbacks:
+                _call(callback.finish, "finish", self)
+            if self._uses("full"):
+                self.last_generation_fitness = self._full_fitness()
+        super().run_select_parents(call_on_parents)
+
+    def cal_pop_fitness(self) -> Array:
+        """Return the fitness (P,) or (P, objectives) of the population, known or evaluated.
+
+        With mini-batches it is that on the generation's batch during a run, and on all data
+        otherwise.
+        """
+        self._write_networks()
+        running = getattr(self, "_fitness_run_active", False)
+        if running and self._resumed is not None:
+            return self._take_up(self._resumed)
+        if not running and self._uses("full"):
+            return self._full_fitness()
+        if self._uses("draw_batch") and self._batch_generation != self.generations_completed:
+            self._batch_seed = self.numpy_random_generator.randint(2**32, size=4, dtype=np.uint32)
+            self._batch_generation = self.generations_completed if running else None
+        return super().cal_pop_fitness()
+
+    def _evaluate_fitness(self, population: Array, indices: list[int], **how: bool) -> list[Any]:
+        if self._uses("draw_batch"):
+            rng = np.random.Generator(np.random.SFC64(self._batch_seed))
+            self.fitness_func.draw_batch(rng)
+        return super()._evaluate_fitness(population, indices, **how)
+
+    def _uses(self, method: str) -> bool:
+        function = self.fitness_func
+        return hasattr(function, method) and getattr(function, "reevaluate", True)
+
+    def _full_fitness(self) -> Array:
+        dtype = float if self.population.dtype == object else self.population.dtype
+        fitness = np.asarray(self.fitness_func.full(self.population.astype(dtype)))
+        self.num_fitness_evaluations += len(self.population)
+        if fitness.shape[:1] != (len(self.population),):
+            raise ValueError(
+                "fitness_func.full must return one fitness value or one row of objectives for "
+                f"each of {len(self.population)} solutions, not an array of shape {fitness.shape}"
+            )
+        return self._validate_population_fitness(fitness, "fitness_func.full", check_shape=False)
+
+    def _write_networks(self) -> None:
+        if self._networks is None:
+            return
+        if self._networks.shape != self.population.shape:
+            raise ValueError(
+                f"the population has the shape {self.population.shape}, but its networks "
+                f"{self._networks.shape}: give initial_population one row for each network, or "
+                "np.asarray(…) of it to leave the networks alone"
+            )
+        self._networks[...] = self.population
+
+    def _take_up(self, state: dict[str, Any]) -> Array:
+        """Go on where a checkpoint was written; return the fitness that was known there."""
+        self._resumed = None
+        self._took_up = True
+        self._unchanged, self._has_stopped = state["_unchanged"], state["_has_stopped"]
+        self._batch_generation = self.generations_completed
+        self.num_fitness_evaluations = state["num_fitness_evaluations"]
+        self.run_start_time -= state["seconds"]
+        self.numpy_random_generator.set_state(state["numpy_random"])
+        self.python_random_generator.setstate(state["python_random"])
+        kept = [callback for callback in self.callbacks if callback.is_part_of_run]
+        for callback, its_state in zip(kept, state["callbacks"], strict=True):
+            _call(callback.restore, "restore", its_state)
+        return self._validate_population_fitness(state["last_generation_fitness"], "checkpoint")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what `save` and worker processes get: all but callbacks and networks."""
+        return {**super().__getstate__(), "callbacks": [], "_networks": None}
+
+
+def _checked(callbacks: Any) -> list[Callback]:
+    if isinstance(callbacks, Callback | str) or not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks must be a list of gacnn.Callback, not {callbacks!r}")
+    checked = list(callbacks)
+    for position, callback in enumerate(checked):
+        if not isinstance(callback, Callback):
+            cure = "; call it to make one" if isinstance(callback, type) else ""
+            raise TypeError(
+                f"callbacks[{position}] must be a gacnn.Callback, not {callback!r}{cure}"
+            )
+    return checked
+
+
+def _defines(callback: Callback, event: str) -> bool:
+    """Tell whether a callback has a method of its own for an event."""
+    method = getattr(getattr(callback, event), "__func__", None)
+    return method is not getattr(Callback, event)
+
+
+def _call(listener: Listener, event: str, *values: Any) -> Any:
+    try:
+        return listener(*values)
+    except Exception as error:
+        name = getattr(listener, "__qualname__", type(listener).__qualname__)
+        error.add_note(f"raised by {name} in {event}")
+        raise

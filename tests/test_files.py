@@ -1,0 +1,346 @@
+"""Saved models: round trips, damaged and foreign files, and disks that fail."""
+
+import contextlib
+import copy
+import errno
+import io
+import json
+import os
+import pickle
+import shutil
+import zipfile
+from pathlib import Path
+
+import networks
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+import cnn
+
+
+def small():
+    layers = [
+        cnn.Input2D((4, 4)),
+        cnn.Conv2D(2, 3, activation_function="relu", trainable=False),
+        cnn.Flatten(),
+        cnn.Dense(3, activation_function="softmax"),
+    ]
+    return networks.filled(cnn.Model(layers, 3, 0.5, random_seed=1))
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A file with a saved model."""
+    path = tmp_path / "model.npz"
+    small().save(path)
+    return path
+
+
+def assert_same(one, other):
+    """Two models have the same layers, settings, weights and outputs."""
+    assert str(one) == str(other)
+    assert [repr(layer) for layer in one.layers] == [repr(layer) for layer in other.layers]
+    assert (one.epochs, one.learning_rate) == (other.epochs, other.learning_rate)
+    for name in ("weights", "initial_weights", "fixed_weights"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    X = networks.images_for(one, 2)
+    np.testing.assert_array_equal(one.forward(X), other.forward(X))
+
+
+def assert_refused(path):
+    with pytest.raises(ValueError, match=r"model\.npz"):
+        cnn.load(path)
+
+
+def contents(path):
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    return json.loads(str(arrays.pop("header"))), arrays
+
+
+def rewrite(path, header, arrays, **kwargs):
+    np.savez(path, header=np.array(json.dumps(header)), **arrays, **kwargs)
+
+
+def pickled(model):
+    return pickle.loads(pickle.dumps(model))
+
+
+# Round trips
+
+
+SAME_FOLDER = [HealthCheck.function_scoped_fixture]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=SAME_FOLDER)
+@given(networks.networks())
+def test_round_trips_of_random_networks(tmp_path, model):
+    model.update_weights(1)
+    model.save(tmp_path / "model.npz")
+    for other in (
+        cnn.load(tmp_path / "model.npz"),
+        pickled(model),
+        copy.deepcopy(model),
+    ):
+        assert_same(model, other)
+        assert not np.shares_memory(other.weights, model.weights)
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, pickled])
+def test_weights_of_a_copy_are_views_of_its_own_vector(duplicate):
+    model = small()
+    other = duplicate(model)
+    other.weights = np.zeros(other.num_weights)
+    assert not other.last_layer.trained_weights.any()
+    assert model.weights.any()
+    assert other.network_layers[0].previous_layer is other.input_layer
+
+
+def test_settings_given_as_numpy_numbers_are_saved(path):
+    layers = [cnn.Input2D((np.int64(9), 9)), cnn.Conv2D(np.int8(2), np.array([3, 2]))]
+    pool = cnn.MaxPooling2D((np.int64(3), 2), stride=np.int32(2), padding=(np.int16(1), 0))
+    model = cnn.Model([*layers, pool], np.int64(3), np.float32(0.5))
+    model.save(path)
+    assert_same(cnn.load(path), model)
+
+
+def test_path_may_be_text_and_has_no_suffix_added(tmp_path):
+    name = str(tmp_path / "model")
+    small().save(name)
+    assert os.listdir(tmp_path) == ["model"]
+    assert_same(cnn.load(name), small())
+
+
+def test_nothing_in_the_file_is_pickled(path):
+    header, arrays = contents(path)
+    assert header["format"] == "gacnn model 1"
+    assert {array.dtype for array in arrays.values()} == {np.dtype(np.float32)}
+
+
+# Files that are wrong
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.npz"):
+        cnn.load(tmp_path / "nowhere.npz")
+    with pytest.raises(IsADirectoryError, match="test_missing_file"):
+        cnn.load(tmp_path)
+
+
+def test_file_that_is_cut_short_anywhere(path):
+    data = path.read_bytes()
+    for length in [*range(0, len(data), 7), len(data) - 1]:
+        path.write_bytes(data[:length])
+        assert_refused(path)
+
+
+@pytest.mark.filterwarnings("ignore:Reading `.npy`:UserWarning")  # NumPy says it of some damage
+def test_flipped_bits_are_refused_or_change_nothing(path):
+    data = path.read_bytes()
+    for position in range(0, len(data), 3):
+        flipped = bytearray(data)
+        flipped[position] ^= 1 << position % 8
+        path.write_bytes(flipped)
+        with contextlib.suppress(ValueError):
+            assert_same(cnn.load(path), small())
+
+
+class Evil:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_pickles_are_not_executed(path):
+    header, arrays = contents(path)
+    marker = path.with_name("executed")
+    evil = np.array([Evil(marker)], dtype=object)
+    files = [
+        lambda: path.write_bytes(pickle.dumps(evil[0])),
+        lambda: np.savez(path, header=evil, **arrays),
+        lambda: rewrite(path, header, {**arrays, "weights": evil}),
+        lambda: rewrite(path, header, {**arrays, "extra": evil}),
+        lambda: shutil.move(_npy(path, evil), path),
+    ]
+    for write in files:
+        write()
+        assert_refused(path)
+        assert not marker.exists()
+
+
+def _npy(path, array):
+    other = path.with_name("other.npy")
+    np.save(other, array, allow_pickle=True)
+    return other
+
+
+@pytest.mark.parametrize("text", [b"", b"text", b"PK\x03\x04", b"PK\x05\x06" + bytes(18)])
+def test_foreign_files(path, text):
+    path.write_bytes(text)
+    assert_refused(path)
+
+
+def test_foreign_and_compressed_archives(path):
+    header, arrays = contents(path)
+    np.savez(path, **arrays)
+    assert_refused(path)
+    np.savez_compressed(path, header=np.array(json.dumps(header)), **arrays)
+    assert_refused(path)
+    for text in ("[1]", "{", '{"format": "gacnn checkpoint 1"}', "NaN", "[" * 100_000):
+        np.savez(path, header=np.array(text), **arrays)
+        assert_refused(path)
+
+
+def _drop(key):
+    return lambda header, arrays: (header.pop(key, None), arrays.pop(key, None))
+
+
+def _layer(index, **settings):
+    return lambda header, arrays: header["layers"][index].update(settings)
+
+
+def _array(name, function):
+    return lambda header, arrays: arrays.update({name: function(arrays[name])})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *map(_drop, ["layers", "epochs", "learning_rate", "weights", "initial", "fixed"]),
+        lambda header, arrays: header["layers"].pop(),
+        lambda header, arrays: header["layers"].pop(0),
+        lambda header, arrays: header["layers"].append("Dense"),
+        lambda header, arrays: header["layers"][1].pop("stride"),
+        lambda header, arrays: header.update(layers={}),
+        lambda header, arrays: header.update(layers=[]),
+        lambda header, arrays: header.update(layers=5),
+        lambda header, arrays: header.update(epochs="many"),
+        lambda header, arrays: header.update(epochs=-1),
+        lambda header, arrays: header.update(learning_rate=float("nan")),
+        lambda header, arrays: header.update(learning_rate=[]),
+        _layer(1, num_filters=3),
+        _layer(1, num_filters=10**30),
+        _layer(1, kernel_size=0),
+        _layer(1, stride="2"),
+        _layer(1, padding={"a": 1}),
+        _layer(1, trainable=True),
+        _layer(1, trainable="no"),
+        _layer(1, activation_function=["relu"]),
+        _layer(1, layer="Model"),
+        _layer(1, layer=[]),
+        _layer(1, extra=1),
+        _layer(3, num_neurons=2),
+        _array("weights", lambda array: array[:-1]),
+        _array("weights", lambda array: np.append(array, np.float32(1))),
+        _array("weights", lambda array: array.astype(np.float64)),
+        _array("weights", lambda array: array.astype(">f4")),
+        _array("weights", lambda array: array.astype(str)),
+        _array("weights", lambda array: array[None]),
+        _array("weights", lambda array: array * np.float32("nan")),
+        _array("initial", lambda array: array[:-1]),
+        _array("fixed", lambda array: array * np.float32("inf")),
+        _array("fixed", lambda array: array[1:]),
+    ],
+)
+def test_tampered_files(path, change):
+    header, arrays = contents(path)
+    change(header, arrays)
+    rewrite(path, header, arrays)
+    assert_refused(path)
+
+
+def test_array_that_claims_to_be_huge(path):
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    shape = {"descr": "<f4", "fortran_order": False, "shape": (10**15,)}
+    np.lib.format.write_array_header_1_0(claim := io.BytesIO(), shape)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in {**members, "weights.npy": claim.getvalue()}.items():
+            archive.writestr(name, content)
+    assert_refused(path)
+
+
+# Disks that fail
+
+
+def save_over(path, error):
+    """Try to save another model over the file: it stays whole, with nothing beside it."""
+    before = path.read_bytes()
+    model = small()
+    model.weights = np.zeros(model.num_weights)
+    with pytest.raises(error):
+        model.save(path)
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.parametrize("function", ["os.fsync", "os.replace", "os.chmod", "numpy.savez"])
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()])
+def test_full_disk_leaves_the_earlier_file(path, monkeypatch, function, error):
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(function, fail)
+    save_over(path, type(error))
+
+
+def test_disk_that_is_full_after_some_bytes(path, monkeypatch):
+    fdopen = os.fdopen
+
+    def limited(handle, mode):
+        file = fdopen(handle, mode, buffering=0)
+        monkeypatch.setattr(np, "savez", lambda file, **arrays: (file.write(b"PK" * 50), fail()))
+        return file
+
+    def fail():
+        raise OSError(errno.ENOSPC, "No space left")
+
+    monkeypatch.setattr(os, "fdopen", limited)
+    save_over(path, OSError)
+
+
+def test_path_that_cannot_be_written(tmp_path):
+    model = small()
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        model.save(tmp_path / "nowhere" / "model.npz")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="folder"):
+        model.save(tmp_path / "folder")
+    assert os.listdir(tmp_path) == ["folder"]
+    assert os.listdir(tmp_path / "folder") == []
+
+
+ROOT = not hasattr(os, "geteuid") or os.geteuid() == 0
+
+
+@pytest.mark.skipif(ROOT, reason="root may write anywhere")
+def test_folder_without_permission(path):
+    path.parent.chmod(0o500)
+    try:
+        save_over(path, PermissionError)
+    finally:
+        path.parent.chmod(0o700)
+
+
+def test_saved_file_has_the_permissions_of_any_other(tmp_path):
+    (tmp_path / "other").touch()
+    small().save(tmp_path / "model.npz")
+    assert (tmp_path / "model.npz").stat().st_mode == (tmp_path / "other").stat().st_mode
+    (tmp_path / "model.npz").chmod(0o640)
+    small().save(tmp_path / "model.npz")
+    assert (tmp_path / "model.npz").stat().st_mode & 0o777 == 0o640
+
+
+def test_symbolic_link_stays_one(path):
+    link = path.with_name("latest")
+    link.symlink_to(path)
+    model = small()
+    model.weights = np.zeros(model.num_weights)
+    model.save(link)
+    assert link.is_symlink()
+    assert not cnn.load(path).weights.any()
