@@ -19,9 +19,9 @@ import numpy as np
 
 path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gacnn.callbacks import Callback, EarlyStopping, History  # noqa: E402  # through the line above
-from gacnn.checkpoint import Checkpoint  # noqa: E402
-from gacnn.lifecycle import GA  # noqa: E402
+from gacnn.callbacks import Callback, EarlyStopping, History  # through the line above
+from gacnn.checkpoint import Checkpoint
+from gacnn.lifecycle import GA
 
 POPULATION, GENES = 64, 79_408
 GENERATION = 0.140  # seconds that a generation of the cifar case takes

@@ -16,6 +16,7 @@ from cnn import checks, files, kernels, population
 from cnn.chain import build, chain_of, describe, split
 from cnn.kernels import Array
 from cnn.layers import ActivationLayer, Flatten, Input1D, Input2D, Layer, WeightedLayer
+from cnn.program import Program, compile_program
 
 FORMAT = "gacnn model 1"
 MEMORY_LIMIT = 256 * 2**20
@@ -54,7 +55,7 @@ class Model:
         self._initial = _join([values for layer in own for values in layer.initial])
         self._vector = _join([values for layer in own for values in layer.trained])
         self._bind()
-        self._program = population.compile_program(self._chain)
+        self._program = compile_program(self._chain)
 
     def _bind(self) -> None:
         """Make the weights of the trainable layers views of the flat vector."""
@@ -80,7 +81,7 @@ class Model:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._bind()
-        self._program = population.compile_program(self._chain)
+        self._program = compile_program(self._chain)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write architecture and weights to a file of arrays and JSON, which `cnn.load` reads.
@@ -224,13 +225,13 @@ class Model:
         (two classes) are taken as probabilities, any other last layer as logits.
         """
         self._check_classes()
-        program = population.compile_program(self._chain, logarithms=True)
+        program = compile_program(self._chain, logarithms=True)
         images = self.check_images(X, "X")
         return self._run(program, (self.num_classes,), images, vectors, threads, memory_limit)
 
     def _run(
         self,
-        program: population.Program,
+        program: Program,
         output_shape: tuple[int, ...],
         images: NDArray[Any],
         vectors: ArrayLike | None,
@@ -344,7 +345,7 @@ class Model:
         values = checks.finite(image[None], "sample")
         arrays = iter(self._weight_arrays(self._vector[None]))
         for layer in self.get_layers():
-            program = population.compile_program([layer])
+            program = compile_program([layer])
             count = len(layer.weight_shapes()) if isinstance(layer, WeightedLayer) else 0
             own = list(itertools.islice(arrays, count))
             size = layer.layer_output_size
