@@ -24,10 +24,14 @@ from cnn import kernels
 from cnn.kernels import Array
 from cnn.program import Program, Step
 
-MAP_BYTES = 3 * 2**20  # of the largest maps of a block: they stay in the L2 and L3 caches
+MAP_BYTES = 4 * 2**20  # of the largest maps of a block: they stay in the L2 and L3 caches
 BLOCK_IMAGES = 8, 128  # fewer make short rows, more gain nothing
 PRODUCT_ROWS = 16  # that a matrix product needs to run at full speed
-TASKS = 24  # enough for the threads to end together
+TASKS = 12  # enough for the threads to end together
+
+# Freeing one large array tells glibc's malloc that such arrays come and go. Otherwise it returns
+# the memory of every step to the system, and getting it back takes longer than the step.
+np.empty(31 * 2**20, np.uint8)
 
 
 class Blocks(NamedTuple):

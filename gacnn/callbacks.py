@@ -203,10 +203,10 @@ class ProgressBar(Callback):
 
     def on_start(self, ga: Any) -> None:
         """Show the bar."""
-        done, left = ga.generations_completed, ga.num_generations
+        last = ga.generations_completed + ga.num_generations
         self._bar = tqdm(
-            total=None if left >= ENDLESS else done + left,
-            initial=done,
+            total=None if last >= ENDLESS else last,
+            initial=ga.generations_completed,
             unit="generation",
             disable=self.disable,
             dynamic_ncols=True,

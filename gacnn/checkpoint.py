@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cnn import checks
 from gacnn import container
 from gacnn.callbacks import Callback
-from gacnn.lifecycle import GA
+from gacnn.lifecycle import GA, networks_of
 
 Array = NDArray[Any]
 FilePath = str | os.PathLike[str]
@@ -48,7 +48,8 @@ class Checkpoint(Callback):
     checkpoint at any time. It holds the population, its fitness, the histories (with
     `save_solutions` it grows with every generation), the state of the random generators and of
     the callbacks, the settings, and the fingerprint of a fitness function that has one; functions
-    by name only. While the run goes on there is a second file, `.{name}.spare`.
+    by name only. While the run goes on there is a second file, `.{name}.spare`, with the
+    checkpoint before it.
 
     Raises FileNotFoundError, when a run starts, where there is no such folder.
     """
@@ -249,6 +250,9 @@ def resume(
     another than before; without it a run that a callback or criterion has stopped stays so, and
     `run()` only ends it. The callbacks take up their state when it runs, after `on_start`.
 
+    Not kept, because no later generation depends on it: `initial_population` (it is now the
+    population of the checkpoint), the last offspring, and parents that are not in the population.
+
     Raises FileNotFoundError; ValueError for a file that is damaged, foreign or of another run,
     saying what differs; TypeError for an unknown setting.
     """
@@ -258,7 +262,7 @@ def resume(
     given = {"fitness_func": fitness_func, **settings}
     _check_same(path, identity, given, callbacks)
     merged = {name: _setting(kept) for name, kept in identity["settings"].items()} | given
-    networks = getattr(merged.pop("initial_population", None), "networks_array", None)
+    networks = networks_of(merged.pop("initial_population", None))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # all has been said when the GA was built first
         ga = GA(
@@ -279,7 +283,9 @@ def _read(path: FilePath) -> dict[str, Any]:
     try:
         return dict(container.unpack(data))
     except Exception as error:
-        raise ValueError(f"{os.fspath(path)} is damaged or no checkpoint: {error}") from error
+        spare = container.Slot(path).spare
+        hint = f"; {spare} may be the one before it" if spare.exists() else ""
+        raise ValueError(f"{os.fspath(path)} is damaged or no checkpoint: {error}{hint}") from error
 
 
 def _generations_left(stored: dict[str, Any], num_generations: int | None) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +18,11 @@ from cnn import (
     layers_weights_as_vector,
     update_layers_trained_weights,
 )
-from gacnn.callbacks import Callback, History, ProgressBar, TimeLimit
+from gacnn.callbacks import ENDLESS, Callback, History, ProgressBar, TimeLimit
+from gacnn.checkpoint import Checkpoint
+from gacnn.checkpoint import resume as resume_checkpoint
 from gacnn.evaluate import Fitness, Metric
-from gacnn.ga import GA
+from gacnn.lifecycle import GA
 
 Numbers = NDArray[Any]
 
@@ -160,49 +164,59 @@ class GACNN:
         metric: Metric | Sequence[Metric] = "cross_entropy",
         batch_size: int | None = None,
         callbacks: Sequence[Callback] = (),
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
         verbose: bool = True,
         threads: int | None = None,
         **settings: Any,
     ) -> Result:
         """Evolve the population on data and return its best network, scores and history.
 
-        X, y, metric, batch_size: as for `fitness`. It ends after num_generations (100 where no
-        time_limit is given) or time_limit seconds. validation: a share of the data to hold out,
-        stratified where y are labels, or (X, y); the best network is then the best on it of the
-        best of each generation, otherwise the best of the last population on all data. verbose
-        shows a progress bar. Other settings go to `gacnn.GA`; those of `DEFAULTS` hold where
-        nothing else is said. The networks of this population become those of the last generation.
+        X, y, metric, batch_size: as for `fitness`. The run ends after num_generations (100 where
+        no time_limit is given) or time_limit seconds. validation: a share of the data to hold
+        out, stratified where y are labels, or (X, y); the best network is then the best on it
+        among the best of each generation, otherwise the best of the last population on all data.
+        checkpoint: a file that is written after every generation; with resume=True the run goes
+        on from it, if it exists, for as long again. verbose shows a progress bar. Other settings
+        go to `gacnn.GA`; `DEFAULTS` hold where nothing else is said. The networks of this
+        population become those of the last generation.
         """
-        held_out = None
-        if isinstance(validation, tuple):
-            held_out = validation
-        elif validation is not None:
-            X, y, held_out = _split(self.model, X, y, validation, self.random_seed)
+        for name in {"fitness_func", "initial_population"} & settings.keys():
+            raise TypeError(f"{name} is what train makes itself; to give your own use gacnn.GA")
+        if resume and checkpoint is None:
+            raise ValueError("resume=True needs a checkpoint to go on from: give its path")
+        if validation is not None and not isinstance(validation, tuple):
+            X, y, validation = _split(self.model, X, y, validation, self.random_seed)
         fitness = self.fitness(X, y, metric, batch_size=batch_size, threads=threads)
-        best = _BestOnValidation(None)
-        if held_out is not None:
-            best = _BestOnValidation(self.fitness(*held_out, metric, threads=threads))
-        history = History(validation=best.score if held_out is not None else None)
-        listeners: list[Callback] = [history, *callbacks]
-        if time_limit is not None:
-            listeners.append(TimeLimit(time_limit))
-        if verbose:
-            listeners.append(ProgressBar())
-        if num_generations is None:
-            num_generations = 100 if time_limit is None else UNLIMITED
+        best = _BestOnValidation(validation and self.fitness(*validation, metric, threads=threads))
+        history = History(validation=best.score if validation else None)
+        limit = TimeLimit(math.inf if time_limit is None else time_limit)
+        listeners: list[Callback] = [
+            history,
+            best,
+            *callbacks,
+            limit,
+            ProgressBar(disable=not verbose),
+        ]
+        if checkpoint is not None:
+            listeners.append(Checkpoint(checkpoint))
         given = {
             **DEFAULTS,
-            "num_parents_mating": max(2, self.num_solutions // 2),
+            "num_parents_mating": max(2, self.num_solutions // 4),
             "random_seed": self.random_seed,
             **settings,
+            "fitness_func": fitness,
+            "initial_population": self.population_as_vectors(),
+            "callbacks": listeners,
         }
-        ga = GA(
-            num_generations=num_generations,
-            fitness_func=fitness,
-            initial_population=self.population_as_vectors(),
-            callbacks=listeners,
-            **given,
-        )
+        if num_generations is None:
+            num_generations = 100 if time_limit is None else ENDLESS
+        if resume and os.path.exists(checkpoint):  # type: ignore[arg-type] # not None, see above
+            ga = resume_checkpoint(checkpoint, **given)  # type: ignore[arg-type]
+            ga.num_generations = checks.whole(num_generations, "num_generations")
+            limit.seconds += ga.seconds_before
+        else:
+            ga = GA(num_generations=num_generations, **given)
         ga.run()
         return _result(self.model, ga, fitness, best, history)
 
@@ -219,15 +233,14 @@ DEFAULTS: dict[str, Any] = {
     "save_best_solutions": False,
     "suppress_warnings": True,
 }
-UNLIMITED = 10**9  # generations, where only the time limit ends a run
 
 
 @dataclass(frozen=True)
 class Result:
     """What a training gives: the best network and how it was found.
 
-    score: its fitness on all training data; validation_score: on the held-out data, or None;
-    history: a `History`; ga: the `gacnn.GA` after its run.
+    score: its fitness on all training data; validation_score: that on the held-out data, or
+    None; history: a `gacnn.History`; ga: the `gacnn.GA` after its run.
     """
 
     model: Model
@@ -237,8 +250,8 @@ class Result:
     ga: GA
 
 
-class _BestOnValidation:
-    """Scores vectors on held-out data and keeps the best."""
+class _BestOnValidation(Callback):
+    """Scores vectors on held-out data, where there are any, and keeps the best."""
 
     def __init__(self, fitness: Fitness | None) -> None:
         self.fitness = fitness
@@ -246,23 +259,29 @@ class _BestOnValidation:
         self.vector: Numbers | None = None
 
     def score(self, vector: Numbers) -> Any:
+        """Return the score of a vector (num_weights,), and keep it if it is the best so far."""
         assert self.fitness is not None
         score = self.fitness.full(vector[None])[0]
         if np.ndim(score) == 0 and (self.best_score is None or score > self.best_score):
-            self.best_score, self.vector = score, vector.copy()
+            self.best_score, self.vector = float(score), vector.copy()
         return score
+
+    def state(self) -> dict[str, Any]:
+        return {"best_score": self.best_score, "vector": self.vector}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.best_score, self.vector = state["best_score"], state["vector"]
 
 
 def _result(
     model: Model, ga: GA, fitness: Fitness, best: _BestOnValidation, history: History
 ) -> Result:
     vector, _, _ = ga.best_solution(pop_fitness=ga.last_generation_fitness)
+    validation_score = None
     if best.fitness is not None:
         last_score = best.score(vector)
         vector = vector if best.vector is None else best.vector
         validation_score = last_score if best.best_score is None else best.best_score
-    else:
-        validation_score = None
     winner = model.with_weights(np.array(vector, np.float32))
     return Result(winner, fitness.full(vector[None])[0], validation_score, history, ga)
 

@@ -74,8 +74,8 @@ class GA(steps.GA):
     names it and the event in a note; the GA can run again after that.
 
     Ctrl-C ends the run after the generation in flight as if it were the last, with
-    `interrupted` set; a second Ctrl-C raises KeyboardInterrupt at once. A run that begins with
-    one during the first evaluation still makes one generation.
+    `interrupted` set; a second Ctrl-C raises KeyboardInterrupt at once. During the very first
+    evaluation, one more generation follows.
 
     An `initial_population` with an attribute `networks_array`, as `GACNN` gives it, ties the
     networks to the GA: they equal its population whenever the fitness function is called, and
@@ -102,7 +102,7 @@ class GA(steps.GA):
         bound = _PYGAD.bind(*args, **settings)
         bound.apply_defaults()
         given = bound.arguments["initial_population"]
-        self._networks: Array | None = getattr(given, "networks_array", None)
+        self._networks = networks_of(given)
         if self._networks is not None:
             bound.arguments["initial_population"] = np.asarray(given)
         super().__init__(*bound.args, **bound.kwargs)
@@ -126,6 +126,11 @@ class GA(steps.GA):
         # A run that failed, or was checkpointed, has saved one more solution than fitness.
         self.best_solutions = self.best_solutions[: len(self.best_solutions_fitness)]
 
+    @property
+    def seconds_before(self) -> float:
+        """How long the run that is about to be resumed has taken; 0.0 if there is none."""
+        return 0.0 if self._resumed is None else float(self._resumed["seconds"])
+
     def run(self) -> None:
         """Evolve for `num_generations` generations, or until a callback or criterion says stop."""
         self._begin()
@@ -133,8 +138,17 @@ class GA(steps.GA):
             for callback in self.callbacks:
                 stack.callback(callback.close)
             stack.enter_context(self._interruptible())
-            super().run()
+            try:
+                super().run()
+            except BaseException:
+                self._forget_kept()
+                raise
         self._write_networks()
+
+    def _forget_kept(self) -> None:
+        """Forget which solutions were kept: in a generation cut short their fitness is unsure."""
+        self.last_generation_parents = self.last_generation_parents_indices = None
+        self.last_generation_elitism = self.last_generation_elitism_indices = None
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -298,6 +312,12 @@ class GA(steps.GA):
     def __getstate__(self) -> dict[str, Any]:
         """Return what `save` and worker processes get: all but callbacks and networks."""
         return {**super().__getstate__(), "callbacks": [], "_networks": None}
+
+
+def networks_of(population: Any) -> Array | None:
+    """Return the array of the networks that a population, or the rows of a list, came from."""
+    rows = population if isinstance(population, list | tuple) else [population]
+    return getattr(rows[0], "networks_array", None) if rows else None
 
 
 def _checked(callbacks: Any) -> list[Callback]:
