@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Collection
 from typing import Any, TypeVar
@@ -41,11 +42,13 @@ def pair(value: Any, name: str, minimum: int = 1) -> tuple[int, int]:
     return size if isinstance(size, tuple) else (size, size)
 
 
-def number(value: ArrayLike, name: str) -> float:
-    """Return a finite real number."""
+def number(value: ArrayLike, name: str, minimum: float = -math.inf) -> float:
+    """Return a finite real number of at least `minimum`."""
     array = real(value, name)
     if array.ndim or not np.isfinite(array):
         raise ValueError(f"{name} must be a finite number, not {value!r}")
+    if array < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, not {value!r}")
     return float(array)
 
 

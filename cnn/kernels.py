@@ -107,7 +107,7 @@ def pad(
     members, phases, height, channels, _, images = maps.shape
     top, left = before
     padded = np.full((members, phases, rows, channels, columns, images), value, np.float32)
-    taken = min(height, rows - top)
+    taken = max(0, min(height, rows - top))
     for phase in range(phases):
         start, target = divmod(phase + left, phases)
         filled = min((width - phase + phases - 1) // phases, columns - start)

@@ -35,7 +35,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--generations", type=int, default=1000, help="generations to add")
     parser.add_argument("--time-limit", type=float, default=40, help="seconds (default: 40)")
-    parser.add_argument("--out", type=Path, default=Path("runs/digits"), help="folder of the results")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/digits"), help="folder of the results"
+    )
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     arguments = parser.parse_args()
 
@@ -63,8 +65,10 @@ def main() -> None:
     axes.figure.savefig(arguments.out / "fitness.png", dpi=120)
 
     accuracy = np.mean(result.model.predict(X_test) == y_test)
-    print(f"\n{result.ga.generations_completed} generations; on {len(X_test)} images never seen "
-          f"before, {accuracy:.1%} are right. Results are in {arguments.out}.")
+    print(
+        f"\n{result.ga.generations_completed} generations; on {len(X_test)} images never seen "
+        f"before, {accuracy:.1%} are right. Results are in {arguments.out}."
+    )
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from gacnn.callbacks import (
 )
 from gacnn.checkpoint import Checkpoint, resume
 from gacnn.evaluate import Fitness, MetricError
+from gacnn.ga import GA
 from gacnn.gacnn import GACNN, Result, population_as_matrices, population_as_vectors
-from gacnn.lifecycle import GA
 
 __all__ = [
     "GA",

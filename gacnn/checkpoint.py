@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cnn import checks
 from gacnn import container
 from gacnn.callbacks import Callback
-from gacnn.lifecycle import GA, networks_of
+from gacnn.ga import GA, networks_of
 
 Array = NDArray[Any]
 FilePath = str | os.PathLike[str]

@@ -1,403 +1,348 @@
-"""PyGAD's genetic algorithm with its slow steps done on whole arrays."""
+"""The genetic algorithm with callbacks, a clean stop and what it takes to resume."""
 # mypy: disable-error-code="no-any-return"
 # (pygad ships no types, so whatever it returns is Any)
 
-from collections.abc import Callable, Iterator
+from __future__ import annotations
+
+import inspect
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pygad
+from numpy.typing import NDArray
 
-from gacnn import operators
-from gacnn.evaluate import MetricError
-from gacnn.operators import Array, Generator, Indices, Numbers
+from gacnn.callbacks import Callback
+from gacnn.steps import Steps
 
-Selection = tuple[Array, Indices]
-Change = Callable[[Array, Indices, Generator], Array]
+Array = NDArray[Any]
+Listener = Callable[..., Any]
 
-_LARGEST_SPACE = 1024  # values of a stepped gene space that are listed to draw from
+_PYGAD = inspect.signature(pygad.GA)
+_REPLACEABLE = {"on_fitness", "on_parents", "on_crossover", "on_mutation"}
+_INTERRUPT: list[Any] = ["time", 0.0]  # a stop criterion of PyGAD's that always holds
+_TUNABLE = (  # settings that users change while a run goes on
+    "num_parents_mating",
+    "keep_parents",
+    "keep_elitism",
+    "K_tournament",
+    "crossover_probability",
+    "sbx_crossover_eta",
+    "mutation_probability",
+    "mutation_num_genes",
+    "mutation_percent_genes",
+    "mutation_by_replacement",
+    "polynomial_mutation_eta",
+    "random_mutation_min_val",
+    "random_mutation_max_val",
+)
 
 
-class Evaluator(Protocol):
-    """A fitness function of whole populations, which ``GA`` takes as ``fitness_func``.
+class _Event:
+    """PyGAD's attribute for the function of an event: during a run it stands for all listeners."""
 
-    ``GA`` calls it once with all the solutions it has to score, as one read-only array (P, n) of
-    genes, and takes (P,) fitness values or (P, objectives), higher is better. It may carry
-    ``reevaluate = True``: then kept elites and parents are scored again in every generation.
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, ga: Any, owner: type | None = None) -> Any:
+        if ga is None:
+            return self
+        if not ga.__dict__.get("_fitness_run_active", False):
+            return ga.__dict__.get(self.name)
+        return ga._hook(self.name)
+
+    def __set__(self, ga: Any, function: Listener | None) -> None:
+        ga.__dict__[self.name] = function
+
+
+class GA(Steps):
+    """PyGAD's genetic algorithm at array speed, with callbacks; everything else as in `pygad.GA`.
+
+    callbacks: a list of `gacnn.Callback`, also the attribute of that name. One run calls, in
+    this order: `on_start`; the fitness function; then for every generation `on_fitness`,
+    `on_parents`, `on_crossover`, `on_mutation`, the fitness function, `on_generation` and
+    `commit`; after the last generation `commit`, `finish` and `on_stop`; and `close`, always.
+    At each, the function or method given to PyGAD under that name comes first and then the
+    callbacks in the order of the list. A replacement that one returns is what the next is given.
+    "stop" from any `on_generation` ends the run, after all were called. An exception in one
+    names it and the event in a note; the GA can run again after that.
+
+    Ctrl-C ends the run after the generation in flight as if it were the last, with
+    `interrupted` set; a second Ctrl-C raises KeyboardInterrupt at once. During the very first
+    evaluation, one more generation follows.
+
+    An `initial_population` with an attribute `networks_array`, as `GACNN` gives it, ties the
+    networks to the GA: they equal its population whenever the fitness function is called, and
+    after the run. A `fitness_func` may have `draw_batch(rng)`, which is called before every
+    evaluation, with the same random numbers throughout a generation; and `full(vectors)`, which
+    ranks the last population and answers outside a run. Neither is used where the function says
+    `reevaluate = False`.
     """
 
-    evaluates_population: bool
+    stop_criteria: Any
 
-    def __call__(self, vectors: Array, /) -> Array: ...
+    on_start, on_fitness, on_parents, on_crossover = _Event(), _Event(), _Event(), _Event()
+    on_mutation, on_generation, on_stop = _Event(), _Event(), _Event()
 
+    __signature__ = _PYGAD.replace(
+        parameters=[
+            *_PYGAD.parameters.values(),
+            inspect.Parameter("callbacks", inspect.Parameter.KEYWORD_ONLY, default=()),
+        ]
+    )
 
-class GA(pygad.GA):  # type: ignore[misc]  # pygad ships no types
-    """``pygad.GA``, with the same constructor and behaviour, at the speed of arrays.
+    def __init__(self, *args: Any, callbacks: Iterable[Callback] = (), **settings: Any) -> None:
+        self.callbacks = _checked(callbacks)
+        bound = _PYGAD.bind(*args, **settings)
+        bound.apply_defaults()
+        given = bound.arguments["initial_population"]
+        self._networks = networks_of(given)
+        if self._networks is not None:
+            bound.arguments["initial_population"] = np.asarray(given)
+        super().__init__(*bound.args, **bound.kwargs)
+        self._settings = {**bound.arguments, "initial_population": None}
+        self._settings["sol_per_pop"], self._settings["num_genes"] = self.pop_size
+        self._built = {name: getattr(self, name) for name in _TUNABLE}
+        self._resumed: dict[str, Any] | None = None
+        self._batch_seed: Array | None = None
+        self._begin()
+        self._write_networks()
 
-    The loop is PyGAD's own; named steps of it are replaced. Those that work on genes do so where
-    all genes are numbers of one type, may repeat and have no constraint; anything else is left
-    to PyGAD. ``fitness_func`` may also be an ``Evaluator``, to which ``fitness_batch_size`` and
-    ``parallel_processing`` do not apply. All random numbers derive from
-    ``numpy_random_generator`` and ``python_random_generator``.
-    """
-
-    best_solutions: Any
-    _fitness_value_shape: Any
-
-    def _covers(self, *populations: Array | None) -> bool:
-        """Tell whether the fast steps may work on these arrays of genes."""
-        dtype = self._gene_dtype
-        free = self.allow_duplicate_genes and self.gene_constraint is None
-        return free and dtype.kind in "iuf" and all(_is_plain(p, dtype) for p in populations)
+    def _begin(self) -> None:
+        """Set what a run counts to its start."""
+        self.interrupted = False
+        self._until = self.generations_completed + self.num_generations
+        self._unchanged = 0  # generations without a change of the best fitness
+        self._has_ended = False  # the loop has: what follows is the ranking and on_stop
+        self._has_stopped = False  # by "stop" or a criterion, not by Ctrl-C
+        self._took_up = False
+        self._batch_generation: int | None = None
+        # A run that failed, or was checkpointed, has saved one more solution than fitness.
+        self.best_solutions = self.best_solutions[: len(self.best_solutions_fitness)]
 
     @property
-    def _gene_dtype(self) -> np.dtype[Any]:
-        """The dtype of the population: ``object`` where genes have several types."""
-        return self.initialize_parents_array((0, 0)).dtype
+    def seconds_before(self) -> float:
+        """How long the run that is about to be resumed has taken; 0.0 if there is none."""
+        return 0.0 if self._resumed is None else float(self._resumed["seconds"])
 
-    def _generator(self) -> Generator:
-        """Return a fast generator for one step, seeded by the GA's own."""
-        seed = self.numpy_random_generator.randint(2**32, size=4, dtype=np.uint32)
-        return np.random.Generator(np.random.SFC64(seed))
+    def run(self) -> None:
+        """Evolve for `num_generations` generations, or until a callback or criterion says stop."""
+        self._begin()
+        with ExitStack() as stack:
+            for callback in self.callbacks:
+                stack.callback(callback.close)
+            stack.enter_context(self._interruptible())
+            try:
+                super().run()
+            except BaseException:
+                self._forget_kept()
+                raise
+        self._write_networks()
 
-    def _validate_initial_population_shape(self, initial_population: Any, *size: Any) -> Any:
-        given = initial_population
-        is_array = type(given) is np.ndarray and given.dtype.type in self.supported_float_types
-        if not is_array or given.ndim != 2 or given.size == 0:
-            return super()._validate_initial_population_shape(initial_population, *size)
-        self.sol_per_pop, self.num_genes = self.pop_size = given.shape
-        return given
+    def _forget_kept(self) -> None:
+        """Forget which solutions were kept: in a generation cut short their fitness is unsure."""
+        self.last_generation_parents = self.last_generation_parents_indices = None
+        self.last_generation_elitism = self.last_generation_elitism_indices = None
 
-    def _build_initial_population(self, initial_population: Array | None) -> None:
-        if initial_population is not None and self._gene_dtype.kind != "f":
-            initial_population = initial_population.astype(object)  # for checked conversions
-        super()._build_initial_population(initial_population)
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Let Ctrl-C end the run after the generation in flight, and a second one at once."""
+        before = signal.getsignal(signal.SIGINT)
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if not in_main_thread or before in (None, signal.SIG_IGN):
+            yield
+            return
+        signal.signal(signal.SIGINT, self._interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+            if self.interrupted:
+                kept = [each for each in self.stop_criteria if each is not _INTERRUPT]
+                self.stop_criteria = kept or None
 
-    def generate_initial_population(self, num_solutions: int) -> Array:
-        """Return new solutions (num_solutions, n), equal to PyGAD's for the same state."""
-        space, size = self.gene_space, (num_solutions, self.num_genes)
-        shared = _is_interval(space) or (space is None and np.ndim(self.init_range_low) == 0)
-        if not shared or self._gene_dtype.kind != "f":
-            return super().generate_initial_population(num_solutions)
-        low, high = (space["low"], space["high"]) if space else self.get_initial_population_range(0)
-        drawn = self.numpy_random_generator.uniform(low, high, size)
-        drawn = self._convert_initial_population_range_values(0, low, high, drawn)
-        return self.prepare_initial_population(drawn)
+    def _interrupt(self, signal_number: int, frame: Any) -> None:
+        if self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True
+        self.stop_criteria = [*(self.stop_criteria or []), _INTERRUPT]
+        if not self.suppress_warnings:  # print() might be what was interrupted
+            os.write(2, b"\nStopping after this generation; Ctrl-C again stops at once.\n")
 
-    def _validate_callable_parameter(self, function: Any, name: str, num_arguments: int) -> Any:
-        if name == "fitness_func" and _is_evaluator(function):
-            num_arguments = 1
-        return super()._validate_callable_parameter(function, name, num_arguments)
+    def _hook(self, event: str) -> Listener | None:
+        """Return what PyGAD shall call at an event: nothing where nobody listens."""
+        heard = bool(self._listeners(event))
+        if event == "on_generation":
+            commits = any(_defines(callback, "commit") for callback in self.callbacks)
+            counts = self._took_up and self.stop_criteria is not None
+            return self._after_generation if heard or commits or counts else None
+        return partial(self._tell, event) if heard else None
+
+    def _listeners(self, event: str) -> list[Listener]:
+        own = self.__dict__[event]
+        theirs = [getattr(each, event) for each in self.callbacks if _defines(each, event)]
+        return theirs if own is None else [own, *theirs]
+
+    def _tell(self, event: str, ga: Any, *values: Any) -> Any:
+        """Call the listeners of an event, each with what the one before made of the value."""
+        replacement = None
+        for listener in self._listeners(event):
+            if replacement is not None:
+                passed = replacement[0] if event == "on_parents" else replacement
+                values = (np.asarray(passed),)
+            answer = _call(listener, event, ga, *values)
+            if answer is not None and event in _REPLACEABLE:
+                replacement = answer
+        return replacement
+
+    def _after_generation(self, ga: Any) -> str | None:
+        """Call the listeners of on_generation and let callbacks save; say whether to stop."""
+        self._count_unchanged()
+        answers = [_call(each, "on_generation", ga) for each in self._listeners("on_generation")]
+        told = any(isinstance(answer, str) and answer.lower() == "stop" for answer in answers)
+        self._has_stopped = told or any(map(self._holds, self.stop_criteria or ()))
+        self._commit()
+        return "stop" if self._has_stopped else None
+
+    def _count_unchanged(self) -> None:
+        """Count for "saturate" as PyGAD does, which begins anew in a resumed run."""
+        if any(criterion[0] == "saturate" for criterion in self.stop_criteria or ()):
+            _, best, _ = self.best_solution(pop_fitness=self.last_generation_fitness)
+            same = np.array_equal(self.best_solutions_fitness[-1], best)
+            self._unchanged = self._unchanged + 1 if same else 0
+
+    def _holds(self, criterion: list[Any]) -> bool:
+        """Tell whether PyGAD will stop for a criterion; errors in one are left to it."""
+        kind, *values = criterion
+        if kind == "reach":
+            best = np.max(self.last_generation_fitness, axis=0)
+            return len(values) in (1, best.size) and bool(np.all(best >= np.array(values)))
+        if kind == "saturate":
+            return self._unchanged >= values[0]
+        if kind == "evaluations":
+            return self.num_fitness_evaluations >= values[0]
+        late = time.monotonic() - self.run_start_time >= values[0]
+        return late and criterion is not _INTERRUPT
+
+    def _commit(self) -> None:
+        for callback in self.callbacks:
+            _call(callback.commit, "commit", self)
+
+    def run_select_parents(self, call_on_parents: bool = True) -> None:
+        """Select parents; PyGAD does so without `on_parents` once the loop has ended."""
+        if not call_on_parents:
+            self._has_ended = True
+            self._commit()
+            for callback in self.callbacks:
+                _call(callback.finish, "finish", self)
+            if self._uses("full"):
+                self.last_generation_fitness = self._full_fitness()
+        super().run_select_parents(call_on_parents)
 
     def cal_pop_fitness(self) -> Array:
         """Return the fitness (P,) or (P, objectives) of the population, known or evaluated.
 
-        Raises what PyGAD raises, and whatever the fitness function does.
+        With mini-batches it is that on the generation's batch during a run, and on all data
+        otherwise.
         """
-        again = getattr(self.fitness_func, "reevaluate", False)
-        tables = self.population, self.last_generation_elitism, self.last_generation_parents
-        if not self.valid_parameters or not (again or self._covers(*tables)):
-            return super().cal_pop_fitness()
-        try:
-            if type(self.best_solutions) is np.ndarray:
-                self.best_solutions = self.best_solutions.tolist()
-            if not getattr(self, "_fitness_run_active", False):
-                self._fitness_value_shape = None
-            return self._complete_fitness({} if again else self._known_fitness())
-        except Exception as error:
-            self.logger.exception(error)
-            raise
-
-    def _complete_fitness(self, known: dict[int, Any]) -> Array:
-        """Return the fitness of the population, evaluating the rows that are not ``known``."""
-        for fitness in known.values():
-            self._validate_fitness_value(fitness, "cached fitness")
-        missing = [row for row in range(len(self.population)) if row not in known]
-        known.update(zip(missing, self._evaluate_fitness(self.population, missing), strict=True))
-        return np.array([known[row] for row in range(len(self.population))])
-
-    def _known_fitness(self) -> dict[int, Any]:
-        """Return the fitness of the rows that equal a solution scored before, as PyGAD finds it."""
-        known: dict[int, Any] = {}
-        for found, fitness in self._scored_rows():
-            for row, index in found.items():
-                known.setdefault(row, fitness[index])
-        return known
-
-    def _scored_rows(self) -> Iterator[tuple[dict[int, int], Any]]:
-        """Yield the rows in each store of scored solutions, with their index into its fitness."""
-        if self.save_solutions:
-            yield self._find_saved("solutions"), self.solutions_fitness
-        if self.save_best_solutions:
-            yield self._find_saved("best_solutions"), self.best_solutions_fitness
-        if self.keep_elitism > 0:
-            yield self._find_kept("elitism"), self.previous_generation_fitness
-        if self.keep_parents != 0:
-            yield self._find_kept("parents"), self.previous_generation_fitness
-
-    def _find_kept(self, name: str) -> dict[int, int]:
-        kept = getattr(self, f"last_generation_{name}")
-        if kept is None:
-            return {}
-        indices = getattr(self, f"last_generation_{name}_indices")
-        return {row: indices[i] for row, i in operators.find_rows(self.population, kept).items()}
-
-    def _find_saved(self, name: str) -> dict[int, int]:
-        """Find rows in a history; its index is extended or, where it may have been edited, new."""
-        solutions, fitness = getattr(self, name), getattr(self, name + "_fitness")
-        size = min(len(solutions), len(fitness))
-        indexes = self._saved_fitness_indexes = getattr(self, "_saved_fitness_indexes", {})
-        indexed, history = indexes.get((GA, name), (None, None))
+        self._write_networks()
         running = getattr(self, "_fitness_run_active", False)
-        if not running or indexed is not solutions or history.size > size:
-            history = operators.History(self.num_genes)
-        history.extend(solutions, size)
-        indexes[GA, name] = solutions, history
-        return history.find_rows(self.population)
+        if running and self._resumed is not None:
+            return self._take_up(self._resumed)
+        if not running and self._uses("full"):
+            return self._full_fitness()
+        if self._uses("draw_batch") and self._batch_generation != self.generations_completed:
+            self._batch_seed = self.numpy_random_generator.randint(2**32, size=4, dtype=np.uint32)
+            self._batch_generation = self.generations_completed if running else None
+        return super().cal_pop_fitness()
 
     def _evaluate_fitness(self, population: Array, indices: list[int], **how: bool) -> list[Any]:
-        if not indices or not _is_evaluator(self.fitness_func):
-            return super()._evaluate_fitness(population, indices, **how)
-        try:
-            fitness = np.asarray(self.fitness_func(_vectors(population, indices)))
-        except MetricError as error:
-            raise MetricError(error.metric, indices[error.position], error.reason) from error
-        self.num_fitness_evaluations += len(indices)
-        if fitness.shape[:1] != (len(indices),):
+        if self._uses("draw_batch"):
+            rng = np.random.Generator(np.random.SFC64(self._batch_seed))
+            self.fitness_func.draw_batch(rng)
+        return super()._evaluate_fitness(population, indices, **how)
+
+    def _uses(self, method: str) -> bool:
+        function = self.fitness_func
+        return hasattr(function, method) and getattr(function, "reevaluate", True)
+
+    def _full_fitness(self) -> Array:
+        dtype = float if self.population.dtype == object else self.population.dtype
+        fitness = np.asarray(self.fitness_func.full(self.population.astype(dtype)))
+        self.num_fitness_evaluations += len(self.population)
+        if fitness.shape[:1] != (len(self.population),):
             raise ValueError(
-                f"The evaluator must return one fitness value or one row of objectives for each of "
-                f"the {len(indices)} solutions, but returned an array of shape {fitness.shape}."
+                "fitness_func.full must return one fitness value or one row of objectives for "
+                f"each of {len(self.population)} solutions, not an array of shape {fitness.shape}"
             )
-        if not self._is_valid_fitness(fitness):
-            for index, value in zip(indices, fitness, strict=True):
-                self._validate_fitness_value(value, f"fitness_func for solution {index}")
-        return list(fitness)
+        return self._validate_population_fitness(fitness, "fitness_func.full", check_shape=False)
 
-    def _validate_population_fitness(self, fitness: Any, source: str, **options: bool) -> Array:
-        if isinstance(fitness, np.ndarray) and self._is_valid_fitness(fitness, **options):
-            return fitness.copy()
-        return super()._validate_population_fitness(fitness, source, **options)
+    def _write_networks(self) -> None:
+        if self._networks is None:
+            return
+        if self._networks.shape != self.population.shape:
+            raise ValueError(
+                f"the population has the shape {self.population.shape}, but its networks "
+                f"{self._networks.shape}: give initial_population one row for each network, or "
+                "np.asarray(…) of it to leave the networks alone"
+            )
+        self._networks[...] = self.population
 
-    def _is_valid_fitness(self, fitness: Array, check_shape: bool = True) -> bool:
-        """Tell whether all values pass PyGAD's checks; which of them fails PyGAD will say."""
-        known_type = fitness.dtype.type in self.supported_int_float_types
-        if not known_type or fitness.ndim not in (1, 2) or fitness.shape[1:] == (0,):
-            return False
-        if check_shape:
-            if getattr(self, "_fitness_value_shape", None) not in (None, fitness.shape[1:]):
-                return False
-            self._fitness_value_shape = fitness.shape[1:]
-        return bool((~np.isnan(fitness) if fitness.ndim == 1 else np.isfinite(fitness)).all())
+    def _take_up(self, state: dict[str, Any]) -> Array:
+        """Go on where a checkpoint was written; return the fitness that was known there."""
+        self._resumed = None
+        self._took_up = True
+        self._unchanged, self._has_stopped = state["_unchanged"], state["_has_stopped"]
+        self._batch_generation = self.generations_completed
+        self.num_fitness_evaluations = state["num_fitness_evaluations"]
+        self.run_start_time -= state["seconds"]
+        self.numpy_random_generator.set_state(state["numpy_random"])
+        self.python_random_generator.setstate(state["python_random"])
+        kept = [callback for callback in self.callbacks if callback.is_part_of_run]
+        for callback, its_state in zip(kept, state["callbacks"], strict=True):
+            _call(callback.restore, "restore", its_state)
+        return self._validate_population_fitness(state["last_generation_fitness"], "checkpoint")
 
-    def _pick(self, indices: Indices) -> Selection:
-        """Return copies of the solutions at ``indices``, drawn as PyGAD draws, and ``indices``."""
-        parents = self.population.take(indices, axis=0)
-        return parents.astype(self._gene_dtype, copy=False), indices
-
-    def steady_state_selection(self, fitness: Array, num_parents: int) -> Selection:
-        """Return the best ``num_parents`` solutions and their indices."""
-        return self._pick(np.array(self.sort_solutions_nsga2(fitness)[:num_parents]))
-
-    def rank_selection(self, fitness: Array, num_parents: int) -> Selection:
-        """Return solutions drawn in proportion to their rank, and their indices."""
-        order = np.array(self.sort_solutions_nsga2(fitness))
-        ranks = np.arange(self.sol_per_pop, 0, -1)
-        pointers = self.numpy_random_generator.random_sample(num_parents)
-        return self._pick(order[operators.spin_wheel(ranks / ranks.sum(), pointers)])
-
-    def random_selection(self, fitness: Array, num_parents: int) -> Selection:
-        """Return solutions drawn with equal chances, and their indices."""
-        return self._pick(self.numpy_random_generator.randint(len(fitness), size=num_parents))
-
-    def tournament_selection(self, fitness: Array, num_parents: int) -> Selection:
-        """Return the winners of tournaments among ``K_tournament`` solutions, and their indices."""
-        ranks = np.argsort(self.sort_solutions_nsga2(fitness))
-        size = (num_parents, self.K_tournament)
-        candidates = self.numpy_random_generator.randint(len(fitness), size=size)
-        return self._pick(operators.win_tournaments(ranks, candidates))
-
-    def roulette_wheel_selection(self, fitness: Array, num_parents: int) -> Selection:
-        """Return solutions drawn in proportion to their fitness, and their indices."""
-        wheel = self._wheel(fitness)
-        pointers = self.numpy_random_generator.random_sample(num_parents)
-        return self._pick(operators.spin_wheel(wheel, pointers))
-
-    def stochastic_universal_selection(self, fitness: Array, num_parents: int) -> Selection:
-        """Return solutions at evenly spaced pointers on the wheel of fitness, and their indices."""
-        wheel, gap = self._wheel(fitness), 1.0 / num_parents
-        start = self.numpy_random_generator.uniform(0.0, gap, size=1)
-        return self._pick(operators.spin_wheel(wheel, start + np.arange(num_parents) * gap))
-
-    def _wheel(self, fitness: Array) -> Array:
-        """Return the share of each solution in the sum of fitness, objectives added up."""
-        if fitness.ndim > 1:
-            fitness = fitness.sum(axis=1, dtype=np.result_type(fitness.dtype, float))
-        return np.asarray(self.fitness_selection_probabilities(fitness), dtype=float)
-
-    def non_dominated_sorting(self, fitness: Any) -> tuple[list[Array], Indices]:
-        """Return PyGAD's Pareto fronts, rows of index and objectives, and the front of each row."""
-        if not _is_objectives(fitness):
-            return super().non_dominated_sorting(fitness)
-        front_of = operators.front_numbers(fitness)
-        rows = np.empty((len(fitness), 2), dtype=object)
-        rows[:, 0] = np.arange(len(fitness))
-        rows[:, 1] = np.fromiter(fitness.copy(), dtype=object, count=len(fitness))
-        return [rows[front_of == front] for front in range(front_of.max() + 1)], front_of
-
-    def sort_solutions_nsga2(self, fitness: Any, find_best_solution: bool = False) -> list[int]:
-        """Return the indices of the solutions, the best first, by front and crowding distance."""
-        if not _is_objectives(fitness):
-            return super().sort_solutions_nsga2(fitness, find_best_solution)
-        fronts, front_of = self.non_dominated_sorting(fitness)
-        if not find_best_solution:
-            self.pareto_fronts = fronts
-        return list(np.lexsort((-operators.crowding_distances(front_of, fitness), front_of)))
-
-    def tournament_selection_nsga2(self, fitness: Array, num_parents: int) -> Selection:
-        """Return the winners of tournaments by front, then crowding, and their indices."""
-        if not _is_objectives(fitness):
-            return super().tournament_selection_nsga2(fitness, num_parents)
-        self.pareto_fronts, front_of = self.non_dominated_sorting(fitness)
-        size = (num_parents, self.K_tournament)
-        draws = self.numpy_random_generator.randint(len(front_of), size=size)
-        finalists = [np.unique(row[front_of[row] == front_of[row].min()]) for row in draws]
-        room = operators.crowding_distances(front_of, fitness)
-        return self._pick(np.array([self._draw_roomiest(final, room) for final in finalists]))
-
-    def _draw_roomiest(self, finalists: Indices, room: Array) -> int:
-        """Return the finalist with most room; where several have it any finalist, as in PyGAD."""
-        best = finalists[room[finalists] == room[finalists].max()]
-        return int(best[0] if len(best) == 1 else self.numpy_random_generator.choice(finalists))
-
-    def single_point_crossover(self, parents: Array, offspring_size: tuple[int, int]) -> Array:
-        """Return offspring of ``offspring_size``, (members, n), cut at a random gene."""
-        return self._cross("single_point_crossover", parents, offspring_size)
-
-    def two_points_crossover(self, parents: Array, offspring_size: tuple[int, int]) -> Array:
-        """Return offspring of ``offspring_size``, (members, n), cut at two random genes."""
-        return self._cross("two_points_crossover", parents, offspring_size)
-
-    def uniform_crossover(self, parents: Array, offspring_size: tuple[int, int]) -> Array:
-        """Return offspring of ``offspring_size``, (members, n), mixed gene by gene."""
-        return self._cross("uniform_crossover", parents, offspring_size)
-
-    def scattered_crossover(self, parents: Array, offspring_size: tuple[int, int]) -> Array:
-        """Return offspring of ``offspring_size``, (members, n), mixed gene by gene."""
-        return self._cross("scattered_crossover", parents, offspring_size)
-
-    def _cross(self, name: str, parents: Array, offspring_size: tuple[int, int]) -> Array:
-        if not self._covers(parents):
-            return getattr(super(), name)(parents, offspring_size)
-        crossover = getattr(operators, name)
-        return crossover(parents, offspring_size[0], self._generator(), self.crossover_probability)
-
-    def random_mutation(self, offspring: Array) -> Array:
-        """Mutate ``offspring`` (members, n) in place and return it."""
-        change = self._gene_change()
-        if change is None or not self._covers(offspring):
-            return super().random_mutation(offspring)
-        return self._mutate(offspring, change, self.mutation_num_genes, self.mutation_probability)
-
-    def adaptive_mutation(self, offspring: Array) -> Array:
-        """Mutate ``offspring`` (members, n) in place, those below average more; return it."""
-        change = self._gene_change()
-        if change is None or not self._covers(offspring):
-            return super().adaptive_mutation(offspring)
-        rates, counts = self.mutation_probability, self.mutation_num_genes
-        if rates is not None and not any(rates):
-            return offspring
-        average, fitness = self.adaptive_mutation_population_fitness(offspring)
-        poor = fitness < average
-        if poor.ndim > 1:
-            poor = poor.sum(axis=1) >= poor.shape[1] / 2
-        settings = (pair and np.where(poor, pair[0], pair[1]) for pair in (counts, rates))
-        return self._mutate(offspring, change, *settings)
-
-    def _mutate(
-        self, offspring: Array, change: Change, count: Numbers | None, probability: Numbers | None
-    ) -> Array:
-        rng = self._generator()
-        counts = operators.gene_counts(len(offspring), self.num_genes, rng, count, probability)
-        return operators.random_mutation(offspring, counts, change, rng)
-
-    def _gene_change(self) -> Change | None:
-        """Return the function that draws new values of genes, or None to leave them to PyGAD."""
-        space = self.gene_space
-        floats = self._gene_dtype.kind == "f"
-        if space is None:
-            return self._step_genes if floats else None
-        if _is_interval(space):
-            return self._draw_in_interval if floats and space["low"] < space["high"] else None
-        if isinstance(space, (range, dict)):
-            short = self._finite_gene_space_length(space) <= _LARGEST_SPACE
-            return self._draw_steps if short else None
-        if self.gene_space_nested or any(value is None for value in space):
-            return None
-        return partial(operators.other_values, self.get_gene_space_values(0))
-
-    def _step_genes(self, values: Array, genes: Indices, rng: Generator) -> Array:
-        low, high = self.random_mutation_min_val, self.random_mutation_max_val
-        if np.ndim(low):
-            low, high = (np.take(bound, genes % self.num_genes) for bound in (low, high))
-        bounds = np.minimum(low, high), np.maximum(low, high)
-        drawn = operators.uniform_values(*bounds, len(values), rng)
-        if not self.mutation_by_replacement:
-            drawn += values
-        return self.change_gene_dtype_and_round(0, drawn)
-
-    def _draw_in_interval(self, values: Array, genes: Indices, rng: Generator) -> Array:
-        low, high = self.gene_space["low"], self.gene_space["high"]
-        exact = operators.uniform_values(low, high, len(values), rng)
-        drawn = self.change_gene_dtype_and_round(0, exact)
-        outside = (drawn.astype(float) < low) | (drawn.astype(float) >= high)
-        if outside.any():  # rounded there
-            drawn[outside] = self._convert_initial_population_range_values(0, low, high, [low])
-        return drawn
-
-    def _draw_steps(self, values: Array, genes: Indices, rng: Generator) -> Array:
-        space, count = self.gene_space, self._finite_gene_space_length(self.gene_space)
-        steps = [self._finite_gene_space_value(space, step) for step in range(count)]
-        return self.change_gene_dtype_and_round(0, steps)[rng.integers(count, size=len(values))]
-
-    def _apply_permutation_mutation(self, offspring: Array, mutation_type: str) -> Array:
-        """Swap, invert or scramble the genes that the settings select, or else the operator."""
-        if self.num_genes < 2 or self.gene_space is not None or not self._covers(offspring):
-            return super()._apply_permutation_mutation(offspring, mutation_type)
-        rng = self._generator()
-        if not self.mutation_control_explicitly_set:
-            choose = operators.random_pairs if mutation_type == "swap" else operators.random_halves
-            runs = choose(len(offspring), self.num_genes, rng)
-            return operators.rearrange(offspring, runs, mutation_type, rng)
-        rates = self.mutation_num_genes, self.mutation_probability
-        counts = operators.gene_counts(len(offspring), self.num_genes, rng, *rates)
-        genes = operators.choose_genes(counts, self.num_genes, rng)
-        eligible = np.split(genes, np.cumsum(counts)[:-1])
-        return operators.rearrange(offspring, eligible, mutation_type, rng)
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what `save` and worker processes get: all but callbacks and networks."""
+        return {**super().__getstate__(), "callbacks": [], "_networks": None}
 
 
-def _is_evaluator(function: Any) -> bool:
-    return bool(getattr(function, "evaluates_population", False))
+def networks_of(population: Any) -> Array | None:
+    """Return the array of the networks that a population, or the rows of a list, came from."""
+    rows = population if isinstance(population, list | tuple) else [population]
+    return getattr(rows[0], "networks_array", None) if rows else None
 
 
-def _is_plain(genes: Any, dtype: np.dtype[Any]) -> bool:
-    is_array = type(genes) is np.ndarray and genes.dtype == dtype
-    return genes is None or (is_array and genes.flags.c_contiguous)
+def _checked(callbacks: Any) -> list[Callback]:
+    if isinstance(callbacks, Callback | str) or not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks must be a list of gacnn.Callback, not {callbacks!r}")
+    checked = list(callbacks)
+    for position, callback in enumerate(checked):
+        if not isinstance(callback, Callback):
+            cure = "; call it to make one" if isinstance(callback, type) else ""
+            raise TypeError(
+                f"callbacks[{position}] must be a gacnn.Callback, not {callback!r}{cure}"
+            )
+    return checked
 
 
-def _is_objectives(fitness: Any) -> bool:
-    return isinstance(fitness, np.ndarray) and fitness.ndim == 2 and fitness.dtype.kind in "iuf"
+def _defines(callback: Callback, event: str) -> bool:
+    """Tell whether a callback has a method of its own for an event."""
+    method = getattr(getattr(callback, event), "__func__", None)
+    return method is not getattr(Callback, event)
 
 
-def _is_interval(space: Any) -> bool:
-    return isinstance(space, dict) and "step" not in space
-
-
-def _vectors(population: Array, indices: list[int]) -> Array:
-    """Return the rows at ascending ``indices``, read-only and without a copy where they adjoin."""
-    adjoining = indices[-1] - indices[0] + 1 == len(indices)
-    vectors = population[indices[0] : indices[-1] + 1] if adjoining else population[indices]
-    if vectors.dtype == object:
-        vectors = vectors.astype(float)
-    vectors.flags.writeable = False
-    return vectors
+def _call(listener: Listener, event: str, *values: Any) -> Any:
+    try:
+        return listener(*values)
+    except Exception as error:
+        name = getattr(listener, "__qualname__", type(listener).__qualname__)
+        error.add_note(f"raised by {name} in {event}")
+        raise

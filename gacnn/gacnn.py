@@ -22,7 +22,7 @@ from gacnn.callbacks import ENDLESS, Callback, History, ProgressBar, TimeLimit
 from gacnn.checkpoint import Checkpoint
 from gacnn.checkpoint import resume as resume_checkpoint
 from gacnn.evaluate import Fitness, Metric
-from gacnn.lifecycle import GA
+from gacnn.ga import GA
 
 Numbers = NDArray[Any]
 
@@ -94,9 +94,7 @@ class GACNN:
         if random_seed is not None:
             checks.whole(random_seed, "random_seed", minimum=0)
         self.random_seed = random_seed
-        if spread is not None and not (np.isscalar(spread) and np.isfinite(spread) and spread >= 0):
-            raise ValueError(f"spread must be None or a number of at least 0, not {spread!r}")
-        self.spread = spread
+        self.spread = None if spread is None else checks.number(spread, "spread", 0)
         self.population = np.empty((self.num_solutions, model.num_weights), np.float32)
         self.population_networks = self.create_population()
 
@@ -185,19 +183,12 @@ class GACNN:
             raise TypeError(f"{name} is what train makes itself; to give your own use gacnn.GA")
         if resume and checkpoint is None:
             raise ValueError("resume=True needs a checkpoint to go on from: give its path")
-        if validation is not None and not isinstance(validation, tuple):
-            X, y, validation = _split(self.model, X, y, validation, self.random_seed)
+        X, y, held_out = _hold_out(self.model, X, y, validation, self.random_seed)
         fitness = self.fitness(X, y, metric, batch_size=batch_size, threads=threads)
-        best = _BestOnValidation(validation and self.fitness(*validation, metric, threads=threads))
-        history = History(validation=best.score if validation else None)
+        best = _BestOnValidation(held_out and self.fitness(*held_out, metric, threads=threads))
+        history = History(validation=best.score if held_out else None)
         limit = TimeLimit(math.inf if time_limit is None else time_limit)
-        listeners: list[Callback] = [
-            history,
-            best,
-            *callbacks,
-            limit,
-            ProgressBar(disable=not verbose),
-        ]
+        listeners = [history, best, *callbacks, limit, ProgressBar(disable=not verbose)]
         if checkpoint is not None:
             listeners.append(Checkpoint(checkpoint))
         given = {
@@ -211,8 +202,8 @@ class GACNN:
         }
         if num_generations is None:
             num_generations = 100 if time_limit is None else ENDLESS
-        if resume and os.path.exists(checkpoint):  # type: ignore[arg-type] # not None, see above
-            ga = resume_checkpoint(checkpoint, **given)  # type: ignore[arg-type]
+        if resume and checkpoint is not None and os.path.exists(checkpoint):
+            ga = resume_checkpoint(checkpoint, **given)
             ga.num_generations = checks.whole(num_generations, "num_generations")
             limit.seconds += ga.seconds_before
         else:
@@ -286,19 +277,25 @@ def _result(
     return Result(winner, fitness.full(vector[None])[0], validation_score, history, ga)
 
 
-def _split(
-    model: Model, X: ArrayLike, y: ArrayLike, share: float, random_seed: int | None
-) -> tuple[Numbers, Numbers, tuple[Numbers, Numbers]]:
-    """Hold out a share of the data, the same of every class where y are labels."""
-    if not isinstance(share, float) or not 0 < share < 1:
-        raise ValueError(f"validation must be a share between 0 and 1, or (X, y), not {share!r}")
+def _hold_out(
+    model: Model, X: ArrayLike, y: ArrayLike, validation: Any, random_seed: int | None
+) -> tuple[ArrayLike, ArrayLike, tuple[Any, Any] | None]:
+    """Return the data to train on, and those held out: given, a share, or None."""
+    if validation is None or isinstance(validation, tuple):
+        return X, y, validation
+    if not isinstance(validation, float) or not 0 < validation < 1:
+        raise ValueError(
+            f"validation must be a share between 0 and 1, or (X, y), not {validation!r}"
+        )
     images, targets = model.check_images(X, "X"), np.asarray(y)
-    if len(targets) != len(images):
-        raise ValueError(f"y must have one entry for each of {len(images)} images: {len(targets)}")
+    if targets.shape[:1] != images.shape[:1]:
+        raise ValueError(
+            f"y must have one entry for each of {len(images)} images, not {targets.shape}"
+        )
     order = np.random.default_rng(random_seed).permutation(len(images))
-    if targets.ndim == 1 and targets.dtype.kind in "iub":
+    if targets.ndim == 1:  # labels: the same share of every class
         order = order[np.argsort(targets[order], kind="stable")]
-    number = max(1, round(share * len(images)))
-    chosen = np.zeros(len(images), bool)
-    chosen[order[np.linspace(0, len(images) - 1, number).round().astype(int)]] = True
-    return images[~chosen], targets[~chosen], (images[chosen], targets[chosen])
+    number = max(1, round(validation * len(images)))
+    out = np.zeros(len(images), bool)
+    out[order[np.linspace(0, len(images) - 1, number).round().astype(int)]] = True
+    return images[~out], targets[~out], (images[out], targets[out])

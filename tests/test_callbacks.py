@@ -23,7 +23,7 @@ from gacnn.callbacks import (
     ProgressBar,
     TimeLimit,
 )
-from gacnn.lifecycle import GA
+from gacnn.ga import GA
 
 Array = NDArray[Any]
 

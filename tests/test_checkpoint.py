@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from gacnn import container
 from gacnn.callbacks import Callback, EarlyStopping, History, LambdaCallback, ProgressBar
 from gacnn.checkpoint import Checkpoint, resume
-from gacnn.lifecycle import GA
+from gacnn.ga import GA
 
 Array = NDArray[Any]
 

@@ -106,3 +106,8 @@ def test_feed_sample_gives_every_layer_its_output(model):
         weights = rest.pop(0).trained if layer in rest else []
         values = naive.layer(layer, values, *(array.astype(np.float64) for array in weights))
         naive.assert_close(layer.layer_output, values[0])
+
+
+def test_window_that_sees_padding_only():
+    model = cnn.Model([cnn.Input2D((3, 2)), cnn.Conv2D(2, 1, stride=9, padding=3)], random_seed=0)
+    assert not model.forward(np.ones((2, 3, 2, 1))).any()
