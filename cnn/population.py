@@ -24,8 +24,8 @@ from cnn import kernels
 from cnn.kernels import Array
 from cnn.program import Program, Step
 
-MAP_BYTES = 4 * 2**20  # of the largest maps of a block: they stay in the L2 and L3 caches
-BLOCK_IMAGES = 8, 128  # fewer make short rows, more gain nothing
+MAP_BYTES = 5 * 2**20  # of the largest maps of a block: smaller ones spend more time in Python
+BLOCK_IMAGES = 16, 64  # fewer make short rows, more gain nothing
 PRODUCT_ROWS = 16  # that a matrix product needs to run at full speed
 TASKS = 12  # enough for the threads to end together
 
