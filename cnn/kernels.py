@@ -17,7 +17,7 @@ flattening are arrays (members, features, images).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -53,11 +53,20 @@ class Window(NamedTuple):
         """Columns a phase of the input needs for `phases` output phases of `outputs` columns."""
         return outputs + (self.stride * (phases - 1) + self.reach) // (self.stride * phases)
 
-    def taps(self, phase: int, phases: int) -> Iterator[tuple[int, int]]:
-        """For each tap, the input phase and the first column that output phase `phase` reads."""
+    def spans(self, phases: int) -> Iterator[tuple[int, slice, slice, int]]:
+        """For each tap: the tap, output phases, the input phases they read, and from which column.
+
+        A tap has one span, or more where its phases do not all read from the same column on.
+        """
+        total = self.stride * phases
         for tap in range(self.size):
-            start, source = divmod(self.stride * phase + self.dilation * tap, self.stride * phases)
-            yield source, start
+            first = 0
+            while first < phases:
+                start, source = divmod(self.stride * first + self.dilation * tap, total)
+                last = min(phases, first + -(-(total - source) // self.stride))
+                read = slice(source, source + (last - first - 1) * self.stride + 1, self.stride)
+                yield tap, slice(first, last), read, start
+                first = last
 
 
 def enter(images: NDArray[np.generic], rows: int, phases: int, columns: int) -> Array:
@@ -132,9 +141,8 @@ def patches(maps: Array, *, rows: Window, columns: Window) -> Array:
     width = columns_in - columns.columns(0, phases)
     taps = columns.size * channels
     lowered = np.empty((members, phases, height, columns.size, channels, width, images), np.float32)
-    for phase in range(phases):
-        for tap, (source, start) in enumerate(columns.taps(phase, phases)):
-            lowered[:, phase, :, tap] = maps[:, source, :, :, start : start + width]
+    for tap, made, read, start in columns.spans(phases):
+        lowered[:, made, :, tap] = maps[:, read, :, :, start : start + width]
     member, plane, row, _, channel, _, item = lowered.strides
     outputs = rows.outputs(height)
     windows = as_strided(
@@ -187,28 +195,24 @@ def pool(maps: Array, *, rows: Window, columns: Window, reduce: np.ufunc) -> Arr
     Windows that do not overlap are reduced in place: the maps are gone, and the result is a view.
     """
     last = (rows.outputs(maps.shape[2]) - 1) * rows.stride + 1
-    taps = [maps[:, :, tap : tap + last : rows.stride] for tap in range(rows.size)]
-    bands = _fold(reduce, taps, taps[0] if rows.size <= rows.stride else None)
+    first, *others = (maps[:, :, tap : tap + last : rows.stride] for tap in range(rows.size))
+    bands = first
+    for band in others:
+        apart = rows.size <= rows.stride or bands is not first
+        bands = reduce(bands, band, out=bands if apart else None)
     phases = bands.shape[1] // columns.stride
     width = bands.shape[4] - columns.columns(0, phases)
-    pooled = bands[:, :: columns.stride, :, :, :width]
+    start_of_all = bands[:, :: columns.stride, :, :, :width]
+    pooled = start_of_all
     if columns.size > columns.stride:
         pooled = np.empty(pooled.shape, np.float32)
-    for phase in range(phases):
-        parts = (bands[:, s, :, :, i : i + width] for s, i in columns.taps(phase, phases))
-        _fold(reduce, parts, pooled[:, phase])
+    for tap, made, read, start in columns.spans(phases):
+        if tap > 0:
+            before = start_of_all if tap == 1 else pooled
+            reduce(
+                before[:, made], bands[:, read, :, :, start : start + width], out=pooled[:, made]
+            )
     return pooled
-
-
-def _fold(reduce: np.ufunc, parts: Iterable[Array], out: Array | None = None) -> Array:
-    parts = iter(parts)
-    first, second = next(parts), next(parts, None)
-    if second is None:
-        return first if out is None else np.positive(first, out=out)
-    out = reduce(first, second, out=out)
-    for part in parts:
-        reduce(out, part, out=out)
-    return out
 
 
 def dense(features: Array, weights: Array) -> Array:
@@ -253,8 +257,8 @@ def scale(x: Array, factors: Array | np.float32) -> Array:
 
 
 def relu(x: Array) -> Array:
-    """max(x, 0). A row of zeros, because np.maximum with a scalar is three times slower."""
-    return np.maximum(x, np.zeros(x.shape[-2:], np.float32), out=x)
+    """max(x, 0). With an array of zeros, because a scalar makes np.maximum three times slower."""
+    return np.maximum(x, np.zeros(x.shape[_channel_axis(x) :], np.float32), out=x)
 
 
 def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:

@@ -24,8 +24,8 @@ from cnn import kernels
 from cnn.kernels import Array
 from cnn.program import Program, Step
 
-MAP_BYTES = 5 * 2**20  # of the largest maps of a block: smaller ones spend more time in Python
-BLOCK_IMAGES = 16, 64  # fewer make short rows, more gain nothing
+MAP_BYTES = 3_400_000  # of the largest maps of a block: with less, Python takes more of the time
+BLOCK_IMAGES = 8, 256  # fewer make short rows, more gain nothing
 PRODUCT_ROWS = 16  # that a matrix product needs to run at full speed
 TASKS = 12  # enough for the threads to end together
 
@@ -62,7 +62,8 @@ def choose_blocks(program: Program, members: int, images: int, memory_limit: int
             f"size, not {memory_limit}"
         )
     chunks = -(-TASKS // -(-images // block))
-    share = -(-members // chunks)
+    gathered = 8 * block * program.steps[-1].floats if program.closing else 1  # of a member
+    share = min(-(-members // chunks), max(1, memory_limit // 16 // gathered))
     return Blocks(block, group, -(-share // group) * group, needed)
 
 
@@ -89,18 +90,30 @@ def evaluate(
     members, number = out.shape[:2]
     blocks = choose_blocks(program, members, number, memory_limit)
 
+    ending = len(program.steps) - program.closing
+    shared, own = program.steps[: program.shared], program.steps[program.shared : ending]
+    closing = program.steps[max(ending, program.shared) :]
+
+    def write(values: Array, part: slice, block: slice) -> None:
+        values = kernels.leave(values) if values.ndim == 6 else values
+        out[part, block] = np.moveaxis(values, -1, 1)
+
     def task(place: tuple[int, int]) -> None:
         first, start = place
-        stop = min(first + blocks.members, members)
-        end = min(start + blocks.images, number)
+        chunk = slice(first, min(first + blocks.members, members))
+        block = slice(start, min(start + blocks.images, number))
         with np.errstate(all="ignore"):
-            block = program.enter(images[start:end])
-            block = _run(program.steps[: program.shared], block, weights, slice(0, 1))
-            for low in range(first, stop, blocks.group):
-                part = slice(low, min(low + blocks.group, stop))
-                values = _run(program.steps[program.shared :], block, weights, part)
-                values = kernels.leave(values) if values.ndim == 6 else values
-                out[part, start:end] = np.moveaxis(values, -1, 1)
+            entered = _run(shared, program.enter(images[block]), weights, slice(0, 1))
+            gathered = []
+            for low in range(first, chunk.stop, blocks.group):
+                part = slice(low, min(low + blocks.group, chunk.stop))
+                values = _run(own, entered, weights, part)
+                if closing:
+                    gathered.append(values)
+                else:
+                    write(values, part, block)
+            if closing:
+                write(_run(closing, np.concatenate(gathered), weights, chunk), chunk, block)
 
     places = [
         (first, start)

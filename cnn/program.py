@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -28,7 +29,7 @@ LOWEST = float(np.finfo(np.float32).min)
 class Operation(NamedTuple):
     """What a layer does, in parts that can change places: bias, activation and pooling commute."""
 
-    kind: str  # "convolve", "dense", "bias", "clamp", "activate", "pool", "flatten"
+    kind: str  # "convolve", "dense", "bias", "activate", "pool", "flatten"
     layer: Layer
     apply: Callable[..., Array] | None = None
     weights: int | None = None  # index of the weight array that it takes
@@ -44,11 +45,15 @@ class Step(NamedTuple):
 
 
 class Program(NamedTuple):
-    """The steps of a network. The first `shared` of them are the same for all members."""
+    """The steps of a network.
+
+    The first `shared` of them are the same for all members; the last `closing` need no weights.
+    """
 
     enter: Callable[[NDArray[Any]], Array]
     steps: tuple[Step, ...]
     shared: int
+    closing: int
     filters: int | None  # of the first layer that differs between members, if it convolves
     floats: int  # of an image that enters
 
@@ -101,7 +106,17 @@ def compile_program(chain: Sequence[Layer], *, logarithms: bool = False) -> Prog
     own = [i for i, step in enumerate(steps) if step.weights not in fixed | {None}]
     first_own = next((layer for layer in weighted if layer.trainable), None)
     filters = first_own.num_filters if isinstance(first_own, Conv2D) else None
-    return Program(enter, tuple(steps), own[0] if own else len(steps), filters, floats)
+    shared = own[0] if own else len(steps)
+    return Program(enter, tuple(steps), shared, _closing(operations), filters, floats)
+
+
+def _closing(operations: Sequence[Operation]) -> int:
+    """Number of activations of features at the end."""
+    closing = itertools.takewhile(
+        lambda each: each.kind == "activate" and isinstance(each.layer.layer_output_size, int),
+        reversed(operations),
+    )
+    return sum(1 for _ in closing)
 
 
 def _owners(weighted: Sequence[WeightedLayer]) -> Iterator[WeightedLayer]:
@@ -138,20 +153,21 @@ def _activation(layer: Layer, activation: Activation) -> Operation:
 def _reorder(operations: Iterator[Operation]) -> list[Operation]:
     """Do what is done for each number after pooling, when fewer are left.
 
-    relu(x + b) = max(x, -b) + b; a bias commutes with any pooling, what is monotone with max.
+    What is monotone commutes with max pooling, a bias with any, and so does the bias of
+    relu(x + b) = max(x, -b) + b.
     """
     done: list[Operation] = []
     for operation in operations:
-        if operation.apply is kernels.relu and done and done[-1].kind == "bias":
-            bias = done.pop()
-            done += [bias._replace(kind="clamp", apply=kernels.clamp_at_bias), bias]
-            continue
         place = len(done)
         if isinstance(operation.layer, PoolingLayer) and operation.kind == "pool":
-            maximum = operation.layer.reduce is np.maximum
-            while place and (
-                done[place - 1].monotone if maximum else done[place - 1].kind == "bias"
-            ):
+            if operation.layer.reduce is np.maximum:
+                while place and done[place - 1].monotone:
+                    place -= 1
+            elif [each.apply for each in done[-2:]] == [kernels.add_bias, kernels.relu]:
+                bias, _ = done[-2:]
+                done[-2:] = bias._replace(apply=kernels.clamp_at_bias, monotone=False), bias
+                place -= 1
+            elif done and done[-1].apply is kernels.add_bias:
                 place -= 1
         done.insert(place, operation)
     return done

@@ -57,7 +57,7 @@ def main() -> None:
         batch_size=512,
         num_generations=arguments.generations,
         time_limit=arguments.time_limit,
-        checkpoint=arguments.out / "checkpoint.npz",
+        checkpoint=arguments.out / "checkpoint",
         resume=arguments.resume,
     )
     result.model.save(arguments.out / "model.npz")

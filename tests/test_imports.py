@@ -1,58 +1,85 @@
-"""The imports of cnn run one way, and need NumPy and threadpoolctl only."""
+"""The imports run one way; cnn needs NumPy and threadpoolctl only."""
 
 import ast
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import cnn
 
-FOLDER = Path(cnn.__file__).parent
-ORDER = [
-    {"kernels", "checks", "files"},
-    {"layers"},
-    {"windows"},
-    {"chain", "program"},
-    {"population"},
-    {"model"},
-    {"weights", "convert"},
-    {"__init__"},
-]
-RANKS = {name: rank for rank, names in enumerate(ORDER) for name in names}
+ROOT = Path(cnn.__file__).parent.parent
+ORDER = {
+    "cnn": [
+        {"kernels", "checks", "files"},
+        {"layers"},
+        {"windows"},
+        {"chain", "program"},
+        {"population"},
+        {"model"},
+        {"weights", "convert"},
+        {"__init__"},
+    ],
+    "gacnn": [
+        {"operators", "container", "callbacks", "evaluate"},
+        {"steps", "plots"},
+        {"ga"},
+        {"checkpoint"},
+        {"gacnn"},
+        {"__init__"},
+    ],
+}
+RANKS = {
+    package: {name: rank for rank, names in enumerate(order) for name in names}
+    for package, order in ORDER.items()
+}
 
 
-def imported(name):
-    """Full names of the modules that a module of cnn imports, anywhere in it."""
-    for node in ast.walk(ast.parse((FOLDER / f"{name}.py").read_text("utf-8"))):
+def imported(package, name):
+    """Full names of the modules that a module imports, anywhere in it."""
+    source = (ROOT / package / f"{name}.py").read_text("utf-8")
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             assert node.module
-            inside = node.module == "cnn"
-            yield from (f"cnn.{alias.name}" for alias in node.names) if inside else [node.module]
+            inside = node.module == package
+            yield from (f"{package}.{alias.name}" for alias in node.names) if inside else [
+                node.module
+            ]
 
 
-def test_every_module_has_its_place():
-    assert {path.stem for path in FOLDER.glob("*.py")} == set(RANKS)
+def outside(package):
+    """Top-level names of what a package imports from elsewhere."""
+    names = {module.split(".")[0] for name in RANKS[package] for module in imported(package, name)}
+    return names - sys.stdlib_module_names - {package}
 
 
-def test_modules_import_lower_ones_only():
-    for name, rank in RANKS.items():
-        own = [module.removeprefix("cnn.") for module in imported(name) if module[:4] == "cnn."]
-        wrong = [module for module in own if RANKS[module] >= rank]
+@pytest.mark.parametrize("package", ORDER)
+def test_every_module_has_its_place(package):
+    assert {path.stem for path in (ROOT / package).glob("*.py")} == set(RANKS[package])
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_modules_import_lower_ones_only(package):
+    for name, rank in RANKS[package].items():
+        modules = [module.split(".") for module in imported(package, name)]
+        own = [module[1] for module in modules if module[0] == package and len(module) > 1]
+        wrong = [module for module in own if RANKS[package][module] >= rank]
         assert not wrong, f"{name} imports {wrong}"
 
 
-def test_cnn_needs_numpy_and_threadpoolctl_only():
-    outside = {module.split(".")[0] for name in RANKS for module in imported(name)}
-    assert outside - sys.stdlib_module_names == {"cnn", "numpy", "threadpoolctl"}
+def test_packages_need_little():
+    assert outside("cnn") == {"numpy", "threadpoolctl"}
+    assert outside("gacnn") == {"cnn", "numpy", "pygad", "tqdm", "matplotlib"}
 
 
 def test_importing_cnn_loads_nothing_else():
     code = "import cnn, sys; print(*{name.split('.')[0] for name in sys.modules})"
     names = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=FOLDER.parent
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT
     ).stdout.split()
     assert not {"gacnn", "pygad", "torch", "scipy", "matplotlib", "sklearn"} & set(names)
 
