@@ -18,7 +18,7 @@ from gacnn import plots
 
 
 def network() -> cnn.Model:
-    """A network of 1,530 weights for images of 8 x 8."""
+    """A network of 1,610 weights for images of 8 x 8."""
     return cnn.Model(
         [
             cnn.Input2D((8, 8, 1)),

@@ -100,7 +100,8 @@ class GACNN:
 
     def create_population(self) -> list[Model]:
         """Draw the population anew and return its networks, views of `population`."""
-        rng = np.random.default_rng(self.random_seed)
+        seed = None if self.random_seed is None else [self.random_seed, 1]  # not the model's own
+        rng = np.random.default_rng(seed)
         self.population[0] = self.model.weights
         if self.spread is None:
             for member in self.population[1:]:

@@ -34,6 +34,10 @@ def test_members_are_drawn_independently_and_the_first_is_the_model():
     assert not np.array_equal(gacnn.GACNN(model, 5).population[1], manager.population[1])
 
 
+def test_one_seed_for_model_and_population_makes_no_twins():
+    assert len(np.unique(gacnn.GACNN(network(seed=7), 5, random_seed=7).population, axis=0)) == 5
+
+
 def test_members_near_the_model_for_fine_tuning():
     model = network()
     manager = gacnn.GACNN(model, 400, spread=0.1, random_seed=0)
