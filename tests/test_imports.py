@@ -46,9 +46,9 @@ def imported(package, name):
             assert node.level == 0, "imports are absolute"
             assert node.module
             inside = node.module == package
-            yield from (f"{package}.{alias.name}" for alias in node.names) if inside else [
-                node.module
-            ]
+            yield from (
+                (f"{package}.{alias.name}" for alias in node.names) if inside else [node.module]
+            )
 
 
 def outside(package):
