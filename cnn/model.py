@@ -224,7 +224,7 @@ class Model:
         They are exact where the probability itself would round to 0. Softmax and a single sigmoid
         (two classes) are taken as probabilities, any other last layer as logits.
         """
-        self._check_classes()
+        self.check_classifies()
         program = compile_program(self._chain, logarithms=True)
         images = self.check_images(X, "X")
         return self._run(program, (self.num_classes,), images, vectors, threads, memory_limit)
@@ -312,11 +312,12 @@ class Model:
         return labels
 
     def _class_outputs(self, data_inputs: ArrayLike) -> Array:
-        self._check_classes()
+        self.check_classifies()
         images = self.check_images(data_inputs, "data_inputs")
         return self._run(self._program, self.output_shape, images, None, None, MEMORY_LIMIT)
 
-    def _check_classes(self) -> None:
+    def check_classifies(self) -> None:
+        """Raise ValueError if the outputs are no classes: maps, or one that is no sigmoid."""
         if len(self.output_shape) > 1:
             raise ValueError(
                 f"labels need a flat output, but {self.last_layer} gives {self.output_shape}; "

@@ -87,7 +87,8 @@ class Fitness:
 
     model: the architecture. X: (N, height, width, channels). y: labels (N,), or values (N,
     outputs) for "mse". metric: a name in `METRICS`, a callable(outputs, y) of one network's
-    outputs (N, classes), or a list of those for several objectives. With a batch_size, every
+    outputs (N, outputs), also for one output, and of y as it was given; or a list of those for
+    several objectives. With a batch_size, every
     call scores all its vectors on one random batch of that many images: the one that `draw_batch`
     drew last, or else a new one. `full` uses all images.
 
@@ -119,7 +120,7 @@ class Fitness:
         self.X = model.check_images(X, "X")
         self.y = _targets(model, y, len(self.X), {scorer.targets for scorer in self.scorers})
         self.batch_size = None if batch_size is None else _batch(batch_size, len(self.X))
-        self.threads = threads
+        self.threads = None if threads is None else checks.whole(threads, "threads")
         self.batch: NDArray[np.intp] | None = None
         self._rng = np.random.default_rng(random_seed)
 
@@ -216,6 +217,8 @@ def _scorer(metric: Metric) -> _Scorer:
 def _each(metric: Callable[[Numbers, Numbers], float], outputs: Numbers, y: Numbers) -> Numbers:
     """Call a metric for the outputs of one member after the other."""
     scores = np.empty(len(outputs))
+    outputs = outputs.view()
+    outputs.flags.writeable = False
     for position, values in enumerate(outputs):
         try:
             scores[position] = metric(values, y)
@@ -233,6 +236,7 @@ def _targets(model: Model, y: ArrayLike, number: int, kinds: set[str]) -> Number
     if kinds >= {"labels", "values"}:
         raise ValueError("metric cannot mix 'mse' with metrics of labels: y holds one or the other")
     if "labels" in kinds:
+        model.check_classifies()
         return checks.labels(y, "y", number, model.num_classes)
     if "values" in kinds:
         values = checks.real(y, "y")

@@ -98,12 +98,12 @@ class GA(Steps):
     )
 
     def __init__(self, *args: Any, callbacks: Iterable[Callback] = (), **settings: Any) -> None:
-        self.callbacks = _checked(callbacks)
+        self.callbacks = checked(callbacks)
         bound = _PYGAD.bind(*args, **settings)
         bound.apply_defaults()
         given = bound.arguments["initial_population"]
         self._networks = networks_of(given)
-        if self._networks is not None:
+        if self._networks is not None or isinstance(given, np.ndarray):
             bound.arguments["initial_population"] = np.asarray(given)
         super().__init__(*bound.args, **bound.kwargs)
         self._settings = {**bound.arguments, "initial_population": None}
@@ -172,8 +172,8 @@ class GA(Steps):
             raise KeyboardInterrupt
         self.interrupted = True
         self.stop_criteria = [*(self.stop_criteria or []), _INTERRUPT]
-        if not self.suppress_warnings:  # print() might be what was interrupted
-            os.write(2, b"\nStopping after this generation; Ctrl-C again stops at once.\n")
+        # Not print(), which might be what was interrupted.
+        os.write(2, b"\nStopping after this generation; Ctrl-C again stops at once.\n")
 
     def _hook(self, event: str) -> Listener | None:
         """Return what PyGAD shall call at an event: nothing where nobody listens."""
@@ -320,17 +320,18 @@ def networks_of(population: Any) -> Array | None:
     return getattr(rows[0], "networks_array", None) if rows else None
 
 
-def _checked(callbacks: Any) -> list[Callback]:
+def checked(callbacks: Any) -> list[Callback]:
+    """Return the callbacks as a list; TypeError for anything else."""
     if isinstance(callbacks, Callback | str) or not isinstance(callbacks, Iterable):
         raise TypeError(f"callbacks must be a list of gacnn.Callback, not {callbacks!r}")
-    checked = list(callbacks)
-    for position, callback in enumerate(checked):
+    listed = list(callbacks)
+    for position, callback in enumerate(listed):
         if not isinstance(callback, Callback):
             cure = "; call it to make one" if isinstance(callback, type) else ""
             raise TypeError(
                 f"callbacks[{position}] must be a gacnn.Callback, not {callback!r}{cure}"
             )
-    return checked
+    return listed
 
 
 def _defines(callback: Callback, event: str) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import numbers
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,34 +24,45 @@ from gacnn.callbacks import ENDLESS, Callback, History, ProgressBar, TimeLimit
 from gacnn.checkpoint import Checkpoint
 from gacnn.checkpoint import resume as resume_checkpoint
 from gacnn.evaluate import Fitness, Metric
-from gacnn.ga import GA
+from gacnn.ga import GA, checked
 
 Numbers = NDArray[Any]
 
 
-class Vectors(np.ndarray[Any, Any]):
-    """The vectors (P, num_weights) of a population's networks.
+class Vector(np.ndarray[Any, Any]):
+    """A network's weights (num_weights,), which remember the population they came from.
 
-    `networks_array` is the array that the networks view. Copies keep it, and so `gacnn.GA`,
-    given such an `initial_population`, can keep the networks equal to its population.
+    `networks_array` is the array (P, num_weights) that the networks of the population view.
+    `gacnn.GA`, given such rows as its `initial_population`, keeps the networks equal to its own
+    population.
     """
 
     networks_array: Numbers | None = None
 
-    def __array_finalize__(self, source: Any) -> None:
-        self.networks_array = getattr(source, "networks_array", None)
 
+def population_as_vectors(population_networks: Sequence[Model]) -> list[Numbers]:
+    """Return the trained weights (num_weights,) of each network, as a list.
 
-def population_as_vectors(population_networks: Sequence[Model]) -> Vectors:
-    """Return the trained weights of the networks, an array (P, num_weights)."""
-    vectors = np.stack(
-        [layers_weights_as_vector(each, initial=False) for each in population_networks]
-    )
-    named = vectors.view(Vectors)
+    Given to `gacnn.GA`, those of all networks of a `GACNN` tie the networks to it.
+    """
+    vectors = [layers_weights_as_vector(each, initial=False) for each in population_networks]
     base = population_networks[0].weights.base
-    if base is not None and base.shape == vectors.shape:
-        named.networks_array = base
-    return named
+    if not _are_rows(population_networks, base):
+        return list(vectors)
+    tied = [vector.view(Vector) for vector in vectors]
+    for vector in tied:
+        vector.networks_array = base
+    return list(tied)
+
+
+def _are_rows(networks: Sequence[Model], array: Numbers | None) -> bool:
+    """Tell whether the networks view the rows of the array, all of them and in their order."""
+    if array is None or array.ndim != 2 or len(array) != len(networks):
+        return False
+    return all(
+        network.weights.base is array and network.weights.ctypes.data == row.ctypes.data
+        for network, row in zip(networks, array, strict=True)
+    )
 
 
 def population_as_matrices(
@@ -109,10 +122,17 @@ class GACNN:
         else:
             noise = rng.standard_normal(self.population[1:].shape, np.float32)
             self.population[1:] = self.model.weights + np.float32(self.spread) * noise
+        return self._networks()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.population_networks = self._networks()
+
+    def _networks(self) -> list[Model]:
         return [self.model.with_weights(member) for member in self.population]
 
-    def population_as_vectors(self) -> Vectors:
-        """Return a copy of the population, to be the `initial_population` of a GA."""
+    def population_as_vectors(self) -> list[Numbers]:
+        """Return copies of the population's rows, to be the `initial_population` of a GA."""
         return population_as_vectors(self.population_networks)
 
     def population_as_matrices(self, population_vectors: Any = None) -> list[Numbers]:
@@ -174,7 +194,8 @@ class GACNN:
         X, y, metric, batch_size: as for `fitness`. The run ends after num_generations (100 where
         no time_limit is given) or time_limit seconds. validation: a share of the data to hold
         out, stratified where y are labels, or (X, y); the best network is then the best on it
-        among the best of each generation, otherwise the best of the last population on all data.
+        among the best of each generation, otherwise (and with a list of metrics) PyGAD's best of
+        the last population on all data.
         checkpoint: a file that is written after every generation; with resume=True the run goes
         on from it, if it exists, for as long again. verbose shows a progress bar. Other settings
         go to `gacnn.GA`; `DEFAULTS` hold where nothing else is said. The networks of this
@@ -184,18 +205,20 @@ class GACNN:
             raise TypeError(f"{name} is what train makes itself; to give your own use gacnn.GA")
         if resume and checkpoint is None:
             raise ValueError("resume=True needs a checkpoint to go on from: give its path")
-        X, y, held_out = _hold_out(self.model, X, y, validation, self.random_seed)
+        callbacks = checked(callbacks)
+        seed = settings.setdefault("random_seed", self.random_seed)
+        X, y, held_out = _hold_out(self.model, X, y, validation, seed or 0)
         fitness = self.fitness(X, y, metric, batch_size=batch_size, threads=threads)
         best = _BestOnValidation(held_out and self.fitness(*held_out, metric, threads=threads))
         history = History(validation=best.score if held_out else None)
         limit = TimeLimit(math.inf if time_limit is None else time_limit)
-        listeners = [history, best, *callbacks, limit, ProgressBar(disable=not verbose)]
+        listeners = [best, history, *callbacks, limit, ProgressBar(disable=not verbose)]
         if checkpoint is not None:
             listeners.append(Checkpoint(checkpoint))
         given = {
             **DEFAULTS,
             "num_parents_mating": max(2, self.num_solutions // 4),
-            "random_seed": self.random_seed,
+            "keep_elitism": min(2, self.num_solutions - 1),
             **settings,
             "fitness_func": fitness,
             "initial_population": self.population_as_vectors(),
@@ -221,7 +244,6 @@ DEFAULTS: dict[str, Any] = {
     "mutation_percent_genes": 10,
     "random_mutation_min_val": -0.3,
     "random_mutation_max_val": 0.3,
-    "keep_elitism": 2,
     "save_best_solutions": False,
     "suppress_warnings": True,
 }
@@ -253,15 +275,24 @@ class _BestOnValidation(Callback):
     def score(self, vector: Numbers) -> Any:
         """Return the score of a vector (num_weights,), and keep it if it is the best so far."""
         assert self.fitness is not None
-        score = self.fitness.full(vector[None])[0]
+        try:
+            score = self.fitness.full(vector[None])[0]
+        except Exception as error:
+            error.add_note("on the validation data, for the best solution of the generation")
+            raise
         if np.ndim(score) == 0 and (self.best_score is None or score > self.best_score):
             self.best_score, self.vector = float(score), vector.copy()
         return score
 
+    def _data(self) -> str:
+        return json.dumps(self.fitness and self.fitness.fingerprint(), sort_keys=True)
+
     def state(self) -> dict[str, Any]:
-        return {"best_score": self.best_score, "vector": self.vector}
+        return {"best_score": self.best_score, "vector": self.vector, "data": self._data()}
 
     def restore(self, state: dict[str, Any]) -> None:
+        if state["data"] != self._data():
+            raise ValueError("the validation data are not those of the checkpoint; give the same")
         self.best_score, self.vector = state["best_score"], state["vector"]
 
 
@@ -279,24 +310,31 @@ def _result(
 
 
 def _hold_out(
-    model: Model, X: ArrayLike, y: ArrayLike, validation: Any, random_seed: int | None
+    model: Model, X: ArrayLike, y: ArrayLike, validation: Any, random_seed: int
 ) -> tuple[ArrayLike, ArrayLike, tuple[Any, Any] | None]:
     """Return the data to train on, and those held out: given, a share, or None."""
-    if validation is None or isinstance(validation, tuple):
+    if validation is None:
+        return X, y, None
+    if isinstance(validation, tuple) and len(validation) == 2:
         return X, y, validation
-    if not isinstance(validation, float) or not 0 < validation < 1:
-        raise ValueError(
-            f"validation must be a share between 0 and 1, or (X, y), not {validation!r}"
-        )
+    if isinstance(validation, bool) or not isinstance(validation, numbers.Real):
+        kind = type(validation).__name__
+        raise ValueError(f"validation must be a share between 0 and 1, or (X, y), not a {kind}")
     images, targets = model.check_images(X, "X"), np.asarray(y)
     if targets.shape[:1] != images.shape[:1]:
         raise ValueError(
             f"y must have one entry for each of {len(images)} images, not {targets.shape}"
         )
+    share = float(validation)
+    number = max(1, round(share * len(images))) if 0 < share < 1 else len(images)
+    if number >= len(images):
+        raise ValueError(
+            f"validation must be a share between 0 and 1 that leaves some of {len(images)} images "
+            f"to train on, or (X, y), not {share}"
+        )
     order = np.random.default_rng(random_seed).permutation(len(images))
     if targets.ndim == 1:  # labels: the same share of every class
         order = order[np.argsort(targets[order], kind="stable")]
-    number = max(1, round(validation * len(images)))
     out = np.zeros(len(images), bool)
-    out[order[np.linspace(0, len(images) - 1, number).round().astype(int)]] = True
+    out[order[((np.arange(number) + 0.5) * len(images) / number).astype(int)]] = True
     return images[~out], targets[~out], (images[out], targets[out])

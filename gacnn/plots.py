@@ -12,10 +12,14 @@ from gacnn.callbacks import History
 def fitness(history: History, ax: Any = None) -> Any:
     """Draw best, mean and spread of the fitness over the generations, and the validation.
 
-    ax: Matplotlib Axes to draw into, or None for a new figure. Returns the Axes.
+    ax: Matplotlib Axes to draw into, or None for a new figure. Returns the Axes. Raises
+    ValueError for a history of several objectives.
     """
-    ax = _axes(ax)
     columns = history.to_dict()
+    if np.ndim(columns["best"]) > 1:
+        objectives = len(columns["best"][0])
+        raise ValueError(f"plots.fitness draws one objective, but the history has {objectives}")
+    ax = _axes(ax)
     generations = np.asarray(columns["generation"])
     best, mean, std = (np.asarray(columns[name], float) for name in ("best", "mean", "std"))
     ax.plot(generations, best, color="C0", label="best")

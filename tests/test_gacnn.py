@@ -1,10 +1,15 @@
 """The population manager, the recipe of pygad.gacnn's documentation, and training."""
 
+import copy
+import pickle
+
 import numpy as np
+import pygad
 import pytest
 
 import cnn
 import gacnn
+from gacnn.gacnn import _hold_out
 
 
 def network(seed=0):
@@ -59,10 +64,11 @@ def test_vectors_and_matrices_round_trip():
     manager = gacnn.GACNN(network(), 4)
     vectors = gacnn.population_as_vectors(manager.population_networks)
     np.testing.assert_array_equal(vectors, manager.population)
-    matrices = gacnn.population_as_matrices(manager.population_networks, vectors * 2)
+    doubled = 2 * np.array(vectors)
+    matrices = gacnn.population_as_matrices(manager.population_networks, doubled)
     manager.update_population_trained_weights(matrices)
-    np.testing.assert_array_equal(manager.population, vectors * 2)
-    np.testing.assert_array_equal(manager.population_as_vectors(), vectors * 2)
+    np.testing.assert_array_equal(manager.population, doubled)
+    np.testing.assert_array_equal(manager.population_as_vectors(), doubled)
 
 
 @pytest.mark.parametrize(
@@ -75,8 +81,8 @@ def test_vectors_and_matrices_round_trip():
         {"keep_elitism": 3},
     ],
 )
-@pytest.mark.parametrize("copy", [lambda v: v.copy(), list], ids=["copy", "list"])
-def test_pygad_recipe_scores_the_solution_that_it_is_asked_about(settings, copy):
+@pytest.mark.parametrize("form", [list.copy, tuple], ids=["copy", "tuple"])
+def test_pygad_recipe_scores_the_solution_that_it_is_asked_about(settings, form):
     """Recipe of pygad.gacnn's documentation, with its imports changed to these two packages."""
     import gacnn as pygad
 
@@ -118,7 +124,7 @@ def test_pygad_recipe_scores_the_solution_that_it_is_asked_about(settings, copy)
     ga_instance = pygad.GA(
         num_generations=4,
         num_parents_mating=2,
-        initial_population=copy(population_vectors),
+        initial_population=form(population_vectors),
         fitness_func=fitness_func,
         mutation_percent_genes=10,
         parent_selection_type="sss",
@@ -141,6 +147,68 @@ def test_pygad_recipe_scores_the_solution_that_it_is_asked_about(settings, copy)
     _, fitness, index = ga_instance.best_solution(ga_instance.last_generation_fitness)
     predictions = GACNN_instance.population_networks[index].predict(data_inputs=data_inputs)
     assert 100 * np.mean(predictions == data_outputs) == pytest.approx(fitness)
+
+
+def test_vectors_start_any_genetic_algorithm():
+    manager = gacnn.GACNN(network(), 4)
+    given = [
+        manager.population_as_vectors(),
+        np.array(manager.population_as_vectors()),
+        gacnn.population_as_vectors([network(1), network(2), network(3), network(4)]),
+        gacnn.population_as_vectors(manager.population_networks[:3]),
+        pickle.loads(pickle.dumps(manager.population_as_vectors())),
+    ]
+    for kind in (pygad.GA, gacnn.GA):
+        for initial in given:
+            ga = kind(1, 2, lambda ga, s, i: s.sum(), initial_population=initial)
+            ga.run()
+            assert ga.generations_completed == 1
+
+
+def test_networks_in_another_order_are_not_tied():
+    manager = gacnn.GACNN(network(), 4)
+    before = manager.population.copy()
+    vectors = gacnn.population_as_vectors(manager.population_networks[::-1])
+    gacnn.GA(2, 2, lambda ga, s, i: s.sum(), initial_population=vectors).run()
+    np.testing.assert_array_equal(manager.population, before)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda g: pickle.loads(pickle.dumps(g))])
+def test_copy_has_networks_of_its_own(copied):
+    manager = gacnn.GACNN(network(), 4, random_seed=0)
+    before = manager.population.copy()
+    X, y = data()
+    twin = copied(manager)
+    twin.train(X, y, num_generations=2, verbose=False)
+    np.testing.assert_array_equal(twin.population_as_vectors(), twin.population)
+    np.testing.assert_array_equal(manager.population, before)
+
+
+def test_two_solutions_evolve():
+    X, y = data()
+    result = gacnn.GACNN(network(), 2, random_seed=0).train(X, y, num_generations=30, verbose=False)
+    assert result.history["best"][-1] > result.history["best"][0]
+
+
+def test_share_held_out_has_the_classes_in_proportion():
+    _, _, (_, y) = _hold_out(network(), np.zeros((120, 6, 6, 1)), np.repeat([0, 1, 2], 40), 0.1, 0)
+    assert np.bincount(y).tolist() == [4, 4, 4]
+
+
+def test_resume_refuses_other_validation_data(tmp_path):
+    X, y = data(60)
+    settings = {"num_generations": 2, "checkpoint": tmp_path / "c", "verbose": False}
+    gacnn.GACNN(network(), 6).train(X, y, validation=data(20, seed=1), **settings)
+    with pytest.raises(ValueError, match="validation data are not those"):
+        gacnn.GACNN(network(), 6).train(X, y, validation=data(20, seed=2), resume=True, **settings)
+
+
+def test_unseeded_training_with_a_share_goes_on(tmp_path):
+    X, y = data(60)
+    settings = {"num_generations": 2, "checkpoint": tmp_path / "c", "validation": 0.2}
+    gacnn.GACNN(network(), 6).train(X, y, verbose=False, **settings)
+    result = gacnn.GACNN(network(), 6).train(X, y, verbose=False, resume=True, **settings)
+    assert result.ga.generations_completed == 4
 
 
 def test_train_learns_and_returns_the_best():
@@ -230,6 +298,9 @@ def test_bad_managers(arguments, error, message):
     [
         ({"validation": 1.5}, ValueError, "validation must be a share"),
         ({"validation": True}, ValueError, "validation must be a share"),
+        ({"validation": 0.999}, ValueError, "leaves some of 60 images"),
+        ({"validation": (1, 2, 3)}, ValueError, "not a tuple"),
+        ({"threads": 0}, ValueError, "threads must be at least 1"),
         ({"metric": "acc"}, ValueError, "metric must be one of"),
         ({"batch_size": 10**6}, ValueError, "batch_size must be at most"),
         ({"callbacks": [print]}, TypeError, "callbacks"),
