@@ -19,6 +19,8 @@ from cnn import checks
 from gacnn import container
 from gacnn.callbacks import Callback
 from gacnn.ga import GA, networks_of
+from gacnn.registry import OPERATORS, name_of, resolved
+from gacnn.strategy import Operator
 
 Array = NDArray[Any]
 FilePath = str | os.PathLike[str]
@@ -31,6 +33,7 @@ _ATTRIBUTES = (
     "last_generation_fitness",
     "previous_generation_fitness",
     "best_solutions_generations",
+    "_since",
     "_until",
     "_unchanged",
     "_has_stopped",
@@ -141,6 +144,8 @@ def _plain(value: Any, name: str) -> Any:
         return {"$range": [value.start, value.stop, value.step]}
     if isinstance(value, type):
         return {"$type": value.__name__}
+    if isinstance(value, Operator):
+        return {"$operator": [value.setting, name_of(value), _plain(value.settings(), name)]}
     if callable(value):
         return {"$function": _function_name(value)}
     raise TypeError(f"{name} holds {value!r}, which a checkpoint cannot keep")
@@ -162,6 +167,9 @@ def _setting(plain: Any) -> Any:
         return range(*plain["$range"])
     if "$type" in plain:
         return container.named_type(plain["$type"])
+    if "$operator" in plain:
+        kind, name, settings = plain["$operator"]
+        return OPERATORS[kind][name](**_setting(settings))
     return {key: _setting(item) for key, item in plain.items()}
 
 
@@ -195,6 +203,7 @@ def _state(ga: GA) -> dict[str, Any]:
         "numpy_random": ga.numpy_random_generator.get_state(legacy=False),
         "python_random": (version, np.array(internal, np.uint32), gauss),
         "callbacks": [each.state() for each in ga.callbacks if each.is_part_of_run],
+        "operators": [each.state() for each in ga.operators()],
     }
 
 
@@ -224,6 +233,8 @@ def _restore(ga: GA, state: dict[str, Any]) -> None:
         rows = None if indices is None else ga.population[: len(indices)].copy()
         setattr(ga, f"last_generation_{name}", rows)
         setattr(ga, f"last_generation_{name}_indices", indices)
+    for operator, kept in zip(ga.operators(), state["operators"], strict=True):
+        operator.restore(kept)
     version, internal, gauss = state["python_random"]
     state["python_random"] = version, tuple(internal.tolist()), gauss
     ga.sol_per_pop = len(ga.population)
@@ -260,6 +271,7 @@ def resume(
     callbacks = list(callbacks)
     identity = json.loads(stored.pop("run").tobytes())
     given = {"fitness_func": fitness_func, **settings}
+    given |= {name: resolved(name, given[name]) for name in OPERATORS.keys() & given.keys()}
     _check_same(path, identity, given, callbacks)
     merged = {name: _setting(kept) for name, kept in identity["settings"].items()} | given
     networks = networks_of(merged.pop("initial_population", None))

@@ -15,6 +15,7 @@ from cnn.chain import describe
 
 Numbers = NDArray[Any]
 Metric = str | Callable[[Numbers, Numbers], float]
+Augmentation = Callable[[Numbers, np.random.Generator], Numbers]
 
 OUTPUT_BYTES = 64 * 2**20  # of network outputs that are held at a time
 
@@ -90,7 +91,8 @@ class Fitness:
     outputs (N, outputs), also for one output, and of y as it was given; or a list of those for
     several objectives. With a batch_size, every
     call scores all its vectors on one random batch of that many images: the one that `draw_batch`
-    drew last, or else a new one. `full` uses all images.
+    drew last, or else a new one. augment(images, rng) returns changed images of the same shape
+    for every batch, such as `gacnn.augment.Shift`. `full` uses all images, as they are.
 
     Called with vectors (P, num_weights) it returns (P,), or (P, objectives) for a list of
     metrics. PyGAD may call it too, as fitness(ga, solutions, indices), with fitness_batch_size or
@@ -99,6 +101,8 @@ class Fitness:
     """
 
     evaluates_population = True
+    ranks_on_all = True
+    """Whether `gacnn.GA` shall rank the last population on all data, which takes a while."""
 
     def __init__(
         self,
@@ -108,6 +112,7 @@ class Fitness:
         metric: Metric | Sequence[Metric] = "cross_entropy",
         *,
         batch_size: int | None = None,
+        augment: Augmentation | None = None,
         random_seed: int | None = None,
         threads: int | None = None,
     ) -> None:
@@ -121,22 +126,31 @@ class Fitness:
         self.y = _targets(model, y, len(self.X), {scorer.targets for scorer in self.scorers})
         self.batch_size = None if batch_size is None else _batch(batch_size, len(self.X))
         self.threads = None if threads is None else checks.whole(threads, "threads")
-        self.batch: NDArray[np.intp] | None = None
+        if augment is not None and not callable(augment):
+            raise TypeError(f"augment must be callable as augment(images, rng), not {augment!r}")
+        self.augment = augment
+        self.batch: tuple[Numbers, Numbers] | None = None
         self._rng = np.random.default_rng(random_seed)
 
     @property
     def reevaluate(self) -> bool:
         """Whether kept solutions must be scored again, because every batch is another one."""
-        return self.batch_size is not None
+        return self.batch_size is not None or self.augment is not None
 
     def draw_batch(self, rng: np.random.Generator) -> None:
         """Draw the batch of all calls until the next draw; `gacnn.GA` draws one a generation."""
         self.batch = self._drawn(rng)
 
-    def _drawn(self, rng: np.random.Generator) -> NDArray[np.intp] | None:
-        if self.batch_size is None:
-            return None
-        return rng.choice(len(self.X), self.batch_size, replace=False)
+    def _drawn(self, rng: np.random.Generator) -> tuple[Numbers, Numbers]:
+        """Return the images and targets of a new batch."""
+        images, targets = self.X, self.y
+        if self.batch_size is not None:
+            chosen = rng.choice(len(images), self.batch_size, replace=False)
+            images, targets = images[chosen], targets[chosen]
+        if self.augment is not None:
+            own = images.copy() if images is self.X else images  # it may change them in place
+            images = self.augment(own, rng)
+        return images, targets
 
     def __call__(self, vectors: Any, solutions: Any = None, indices: Any = None) -> Any:
         if solutions is None:
@@ -148,10 +162,7 @@ class Fitness:
         return float(fitness[0]) if fitness.ndim == 1 else fitness[0]
 
     def _on_batch(self, vectors: Numbers) -> Numbers:
-        batch = self._drawn(self._rng) if self.batch is None else self.batch
-        if batch is None:
-            return self.full(vectors)
-        return self._score(vectors, self.X[batch], self.y[batch])
+        return self._score(vectors, *(self.batch or self._drawn(self._rng)))
 
     def full(self, vectors: ArrayLike) -> Numbers:
         """Return the fitness (P,) or (P, objectives) of vectors (P, num_weights) on all data."""
@@ -190,6 +201,7 @@ class Fitness:
             "fixed_weights": zlib.crc32(self.model.fixed_weights.tobytes()),
             "metrics": [_name(metric) for metric in self.metrics],
             "batch_size": self.batch_size,
+            "augment": None if self.augment is None else _name(self.augment),
             "images": [list(self.X.shape), zlib.crc32(np.ascontiguousarray(self.X).data)],
             "targets": [list(self.y.shape), zlib.crc32(np.ascontiguousarray(self.y).data)],
         }
@@ -228,8 +240,16 @@ def _each(metric: Callable[[Numbers, Numbers], float], outputs: Numbers, y: Numb
     return scores
 
 
-def _name(metric: Metric) -> str:
-    return metric if isinstance(metric, str) else getattr(metric, "__name__", type(metric).__name__)
+def _name(function: str | Callable[..., Any]) -> str:
+    """Return a name, or that of a function; an object is known by what it shows of itself."""
+    if isinstance(function, str):
+        return function
+    return getattr(function, "__name__", None) or _shown(function)
+
+
+def _shown(instance: object) -> str:
+    kind = type(instance)
+    return kind.__name__ if kind.__repr__ is object.__repr__ else repr(instance)
 
 
 def _targets(model: Model, y: ArrayLike, number: int, kinds: set[str]) -> Numbers:

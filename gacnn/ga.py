@@ -18,8 +18,10 @@ import numpy as np
 import pygad
 from numpy.typing import NDArray
 
-from gacnn.callbacks import Callback
+from gacnn.callbacks import Callback, TimeLimit
+from gacnn.registry import OPERATORS, resolved
 from gacnn.steps import Steps
+from gacnn.strategy import Operator
 
 Array = NDArray[Any]
 Listener = Callable[..., Any]
@@ -81,8 +83,13 @@ class GA(Steps):
     networks to the GA: they equal its population whenever the fitness function is called, and
     after the run. A `fitness_func` may have `draw_batch(rng)`, which is called before every
     evaluation, with the same random numbers throughout a generation; and `full(vectors)`, which
-    ranks the last population and answers outside a run. Neither is used where the function says
-    `reevaluate = False`.
+    ranks the last population and answers outside a run (unless it says `ranks_on_all = False`).
+    Neither is used where the function says `reevaluate = False`.
+
+    parent_selection_type, crossover_type and mutation_type also take the operators of
+    `gacnn.selection`, `gacnn.crossover` and `gacnn.mutation`, or their names: "truncation";
+    "recombination", "blend", "filter", "layer"; "gaussian", "mirrored", "self_adaptive", "csa",
+    "separable".
     """
 
     stop_criteria: Any
@@ -105,6 +112,8 @@ class GA(Steps):
         self._networks = networks_of(given)
         if self._networks is not None or isinstance(given, np.ndarray):
             bound.arguments["initial_population"] = np.asarray(given)
+        for name in OPERATORS:
+            bound.arguments[name] = resolved(name, bound.arguments[name])
         super().__init__(*bound.args, **bound.kwargs)
         self._settings = {**bound.arguments, "initial_population": None}
         self._settings["sol_per_pop"], self._settings["num_genes"] = self.pop_size
@@ -117,6 +126,8 @@ class GA(Steps):
     def _begin(self) -> None:
         """Set what a run counts to its start."""
         self.interrupted = False
+        if self._resumed is None:
+            self._since = self.generations_completed
         self._until = self.generations_completed + self.num_generations
         self._unchanged = 0  # generations without a change of the best fitness
         self._has_ended = False  # the loop has: what follows is the ranking and on_stop
@@ -130,6 +141,22 @@ class GA(Steps):
     def seconds_before(self) -> float:
         """How long the run that is about to be resumed has taken; 0.0 if there is none."""
         return 0.0 if self._resumed is None else float(self._resumed["seconds"])
+
+    @property
+    def progress(self) -> float:
+        """The share of the run that is done, from 0 to 1: of the generations, or of a TimeLimit."""
+        done = self.generations_completed - self._since
+        shares = [done / max(1, self._until - self._since)]
+        if self.run_start_time is not None:
+            seconds = time.monotonic() - self.run_start_time
+            limits = [each.seconds for each in self.callbacks if isinstance(each, TimeLimit)]
+            shares += [seconds / limit for limit in limits if limit > 0]
+        return min(1.0, max(shares))
+
+    def operators(self) -> list[Operator]:
+        """Return the operators among selection, crossover and mutation that have a state."""
+        chosen = (getattr(self, name) for name in OPERATORS)
+        return [each for each in chosen if isinstance(each, Operator)]
 
     def run(self) -> None:
         """Evolve for `num_generations` generations, or until a callback or criterion says stop."""
@@ -268,8 +295,18 @@ class GA(Steps):
             self.fitness_func.draw_batch(rng)
         return super()._evaluate_fitness(population, indices, **how)
 
+    def with_fitness_of(self, row: int) -> Array:
+        """Return the fitness of the population, that of one row evaluated anew."""
+        value = self._evaluate_fitness(self.population, [row])[0]
+        known = self.last_generation_fitness
+        fitness = known.astype(np.result_type(known, value))
+        fitness[row] = value
+        return fitness
+
     def _uses(self, method: str) -> bool:
         function = self.fitness_func
+        if method == "full" and not getattr(function, "ranks_on_all", True):
+            return False
         return hasattr(function, method) and getattr(function, "reevaluate", True)
 
     def _full_fitness(self) -> Array:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import math
-import numbers
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,11 +16,10 @@ from cnn import (
     layers_weights_as_vector,
     update_layers_trained_weights,
 )
-from gacnn.callbacks import ENDLESS, Callback, History, ProgressBar, TimeLimit
-from gacnn.checkpoint import Checkpoint
-from gacnn.checkpoint import resume as resume_checkpoint
-from gacnn.evaluate import Fitness, Metric
-from gacnn.ga import GA, checked
+from gacnn.callbacks import Callback
+from gacnn.defaults import NUM_SOLUTIONS
+from gacnn.evaluate import Augmentation, Fitness, Metric
+from gacnn.training import Plan, Result, Training
 
 Numbers = NDArray[Any]
 
@@ -93,7 +88,7 @@ class GACNN:
     def __init__(
         self,
         model: Model,
-        num_solutions: int,
+        num_solutions: int = NUM_SOLUTIONS,
         *,
         random_seed: int | None = None,
         spread: float | None = None,
@@ -159,6 +154,7 @@ class GACNN:
         metric: Metric | Sequence[Metric] = "cross_entropy",
         *,
         batch_size: int | None = None,
+        augment: Augmentation | None = None,
         threads: int | None = None,
     ) -> Fitness:
         """Return the fitness of such networks on data: see `gacnn.Fitness`."""
@@ -168,6 +164,7 @@ class GACNN:
             y,
             metric,
             batch_size=batch_size,
+            augment=augment,
             random_seed=self.random_seed,
             threads=threads,
         )
@@ -179,9 +176,11 @@ class GACNN:
         *,
         num_generations: int | None = None,
         time_limit: float | None = None,
-        validation: float | tuple[ArrayLike, ArrayLike] | None = None,
+        validation: float | tuple[ArrayLike, ArrayLike] | str | None = "auto",
         metric: Metric | Sequence[Metric] = "cross_entropy",
-        batch_size: int | None = None,
+        batch_size: int | str | None = "auto",
+        augment: Augmentation | None = None,
+        patience: int | str | None = "auto",
         callbacks: Sequence[Callback] = (),
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
@@ -191,150 +190,50 @@ class GACNN:
     ) -> Result:
         """Evolve the population on data and return its best network, scores and history.
 
-        X, y, metric, batch_size: as for `fitness`. The run ends after num_generations (100 where
-        no time_limit is given) or time_limit seconds. validation: a share of the data to hold
-        out, stratified where y are labels, or (X, y); the best network is then the best on it
-        among the best of each generation, otherwise (and with a list of metrics) PyGAD's best of
-        the last population on all data.
+        X, y, metric, augment: as for `fitness`. With nothing else said, `gacnn.defaults` chooses:
+        mirrored mutation and recombination by fitness, with a sigma of 4 / sqrt(weights) that
+        falls during the run (`strategy_settings`); batches of 128 images, or all where there are
+        fewer than 256; a tenth of 200 images or more held out for validation; 2,000 generations,
+        or as many as time_limit seconds allow; the run ends when a third of the generations, but
+        at least 50, bring no improvement on the validation data, or without them in the fitness on
+        all data (`patience`; None for never, as with a time limit).
+
+        validation: a share of the data to hold out, stratified where y are labels, (X, y), or
+        None. The networks that are compared on it, after every few generations, are averages of
+        the last generations where all offspring are one centre's, otherwise the best of each
+        generation; the best one is returned. Without it, it is the last average, or PyGAD's best
+        of the last population where that was scored on all data.
         checkpoint: a file that is written after every generation; with resume=True the run goes
-        on from it, if it exists, for as long again. verbose shows a progress bar. Other settings
-        go to `gacnn.GA`; `DEFAULTS` hold where nothing else is said. The networks of this
+        on from it, if it exists, up to num_generations or time_limit in all. verbose prints the
+        plan and shows a progress bar. Other settings go to `gacnn.GA`. The networks of this
         population become those of the last generation.
         """
-        for name in {"fitness_func", "initial_population"} & settings.keys():
-            raise TypeError(f"{name} is what train makes itself; to give your own use gacnn.GA")
-        if resume and checkpoint is None:
-            raise ValueError("resume=True needs a checkpoint to go on from: give its path")
-        callbacks = checked(callbacks)
-        seed = settings.setdefault("random_seed", self.random_seed)
-        X, y, held_out = _hold_out(self.model, X, y, validation, seed or 0)
-        fitness = self.fitness(X, y, metric, batch_size=batch_size, threads=threads)
-        best = _BestOnValidation(held_out and self.fitness(*held_out, metric, threads=threads))
-        history = History(validation=best.score if held_out else None)
-        limit = TimeLimit(math.inf if time_limit is None else time_limit)
-        listeners = [best, history, *callbacks, limit, ProgressBar(disable=not verbose)]
-        if checkpoint is not None:
-            listeners.append(Checkpoint(checkpoint))
-        given = {
-            **DEFAULTS,
-            "num_parents_mating": max(2, self.num_solutions // 4),
-            "keep_elitism": min(2, self.num_solutions - 1),
+        training = self._training(
+            X,
+            y,
+            num_generations=num_generations,
+            time_limit=time_limit,
+            validation=validation,
+            metric=metric,
+            batch_size=batch_size,
+            augment=augment,
+            patience=patience,
+            threads=threads,
             **settings,
-            "fitness_func": fitness,
-            "initial_population": self.population_as_vectors(),
-            "callbacks": listeners,
-        }
-        if num_generations is None:
-            num_generations = 100 if time_limit is None else ENDLESS
-        if resume and checkpoint is not None and os.path.exists(checkpoint):
-            ga = resume_checkpoint(checkpoint, **given)
-            ga.num_generations = checks.whole(num_generations, "num_generations")
-            limit.seconds += ga.seconds_before
-        else:
-            ga = GA(num_generations=num_generations, **given)
-        ga.run()
-        return _result(self.model, ga, fitness, best, history)
-
-
-DEFAULTS: dict[str, Any] = {
-    "gene_type": np.float32,
-    "parent_selection_type": "sss",
-    "crossover_type": "uniform",
-    "mutation_type": "random",
-    "mutation_percent_genes": 10,
-    "random_mutation_min_val": -0.3,
-    "random_mutation_max_val": 0.3,
-    "save_best_solutions": False,
-    "suppress_warnings": True,
-}
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a training gives: the best network and how it was found.
-
-    score: its fitness on all training data; validation_score: that on the held-out data, or
-    None; history: a `gacnn.History`; ga: the `gacnn.GA` after its run.
-    """
-
-    model: Model
-    score: Any
-    validation_score: Any
-    history: History
-    ga: GA
-
-
-class _BestOnValidation(Callback):
-    """Scores vectors on held-out data, where there are any, and keeps the best."""
-
-    def __init__(self, fitness: Fitness | None) -> None:
-        self.fitness = fitness
-        self.best_score: Any = None
-        self.vector: Numbers | None = None
-
-    def score(self, vector: Numbers) -> Any:
-        """Return the score of a vector (num_weights,), and keep it if it is the best so far."""
-        assert self.fitness is not None
-        try:
-            score = self.fitness.full(vector[None])[0]
-        except Exception as error:
-            error.add_note("on the validation data, for the best solution of the generation")
-            raise
-        if np.ndim(score) == 0 and (self.best_score is None or score > self.best_score):
-            self.best_score, self.vector = float(score), vector.copy()
-        return score
-
-    def _data(self) -> str:
-        return json.dumps(self.fitness and self.fitness.fingerprint(), sort_keys=True)
-
-    def state(self) -> dict[str, Any]:
-        return {"best_score": self.best_score, "vector": self.vector, "data": self._data()}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        if state["data"] != self._data():
-            raise ValueError("the validation data are not those of the checkpoint; give the same")
-        self.best_score, self.vector = state["best_score"], state["vector"]
-
-
-def _result(
-    model: Model, ga: GA, fitness: Fitness, best: _BestOnValidation, history: History
-) -> Result:
-    vector, _, _ = ga.best_solution(pop_fitness=ga.last_generation_fitness)
-    validation_score = None
-    if best.fitness is not None:
-        last_score = best.score(vector)
-        vector = vector if best.vector is None else best.vector
-        validation_score = last_score if best.best_score is None else best.best_score
-    winner = model.with_weights(np.array(vector, np.float32))
-    return Result(winner, fitness.full(vector[None])[0], validation_score, history, ga)
-
-
-def _hold_out(
-    model: Model, X: ArrayLike, y: ArrayLike, validation: Any, random_seed: int
-) -> tuple[ArrayLike, ArrayLike, tuple[Any, Any] | None]:
-    """Return the data to train on, and those held out: given, a share, or None."""
-    if validation is None:
-        return X, y, None
-    if isinstance(validation, tuple) and len(validation) == 2:
-        return X, y, validation
-    if isinstance(validation, bool) or not isinstance(validation, numbers.Real):
-        kind = type(validation).__name__
-        raise ValueError(f"validation must be a share between 0 and 1, or (X, y), not a {kind}")
-    images, targets = model.check_images(X, "X"), np.asarray(y)
-    if targets.shape[:1] != images.shape[:1]:
-        raise ValueError(
-            f"y must have one entry for each of {len(images)} images, not {targets.shape}"
         )
-    share = float(validation)
-    number = max(1, round(share * len(images))) if 0 < share < 1 else len(images)
-    if number >= len(images):
-        raise ValueError(
-            f"validation must be a share between 0 and 1 that leaves some of {len(images)} images "
-            f"to train on, or (X, y), not {share}"
+        return training.run(
+            self.population_as_vectors(), callbacks, checkpoint, resume=resume, verbose=verbose
         )
-    order = np.random.default_rng(random_seed).permutation(len(images))
-    if targets.ndim == 1:  # labels: the same share of every class
-        order = order[np.argsort(targets[order], kind="stable")]
-    out = np.zeros(len(images), bool)
-    out[order[((np.arange(number) + 0.5) * len(images) / number).astype(int)]] = True
-    return images[~out], targets[~out], (images[out], targets[out])
+
+    def plan(self, X: ArrayLike, y: ArrayLike, **options: Any) -> Plan:
+        """Return what `train` would do with the same arguments, and its cost: nothing is evolved.
+
+        Two evaluations of the population are timed to estimate the seconds.
+        """
+        for name in {"callbacks", "checkpoint", "resume", "verbose"} & options.keys():
+            del options[name]
+        return self._training(X, y, **options).plan(self.population)
+
+    def _training(self, X: ArrayLike, y: ArrayLike, **options: Any) -> Training:
+        options.setdefault("random_seed", self.random_seed)
+        return Training(self.model, self.num_solutions, X, y, **options)

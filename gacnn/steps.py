@@ -12,6 +12,7 @@ import pygad
 from gacnn import operators
 from gacnn.evaluate import MetricError
 from gacnn.operators import Array, Generator, Indices, Numbers
+from gacnn.strategy import generator
 
 Selection = tuple[Array, Indices]
 Change = Callable[[Array, Indices, Generator], Array]
@@ -55,11 +56,6 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
     def _gene_dtype(self) -> np.dtype[Any]:
         """The dtype of the population: ``object`` where genes have several types."""
         return self.initialize_parents_array((0, 0)).dtype
-
-    def _generator(self) -> Generator:
-        """Return a fast generator for one step, seeded by the GA's own."""
-        seed = self.numpy_random_generator.randint(2**32, size=4, dtype=np.uint32)
-        return np.random.Generator(np.random.SFC64(seed))
 
     def _validate_initial_population_shape(self, initial_population: Any, *size: Any) -> Any:
         given = initial_population
@@ -290,7 +286,7 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         if not self._covers(parents):
             return getattr(super(), name)(parents, offspring_size)
         crossover = getattr(operators, name)
-        return crossover(parents, offspring_size[0], self._generator(), self.crossover_probability)
+        return crossover(parents, offspring_size[0], generator(self), self.crossover_probability)
 
     def random_mutation(self, offspring: Array) -> Array:
         """Mutate ``offspring`` (members, n) in place and return it."""
@@ -317,7 +313,7 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
     def _mutate(
         self, offspring: Array, change: Change, count: Numbers | None, probability: Numbers | None
     ) -> Array:
-        rng = self._generator()
+        rng = generator(self)
         counts = operators.gene_counts(len(offspring), self.num_genes, rng, count, probability)
         return operators.random_mutation(offspring, counts, change, rng)
 
@@ -364,7 +360,7 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         """Swap, invert or scramble the genes that the settings select, or else the operator."""
         if self.num_genes < 2 or self.gene_space is not None or not self._covers(offspring):
             return super()._apply_permutation_mutation(offspring, mutation_type)
-        rng = self._generator()
+        rng = generator(self)
         if not self.mutation_control_explicitly_set:
             choose = operators.random_pairs if mutation_type == "swap" else operators.random_halves
             runs = choose(len(offspring), self.num_genes, rng)

@@ -131,10 +131,12 @@ def test_batch_is_common_and_new_each_time():
     model, (X, y) = network(), data()
     fitness = Fitness(model, X, y, batch_size=20)
     fitness.draw_batch(np.random.default_rng(5))
-    batch = fitness.batch
-    assert len(set(batch.tolist())) == 20
+    images, targets = fitness.batch
+    rows = [np.flatnonzero((image == X).all(axis=(1, 2, 3)))[0] for image in images]
+    assert len(set(rows)) == 20
+    np.testing.assert_array_equal(targets, y[rows])
     vectors = population(model)
-    expected = Fitness(model, X[batch], y[batch])(vectors)
+    expected = Fitness(model, images, targets)(vectors)
     np.testing.assert_array_equal(fitness(vectors), expected)
     np.testing.assert_array_equal(fitness(vectors), expected)
     fitness.draw_batch(np.random.default_rng(6))

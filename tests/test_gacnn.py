@@ -9,7 +9,7 @@ import pytest
 
 import cnn
 import gacnn
-from gacnn.gacnn import _hold_out
+from gacnn.validation import hold_out
 
 
 def network(seed=0):
@@ -191,7 +191,7 @@ def test_two_solutions_evolve():
 
 
 def test_share_held_out_has_the_classes_in_proportion():
-    _, _, (_, y) = _hold_out(network(), np.zeros((120, 6, 6, 1)), np.repeat([0, 1, 2], 40), 0.1, 0)
+    _, _, (_, y) = hold_out(network(), np.zeros((120, 6, 6, 1)), np.repeat([0, 1, 2], 40), 0.1, 0)
     assert np.bincount(y).tolist() == [4, 4, 4]
 
 
@@ -207,6 +207,7 @@ def test_unseeded_training_with_a_share_goes_on(tmp_path):
     X, y = data(60)
     settings = {"num_generations": 2, "checkpoint": tmp_path / "c", "validation": 0.2}
     gacnn.GACNN(network(), 6).train(X, y, verbose=False, **settings)
+    settings["num_generations"] = 4
     result = gacnn.GACNN(network(), 6).train(X, y, verbose=False, resume=True, **settings)
     assert result.ga.generations_completed == 4
 
@@ -214,18 +215,20 @@ def test_unseeded_training_with_a_share_goes_on(tmp_path):
 def test_train_learns_and_returns_the_best():
     X, y = data(120)
     manager = gacnn.GACNN(network(), 20, random_seed=0)
-    result = manager.train(X, y, num_generations=30, verbose=False)
-    assert len(result.history) == 30
+    result = manager.train(X, y, num_generations=300, verbose=False)
+    assert len(result.history) == 300
     assert result.validation_score is None
     full = gacnn.Fitness(result.model, X, y)(result.ga.population)
     assert result.score == pytest.approx(full.max())
-    assert np.mean(result.model.predict(X) == y) > 0.7
+    assert np.mean(result.model.predict(X) == y) > 0.9
 
 
-def test_train_with_batches_returns_the_best_on_all_data():
+def test_train_with_batches_and_other_operators_returns_the_best_on_all_data():
     X, y = data(120)
     manager = gacnn.GACNN(network(), 20, random_seed=0)
-    result = manager.train(X, y, num_generations=10, batch_size=10, verbose=False)
+    result = manager.train(
+        X, y, num_generations=10, batch_size=10, crossover_type="uniform", verbose=False
+    )
     full = gacnn.Fitness(result.model, X, y)(result.ga.population)
     np.testing.assert_allclose(result.ga.last_generation_fitness, full, rtol=1e-6)
     assert result.score == pytest.approx(full.max())
@@ -256,17 +259,35 @@ def test_train_is_decided_by_the_seed_and_not_by_threads():
         assert run.history["best"] == runs[0].history["best"]
 
 
-def test_train_stops_and_goes_on(tmp_path):
+def test_train_with_batches_returns_the_average_of_the_last_generations():
+    X, y = data(120)
+    manager = gacnn.GACNN(network(), 20, random_seed=0)
+    result = manager.train(X, y, num_generations=10, batch_size=10, validation=None, verbose=False)
+    average = next(c for c in result.ga.callbacks if isinstance(c, gacnn.WeightAverage))
+    np.testing.assert_array_equal(result.model.weights, average.solution)
+    assert (result.ga.population == average.solution).all(axis=1).any()
+
+
+@pytest.mark.parametrize("operators", [{}, {"crossover_type": "uniform"}])
+def test_train_stops_and_goes_on(tmp_path, operators):
     X, y = data(120)
     path = tmp_path / "checkpoint"
-    settings = {"validation": 0.2, "batch_size": 30, "verbose": False}
+    settings = {"validation": 0.2, "batch_size": 30, "verbose": False, **operators}
 
     def manager():
         return gacnn.GACNN(network(), 12, random_seed=4)
 
-    whole = manager().train(X, y, num_generations=9, **settings)
-    manager().train(X, y, num_generations=4, checkpoint=path, **settings)
-    rest = manager().train(X, y, num_generations=5, checkpoint=path, resume=True, **settings)
+    plug = [True]
+
+    def pull_the_plug(ga):
+        if ga.generations_completed == 5 and plug:
+            raise RuntimeError(plug.pop())
+
+    settings |= {"num_generations": 9, "on_generation": pull_the_plug}
+    with pytest.raises(RuntimeError):
+        manager().train(X, y, checkpoint=path, **settings)
+    rest = manager().train(X, y, checkpoint=path, resume=True, **settings)
+    whole = manager().train(X, y, **settings)
     assert rest.ga.generations_completed == 9
     np.testing.assert_array_equal(rest.ga.population, whole.ga.population)
     assert rest.history["best"] == whole.history["best"]

@@ -1,0 +1,503 @@
+"""How well networks learn: evolution beside gradients and the published gradient-free results.
+
+    python benchmarks/learning.py CASE … [--seeds 3] [--budget 1.0] [--data FOLDER]
+    python benchmarks/learning.py --table
+
+Every row of learning.csv, next to this script, is one run: a score on data that the run has not
+seen, the network's size, the cost as image evaluations (networks times images, validation
+included) and seconds. Settings were chosen on validation splits of the training data. --budget
+multiplies generations and time limits. mnist.npz (Keras' file) and fruits.npz are looked for in
+--data; the other cases use what scikit-learn ships. The Adam rows need PyTorch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from sys import path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import cnn  # found through the line above
+import gacnn
+from gacnn.training import Result
+
+Array = NDArray[Any]
+Data = tuple[Array, Array, Array, Array]
+
+RESULTS = Path(__file__).with_suffix(".csv")
+
+
+class Row(NamedTuple):
+    """One run."""
+
+    case: str
+    method: str
+    seed: int
+    fold: int
+    weights: int
+    measure: str
+    score: float
+    image_evaluations: int
+    seconds: float
+
+
+class Options(NamedTuple):
+    """What the command line says."""
+
+    seeds: int
+    budget: float
+    data: Path
+
+
+# Networks
+
+
+def digits_network(seed: int, *, activation: str = "relu") -> cnn.Model:
+    """16 filters of 3 x 3, padded; max pooling; 2,730 weights."""
+    return cnn.Model(
+        [
+            cnn.Input2D((8, 8, 1)),
+            cnn.Conv2D(16, 3, padding="same", activation_function=activation),
+            cnn.MaxPooling2D(2, stride=2),
+            cnn.Flatten(),
+            cnn.Dense(10, activation_function="softmax"),
+        ],
+        random_seed=seed,
+    )
+
+
+def mnist_network(seed: int) -> cnn.Model:
+    """8 filters of 5 x 5 and 16 of 3 x 3, each with max pooling; 5,394 weights."""
+    return cnn.Model(
+        [
+            cnn.Input2D((28, 28, 1)),
+            cnn.Conv2D(8, 5, activation_function="relu"),
+            cnn.MaxPooling2D(2, stride=2),
+            cnn.Conv2D(16, 3, activation_function="relu"),
+            cnn.MaxPooling2D(2, stride=2),
+            cnn.Flatten(),
+            cnn.Dense(10, activation_function="softmax"),
+        ],
+        random_seed=seed,
+    )
+
+
+def fruits_network(seed: int) -> cnn.Model:
+    """4 filters of 7 x 7, stride 4, and max pooling; 1,172 weights."""
+    return cnn.Model(
+        [
+            cnn.Input2D((100, 100, 3)),
+            cnn.Conv2D(4, 7, stride=4, activation_function="relu"),
+            cnn.MaxPooling2D(4, stride=4),
+            cnn.Flatten(),
+            cnn.Dense(4, activation_function="softmax"),
+        ],
+        random_seed=seed,
+    )
+
+
+def dense_network(inputs: int, hidden: int, outputs: int, seed: int) -> cnn.Model:
+    """One hidden layer of tanh."""
+    return cnn.Model(
+        [
+            cnn.Input1D(inputs),
+            cnn.Dense(hidden, activation_function="tanh"),
+            cnn.Dense(outputs, activation_function=None),
+        ],
+        random_seed=seed,
+    )
+
+
+# Data
+
+
+def digits_folds() -> Iterator[Data]:
+    """Five stratified folds of scikit-learn's digits: X, y, X_test, y_test."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import StratifiedKFold
+
+    digits = load_digits()
+    X, y = (digits.images[..., None] / 16).astype(np.float32), digits.target
+    for train, test in StratifiedKFold(5, shuffle=True, random_state=0).split(X, y):
+        yield X[train], y[train], X[test], y[test]
+
+
+def stored(options: Options, name: str) -> Data:
+    """X, y, X_test, y_test of an npz file of images."""
+    with np.load(options.data / name) as file:
+        X, y, X_test, y_test = (file[key] for key in ("x_train", "y_train", "x_test", "y_test"))
+    if X.ndim == 3:
+        X, X_test = X[..., None], X_test[..., None]
+    return (
+        X.astype(np.float32) / 255,
+        y.astype(int),
+        X_test.astype(np.float32) / 255,
+        y_test.astype(int),
+    )
+
+
+# Methods
+
+
+def evolve(model: cnn.Model, X: Array, y: Array, seed: int, **options: Any) -> tuple[Result, float]:
+    """Return what `GACNN.train` finds, and how long it took."""
+    start = time.perf_counter()
+    population = gacnn.GACNN(model, random_seed=seed)
+    result = population.train(X, y, verbose=False, **options)
+    return result, time.perf_counter() - start
+
+
+def row(
+    case: str,
+    method: str,
+    seed: int,
+    fold: int,
+    run: tuple[Result, float],
+    score: float,
+    measure: str = "accuracy",
+) -> Row:
+    """Return the row of one evolution."""
+    result, seconds = run
+    size, cost = result.model.num_weights, result.image_evaluations
+    return Row(case, method, seed, fold, size, measure, score, cost, seconds)
+
+
+def accuracy(model: cnn.Model, X: Array, y: Array) -> float:
+    """Share of the images that are right."""
+    return float(np.mean(model.predict(X) == y))
+
+
+def adam(
+    model: cnn.Model, data: Data, seed: int, epochs: int, augment: Any = None
+) -> tuple[float, int, float]:
+    """Train the same network in PyTorch; return test accuracy, image evaluations and seconds.
+
+    Adam, 0.002 falling to 0 along a cosine, batches of 64.
+    """
+    import torch
+
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    X, y, X_test, y_test = data
+    network, start = in_torch(model), time.perf_counter()
+    steps = epochs * -(-len(X) // 64)
+    optimiser = torch.optim.Adam(network.parameters(), lr=0.002)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for _ in range(epochs):
+        order = rng.permutation(len(X))
+        for batch in (order[first : first + 64] for first in range(0, len(X), 64)):
+            images = X[batch] if augment is None else augment(X[batch], rng)
+            output = network(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))))
+            loss = torch.nn.functional.cross_entropy(output, torch.from_numpy(y[batch]))
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+    with torch.no_grad():
+        output = network(torch.from_numpy(np.ascontiguousarray(X_test.transpose(0, 3, 1, 2))))
+    score = float(np.mean(output.argmax(1).numpy() == y_test))
+    return score, epochs * len(X), time.perf_counter() - start
+
+
+def in_torch(model: cnn.Model) -> Any:
+    """Return a network of the same layers, newly drawn, without the softmax."""
+    from torch import nn
+
+    layers: list[Any] = []
+    for layer in model.layers[1:]:
+        if isinstance(layer, cnn.Conv2D):
+            channels = layer.layer_input_size[2]
+            padding = 0 if layer.padding == "valid" else layer.padding
+            layers.append(
+                nn.Conv2d(channels, layer.num_filters, layer.kernel_size, padding=padding)
+            )
+        elif isinstance(layer, cnn.MaxPooling2D):
+            layers.append(nn.MaxPool2d(layer.pool_size, layer.stride))
+        elif isinstance(layer, cnn.Flatten):
+            layers.append(nn.Flatten())
+        elif isinstance(layer, cnn.Dense):
+            layers.append(nn.Linear(layer.layer_input_size, layer.num_neurons))
+        else:
+            raise TypeError(f"{type(layer).__name__} has no counterpart here")
+        if getattr(layer, "activation_function", None) == "relu":
+            layers.append(nn.ReLU())
+    return nn.Sequential(*layers)
+
+
+# Cases
+
+
+def digits(options: Options) -> Iterator[Row]:
+    """Five-fold cross-validation of scikit-learn's digits, 60 seconds a fold."""
+    for seed in range(options.seeds):
+        for fold, (X, y, X_test, y_test) in enumerate(digits_folds()):
+            run = evolve(
+                digits_network(seed),
+                X,
+                y,
+                seed,
+                time_limit=58 * options.budget,
+                validation=None,
+                augment=gacnn.augment.Shift(0.5),
+            )
+            score = accuracy(run[0].model, X_test, y_test)
+            yield row("digits", "evolution", seed, fold, run, score)
+
+
+def digits_adam(options: Options) -> Iterator[Row]:
+    """The same network and folds with gradients, with and without the augmentation."""
+    for seed in range(options.seeds):
+        for fold, data in enumerate(digits_folds()):
+            for method, augment in (("Adam", None), ("Adam, shifts", gacnn.augment.Shift(0.5))):
+                model = digits_network(seed)
+                epochs = max(1, round(150 * options.budget))
+                score, cost, seconds = adam(model, data, seed, epochs, augment)
+                yield Row(
+                    "digits",
+                    method,
+                    seed,
+                    fold,
+                    model.num_weights,
+                    "accuracy",
+                    score,
+                    cost,
+                    seconds,
+                )
+
+
+def digits_defaults(options: Options) -> Iterator[Row]:
+    """`GACNN.train(X, y, time_limit=60)` and nothing else."""
+    for seed in range(options.seeds):
+        for fold, (X, y, X_test, y_test) in enumerate(digits_folds()):
+            run = evolve(digits_network(seed), X, y, seed, time_limit=60 * options.budget)
+            score = accuracy(run[0].model, X_test, y_test)
+            yield row("digits-defaults", "evolution", seed, fold, run, score)
+
+
+def fruits(options: Options) -> Iterator[Row]:
+    """80 photographs to train on, 400 to test."""
+    X, y, X_test, y_test = stored(options, "fruits.npz")
+    for seed in range(options.seeds):
+        run = evolve(
+            fruits_network(seed), X, y, seed, time_limit=60 * options.budget, validation=None
+        )
+        seen = accuracy(run[0].model, X, y)
+        yield row("fruits", "evolution", seed, 0, run, seen, "accuracy on the 80")
+        yield row("fruits", "evolution", seed, 0, run, accuracy(run[0].model, X_test, y_test))
+
+
+def mnist(options: Options, case: str, evaluations: float) -> Iterator[Row]:
+    """MNIST with a given number of image evaluations, in batches of 128."""
+    X, y, X_test, y_test = stored(options, "mnist.npz")
+    for seed in range(options.seeds):
+        generations = int(evaluations * options.budget / (64 * 128))
+        run = evolve(
+            mnist_network(seed),
+            X,
+            y,
+            seed,
+            num_generations=generations,
+            batch_size=128,
+            validation=None,
+        )
+        yield row(case, "evolution", seed, 0, run, accuracy(run[0].model, X_test, y_test))
+
+
+def mnist_66(options: Options) -> Iterator[Row]:
+    """66 million image evaluations, as EvoJAX's 64 networks times 1,000 batches of 1,024."""
+    yield from mnist(options, "mnist-66M", 66e6)
+
+
+def mnist_328(options: Options) -> Iterator[Row]:
+    """328 million image evaluations, as EvoJAX's 64 networks times 5,000 batches of 1,024."""
+    yield from mnist(options, "mnist-328M", 328e6)
+
+
+def mnist_adam(options: Options) -> Iterator[Row]:
+    """The same network with gradients, 20 epochs."""
+    data = stored(options, "mnist.npz")
+    for seed in range(options.seeds):
+        model = mnist_network(seed)
+        score, cost, seconds = adam(model, data, seed, max(1, round(20 * options.budget)))
+        size = model.num_weights
+        yield Row("mnist", "Adam", seed, 0, size, "accuracy", score, cost, seconds)
+
+
+def mnist_defaults(options: Options) -> Iterator[Row]:
+    """`GACNN.train(X, y, time_limit=600)` and nothing else."""
+    X, y, X_test, y_test = stored(options, "mnist.npz")
+    for seed in range(options.seeds):
+        run = evolve(mnist_network(seed), X, y, seed, time_limit=600 * options.budget)
+        score = accuracy(run[0].model, X_test, y_test)
+        yield row("mnist-defaults", "evolution", seed, 0, run, score)
+
+
+def ternary(options: Options) -> Iterator[Row]:
+    """Digits with weights of -1, 0 and 1 only."""
+    for seed in range(options.seeds):
+        for fold, (X, y, X_test, y_test) in enumerate(digits_folds()):
+            run = evolve(
+                digits_network(seed),
+                X,
+                y,
+                seed,
+                time_limit=60 * options.budget,
+                gene_space=[-1, 0, 1],
+            )
+            assert set(np.unique(run[0].model.weights)) <= {-1, 0, 1}
+            score = accuracy(run[0].model, X_test, y_test)
+            yield row("ternary", "evolution", seed, fold, run, score)
+
+
+def step(options: Options) -> Iterator[Row]:
+    """Digits with step activations, which have no gradient."""
+    for seed in range(options.seeds):
+        for fold, (X, y, X_test, y_test) in enumerate(digits_folds()):
+            model = digits_network(seed, activation="step")
+            run = evolve(model, X, y, seed, time_limit=60 * options.budget)
+            score = accuracy(run[0].model, X_test, y_test)
+            yield row("step", "evolution", seed, fold, run, score)
+
+
+def f1(options: Options) -> Iterator[Row]:
+    """Macro-F1 on unbalanced digits: maximised itself, or accuracy instead."""
+    for seed in range(options.seeds):
+        X, y, X_test, y_test = unbalanced_digits(seed)
+        for metric in ("f1_macro", "accuracy"):
+            run = evolve(
+                digits_network(seed),
+                X,
+                y,
+                seed,
+                metric=metric,
+                time_limit=30 * options.budget,
+                validation=None,
+            )
+            score = gacnn.Fitness(run[0].model, X_test, y_test, "f1_macro")
+            value = float(score.full(run[0].model.weights[None])[0])
+            yield row("f1", f"maximises {metric}", seed, 0, run, value, "macro-F1")
+
+
+def unbalanced_digits(seed: int) -> Data:
+    """The first fold, with 5 % of the odd digits among the training images."""
+    X, y, X_test, y_test = next(digits_folds())
+    kept = (y % 2 == 0) | (np.random.default_rng(seed).random(len(y)) < 0.05)
+    return X[kept], y[kept], X_test, y_test
+
+
+def xor(options: Options) -> Iterator[Row]:
+    """XOR with two hidden units: four rows, all to be right."""
+    X, y = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
+    for seed in range(options.seeds):
+        model = dense_network(2, 2, 2, seed)
+        run = evolve(model, X, y, seed, num_generations=300)
+        yield row("xor", "evolution", seed, 0, run, accuracy(run[0].model, X, y))
+
+
+def diabetes(options: Options) -> Iterator[Row]:
+    """R2 of a small network on unseen rows of scikit-learn's diabetes, beside ridge regression."""
+    from sklearn.datasets import load_diabetes
+    from sklearn.linear_model import RidgeCV
+    from sklearn.metrics import r2_score
+    from sklearn.model_selection import KFold
+
+    data = load_diabetes()
+    for seed in range(options.seeds):
+        folds = KFold(5, shuffle=True, random_state=seed).split(data.data)
+        for fold, (train, test) in enumerate(folds):
+            X, y = data.data[train], data.target[train]
+            mean, deviation = X.mean(0), X.std(0)
+            inputs, values = (X - mean) / deviation, (y - y.mean()) / y.std()
+            unseen, target = (data.data[test] - mean) / deviation, data.target[test]
+            model = dense_network(10, 4, 1, seed)
+            run = evolve(model, inputs, values, seed, metric="mse", time_limit=10 * options.budget)
+            predicted = run[0].model.forward(unseen)[:, 0] * y.std() + y.mean()
+            yield row("diabetes", "evolution", seed, fold, run, r2_score(target, predicted), "R2")
+            ridge = RidgeCV(np.logspace(-3, 3, 25)).fit(inputs, y)
+            score = r2_score(target, ridge.predict(unseen))
+            yield Row("diabetes", "ridge", seed, fold, 11, "R2", score, 0, 0.0)
+
+
+CASES: dict[str, Callable[[Options], Iterator[Row]]] = {
+    "digits": digits,
+    "digits-adam": digits_adam,
+    "digits-defaults": digits_defaults,
+    "fruits": fruits,
+    "mnist-66M": mnist_66,
+    "mnist-328M": mnist_328,
+    "mnist-adam": mnist_adam,
+    "mnist-defaults": mnist_defaults,
+    "ternary": ternary,
+    "step": step,
+    "f1": f1,
+    "xor": xor,
+    "diabetes": diabetes,
+}
+
+
+# Results
+
+
+def record(line: Row) -> None:
+    """Append a row to the CSV file, and print it."""
+    fresh = not RESULTS.exists()
+    with RESULTS.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        if fresh:
+            writer.writerow(Row._fields)
+        writer.writerow(line._replace(score=round(line.score, 4), seconds=round(line.seconds, 1)))
+    print(*line, flush=True)
+
+
+def table() -> None:
+    """Print the mean and spread of every case, method and measure, as Markdown."""
+    with RESULTS.open(newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for line in lines:
+        groups.setdefault((line["case"], line["method"], line["measure"]), []).append(line)
+    print("| case | method | measure | mean | spread | runs | weights | image evaluations | s |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for key, members in groups.items():
+        scores = [float(each["score"]) for each in members]
+        cost = statistics.mean(int(each["image_evaluations"]) for each in members) / 1e6
+        seconds = statistics.mean(float(each["seconds"]) for each in members)
+        print(
+            f"| {' | '.join(key)} | {statistics.mean(scores):.4f} | "
+            f"{statistics.pstdev(scores):.4f} | {len(scores)} | {members[0]['weights']} | "
+            f"{cost:.1f} M | {seconds:.0f} |"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--budget", type=float, default=1.0)
+    parser.add_argument("--data", type=Path, default=Path("data"))
+    parser.add_argument("--table", action="store_true", help="print what learning.csv holds")
+    arguments = parser.parse_args()
+    unknown = set(arguments.cases) - CASES.keys()
+    if unknown:
+        parser.error(f"unknown case {', '.join(unknown)}; known: {', '.join(CASES)}")
+    options = Options(arguments.seeds, arguments.budget, arguments.data)
+    for name in arguments.cases:
+        for line in CASES[name](options):
+            record(line)
+    if arguments.table:
+        table()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Augmentation: changed copies of images for the fitness, so that networks learn what matters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn import checks
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Moves every image by up to `pixels` along both axes, also by parts of a pixel.
+
+    Distances are uniform, values between pixels are interpolated bilinearly, and zeros come in at
+    the edges. Raises ValueError for a negative distance.
+    """
+
+    pixels: float = 1.0
+
+    def __post_init__(self) -> None:
+        checks.number(self.pixels, "pixels", 0)
+
+    def __call__(self, images: Array, rng: np.random.Generator) -> Array:
+        """Return images (N, height, width, channels), float32."""
+        images = images.astype(np.float32, copy=False)
+        for axis in (1, 2):
+            distances = rng.uniform(-self.pixels, self.pixels, len(images))
+            images = shifted(images, distances, axis)
+        return images
+
+
+def shifted(images: Array, distances: Array, axis: int) -> Array:
+    """Return images (N, height, width, channels) moved along an axis by distances (N,)."""
+    length = images.shape[axis]
+    floor = np.floor(distances)
+    share = (distances - floor).astype(np.float32).reshape(-1, 1, 1, 1)
+    sources = np.arange(length) - floor.astype(np.intp)[:, None]
+    return (1 - share) * _taken(images, sources, axis) + share * _taken(images, sources - 1, axis)
+
+
+def _taken(images: Array, sources: Array, axis: int) -> Array:
+    """Return, for each image, its rows or columns at sources (N, length); zeros from outside."""
+    shape = [len(images), 1, 1, 1]
+    shape[axis] = sources.shape[1]
+    inside = ((sources >= 0) & (sources < images.shape[axis])).reshape(shape)
+    nearest = np.clip(sources, 0, images.shape[axis] - 1).reshape(shape)
+    return np.asarray(np.take_along_axis(images, nearest, axis) * inside.astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Mirrors every image left to right with the given probability."""
+
+    probability: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= checks.number(self.probability, "probability") <= 1:
+            raise ValueError(f"probability must be from 0 to 1, not {self.probability!r}")
+
+    def __call__(self, images: Array, rng: np.random.Generator) -> Array:
+        """Return images (N, height, width, channels)."""
+        chosen = rng.random(len(images)) < self.probability
+        return np.where(chosen[:, None, None, None], images[:, :, ::-1], images)
+
+
+@dataclass(frozen=True)
+class Compose:
+    """Several augmentations, one after the other."""
+
+    steps: tuple[Callable[[Array, np.random.Generator], Array], ...]
+
+    def __init__(self, *steps: Callable[[Array, np.random.Generator], Array]) -> None:
+        for position, step in enumerate(steps):
+            if not callable(step):
+                raise TypeError(
+                    f"steps[{position}] must be callable as step(images, rng), not {step!r}"
+                )
+        object.__setattr__(self, "steps", steps)
+
+    def __repr__(self) -> str:  # a function by its name, for the fingerprint of a fitness
+        names = (getattr(step, "__name__", None) or repr(step) for step in self.steps)
+        return f"Compose({', '.join(names)})"
+
+    def __call__(self, images: Array, rng: np.random.Generator) -> Array:
+        """Return images (N, height, width, channels)."""
+        for step in self.steps:
+            images = step(images, rng)
+        return images

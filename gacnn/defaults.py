@@ -1,0 +1,120 @@
+"""The settings that `GACNN.train` chooses where nothing is said."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from gacnn.callbacks import ENDLESS
+from gacnn.crossover import WeightedRecombination
+from gacnn.mutation import CumulativeMutation, GaussianMutation
+from gacnn.registry import OPERATORS, resolved
+from gacnn.strategy import space_values
+
+NUM_SOLUTIONS = 64
+NUM_GENERATIONS = 2000
+BATCH_SIZE = 128
+FEW_WEIGHTS = 24
+LEARNING_RATE_FALL = 14  # first over last
+DECAY = 5e-4  # of the centre in a generation, at the first learning rate
+
+
+def default_batch_size(num_images: int) -> int | None:
+    """Return 128, or None, all images, where they are fewer than twice that."""
+    return BATCH_SIZE if num_images >= 2 * BATCH_SIZE else None
+
+
+def default_patience(num_generations: int) -> int | None:
+    """Return a third of the generations, at least 50, or None where their number is open."""
+    return max(50, num_generations // 3) if num_generations < ENDLESS else None
+
+
+def default_sigma(num_weights: int, gene_space: Any = None, gene_type: Any = float) -> float:
+    """Return 4 / sqrt(n), from 0.02 to 0.1; 0.4 of the least step where genes have steps.
+
+    Noise of 4 / sqrt(n) in each of n weights moves a network equally far whatever its size.
+    """
+    values = space_values(gene_space)
+    if values is not None and len(values) > 1:
+        return 0.4 * float(np.diff(values).min())
+    if not isinstance(gene_type, list | tuple) and np.dtype(gene_type).kind in "iu":
+        return 0.4
+    return min(0.1, max(0.02, 4 / math.sqrt(num_weights)))
+
+
+def default_learning_rate(num_solutions: int, num_weights: int) -> float:
+    """Return 12.5 sqrt(P / n), at most 6: the first; the last is a fourteenth of it.
+
+    P directions out of n tell the less about the gradient the fewer they are.
+    """
+    return min(6.0, 12.5 * math.sqrt(num_solutions / num_weights))
+
+
+def strategy_settings(
+    num_solutions: int, num_weights: int, settings: dict[str, Any], *, one_objective: bool
+) -> dict[str, Any]:
+    """Return settings of `gacnn.GA`: those given, and good ones for the others.
+
+    Without an operator among them, and for more than 24 weights: an evolution strategy, with
+    recombination by fitness and mirrored Gaussian mutation; the learning rate falls, nothing is
+    kept. For fewer weights a wide search: tournaments of two, uniform crossover, Gaussian mutation
+    whose sigma falls from 2 to 0.1, two elites. With "csa" or "separable", or a recombination:
+    the better half as parents, mirrored mutation, nothing kept. With other operators, or several
+    objectives: truncation of the best quarter (or NSGA-II), uniform crossover, self-adaptive
+    mutation, two elites.
+    """
+    common = {"gene_type": np.float32, "save_best_solutions": False, "suppress_warnings": True}
+    settings = {**common, **settings}
+    crossover = resolved("crossover_type", settings.get("crossover_type"))
+    mutation = resolved("mutation_type", settings.get("mutation_type"))
+    free = one_objective and not OPERATORS.keys() & settings.keys()
+    recombines = isinstance(crossover, WeightedRecombination)
+    if free and num_weights > FEW_WEIGHTS:
+        chosen = _evolution_strategy(num_solutions, num_weights, settings)
+    elif recombines or (crossover is None and isinstance(mutation, CumulativeMutation)):
+        by_fitness = recombines and crossover.weights == "fitness"
+        chosen = {
+            **_NOTHING_KEPT,
+            "num_parents_mating": num_solutions if by_fitness else max(2, num_solutions // 2),
+            "crossover_type": "recombination",
+            "mutation_type": GaussianMutation(
+                default_sigma(num_weights, settings.get("gene_space"), settings["gene_type"]),
+                mirrored=True,
+            ),
+        }
+    else:
+        chosen = {
+            "num_parents_mating": max(2, num_solutions // 4),
+            "keep_elitism": min(2, num_solutions - 1),
+            "parent_selection_type": "truncation" if one_objective else "nsga2",
+            "crossover_type": "uniform",
+            "mutation_type": "self_adaptive",
+        }
+        if free:
+            wide = {"parent_selection_type": "tournament", "K_tournament": 2}
+            chosen |= {**wide, "mutation_type": GaussianMutation(2.0, 0.1)}
+    return {**chosen, **settings}
+
+
+_NOTHING_KEPT = {"keep_elitism": 0, "keep_parents": 0, "parent_selection_type": "truncation"}
+
+
+def _evolution_strategy(
+    num_solutions: int, num_weights: int, settings: dict[str, Any]
+) -> dict[str, Any]:
+    space, gene_type = settings.get("gene_space"), settings["gene_type"]
+    sigma = default_sigma(num_weights, space, gene_type)
+    rate = default_learning_rate(num_solutions, num_weights)
+    decay = 0.0 if space is not None else DECAY / rate
+    return {
+        **_NOTHING_KEPT,
+        "num_parents_mating": num_solutions,
+        "crossover_type": WeightedRecombination(
+            "fitness", rate, rate / LEARNING_RATE_FALL, weight_decay=decay
+        ),
+        "mutation_type": GaussianMutation(
+            sigma, scale="fan_in" if space is None else None, mirrored=True
+        ),
+    }

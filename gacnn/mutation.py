@@ -1,0 +1,272 @@
+"""Gaussian mutation: fixed, annealed, self-adaptive, mirrored, and with adapted covariance."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from cnn import checks
+from gacnn.crossover import WeightedRecombination
+from gacnn.strategy import (
+    Array,
+    Operator,
+    annealed,
+    check_schedule,
+    fan_in_scale,
+    fit_to_space,
+    generator,
+    model_of,
+    positive,
+)
+
+
+def normal_noise(
+    shape: tuple[int, ...], rng: np.random.Generator, *, mirrored: bool = False
+) -> Array:
+    """Return standard normal noise of the shape (rows, n), float32.
+
+    mirrored: row 2i + 1 is minus row 2i; the last of an odd number is on its own.
+    """
+    if not mirrored:
+        return rng.standard_normal(shape, np.float32)
+    noise = np.empty(shape, np.float32)
+    noise[::2] = rng.standard_normal(noise[::2].shape, np.float32)
+    np.negative(noise[:-1:2], out=noise[1::2])
+    return noise
+
+
+class Mutation(Operator):
+    """Base of what disturbs offspring. Genes are rounded or clipped to the gene space."""
+
+    setting: ClassVar[str] = "mutation_type"
+    fits_space: ClassVar[bool] = True
+
+
+@dataclass
+class GaussianMutation(Mutation):
+    """Normal noise of standard deviation `sigma` is added to the genes of the offspring.
+
+    Rechenberg 1973, Evolutionsstrategie. sigma falls exponentially to final_sigma during the
+    run, where that is given. scale: a factor for each gene (n,); "fan_in" for each weight's
+    1 / sqrt(inputs of its unit), see `fan_in_scale`; None for 1. mirrored: offspring 2i + 1 gets
+    the noise of offspring 2i with the other sign (Brockhoff et al. 2010, Mirrored sampling and
+    sequential selection for evolution strategies). probability: the chance of a gene to be
+    disturbed.
+    """
+
+    sigma: float = 0.05
+    final_sigma: float | None = None
+    scale: Array | Literal["fan_in"] | None = field(default=None, repr=False)
+    mirrored: bool = False
+    probability: float = 1.0
+    _fan_in: Array | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        check_schedule(self.sigma, self.final_sigma, "sigma")
+        if not 0 < checks.number(self.probability, "probability") <= 1:
+            raise ValueError(f"probability must be above 0 and at most 1, not {self.probability!r}")
+        if isinstance(self.scale, str):
+            checks.one_of(self.scale, "scale", ("fan_in",))
+        elif self.scale is not None:
+            scale = checks.shaped(self.scale, "scale", (None,), "genes")
+            self.scale = checks.finite(scale, "scale").astype(np.float32)
+
+    def __call__(self, offspring: Array, ga: Any) -> Array:
+        """Return the offspring (members, n) disturbed."""
+        rng = generator(ga)
+        noise = normal_noise(offspring.shape, rng, mirrored=self.mirrored)
+        noise *= np.float32(annealed(self.sigma, self.final_sigma, ga))
+        if self.scale is not None:
+            noise *= self._factors(ga)
+        if self.probability < 1:
+            noise *= rng.random(noise.shape, np.float32) < self.probability
+        return fit_to_space(offspring + noise, ga)
+
+    def _factors(self, ga: Any) -> Array:
+        if isinstance(self.scale, str) and self._fan_in is None:
+            self._fan_in = fan_in_scale(model_of(ga, self))
+        factors = self._fan_in if isinstance(self.scale, str) else self.scale
+        if factors is None or len(factors) != ga.num_genes:
+            raise ValueError(
+                f"scale must have a factor for each of {ga.num_genes} genes, not {self.scale!r}"
+            )
+        return factors
+
+
+@dataclass
+class MirroredMutation(GaussianMutation):
+    """`GaussianMutation` with mirrored=True."""
+
+    mirrored: bool = True
+
+
+@dataclass
+class SelfAdaptiveMutation(Mutation):
+    """Every solution has a sigma of its own, which is inherited, mutated and selected with it.
+
+    A child takes the sigma of the parent whose turn it is to mate, multiplies it by
+    exp(learning_rate * a normal number), and is disturbed with the outcome. Schwefel 1981,
+    Numerical optimization of computer models; Beyer & Schwefel 2002, Evolution strategies: a
+    comprehensive introduction. sigma: of the first generation; learning_rate: None for
+    1 / sqrt(n); minimum: below which no sigma falls.
+    """
+
+    sigma: float = 0.05
+    learning_rate: float | None = None
+    minimum: float = 1e-4
+    sigmas: Array | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        positive(self.sigma, "sigma")
+        if self.learning_rate is not None:
+            checks.number(self.learning_rate, "learning_rate", 0)
+        checks.number(self.minimum, "minimum", 0)
+
+    def __call__(self, offspring: Array, ga: Any) -> Array:
+        """Return the offspring (members, n) disturbed."""
+        rng = generator(ga)
+        if self.sigmas is None or len(self.sigmas) != len(ga.population):
+            self.sigmas = np.full(len(ga.population), self.sigma)
+        parents = np.asarray(ga.last_generation_parents_indices)
+        rate = offspring.shape[1] ** -0.5 if self.learning_rate is None else self.learning_rate
+        sigmas = self.sigmas[parents[np.arange(len(offspring)) % len(parents)]]
+        sigmas = sigmas * np.exp(rate * rng.standard_normal(len(offspring)))
+        sigmas = np.maximum(sigmas, self.minimum)
+        noise = normal_noise(offspring.shape, rng)
+        noise *= sigmas.astype(np.float32)[:, None]
+        kept = _kept(ga)[: len(ga.population) - len(offspring)]
+        self.sigmas = np.concatenate([self.sigmas[kept], sigmas])
+        return fit_to_space(offspring + noise, ga)
+
+    def state(self) -> dict[str, Any]:
+        """Return the sigma of every solution."""
+        return {"sigmas": self.sigmas}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up the sigmas."""
+        self.sigmas = state["sigmas"]
+
+
+def _kept(ga: Any) -> Array:
+    """Return the indices of the solutions that stay, best or parents first, as PyGAD puts them."""
+    if ga.keep_elitism == 0 and ga.keep_parents == -1:
+        return np.asarray(ga.last_generation_parents_indices)
+    return np.array(ga.sort_solutions_nsga2(np.asarray(ga.last_generation_fitness)))
+
+
+@dataclass
+class CumulativeMutation(Mutation):
+    """Normal noise whose sigma follows the length of the path that the centre has taken.
+
+    Cumulative step-size adaptation: sigma grows while steps of the centre point the same way and
+    shrinks while they cancel. Hansen & Ostermeier 2001, Completely derandomized self-adaptation
+    in evolution strategies, with the constants of Hansen 2016, The CMA evolution strategy: a
+    tutorial. It needs crossover_type="recombination", and the better part of the population as
+    parents.
+    """
+
+    sigma: float = 0.05
+    mirrored: bool = False
+    present_sigma: float | None = field(default=None, init=False, repr=False)
+    centre: Array | None = field(default=None, init=False, repr=False)
+    path: Array | None = field(default=None, init=False, repr=False)
+
+    _KEPT: ClassVar[tuple[str, ...]] = ("present_sigma", "centre", "path")
+
+    def __post_init__(self) -> None:
+        positive(self.sigma, "sigma")
+
+    def __call__(self, offspring: Array, ga: Any) -> Array:
+        """Return the offspring (members, n) disturbed."""
+        recombination = ga.crossover_type
+        if not isinstance(recombination, WeightedRecombination):
+            raise ValueError(
+                f'{type(self).__name__} needs crossover_type="recombination", not {recombination!r}'
+            )
+        if recombination.weights == "fitness":
+            raise ValueError(f'{type(self).__name__} needs weights="log" or "equal"')
+        centre = offspring[0]
+        if self.centre is None or self.present_sigma is None:
+            self._begin(centre)
+        else:
+            fitness = np.asarray(ga.last_generation_fitness)[ga.last_generation_parents_indices]
+            parents = ga.last_generation_parents[np.argsort(-fitness, kind="stable")]
+            self._adapt(centre, parents, recombination.rank_weights(len(parents)))
+        self.centre = centre.copy()
+        noise = normal_noise(offspring.shape, generator(ga), mirrored=self.mirrored)
+        noise *= np.float32(self.present_sigma) * self._deviations()
+        return fit_to_space(offspring + noise, ga)
+
+    def _begin(self, centre: Array) -> None:
+        self.present_sigma, self.path = self.sigma, np.zeros_like(centre)
+
+    def _deviations(self) -> Any:
+        return np.float32(1)
+
+    def _adapt(self, centre: Array, parents: Array, weights: Array) -> None:
+        """Lengthen the path by the last step (n,), and change sigma."""
+        assert self.present_sigma is not None
+        n, mass = len(centre), 1 / np.square(weights).sum()
+        rate = (mass + 2) / (n + mass + 5)
+        damping = 1 + 2 * max(0.0, math.sqrt((mass - 1) / (n + 1)) - 1) + rate
+        step = (centre - self.centre) / self.present_sigma / self._deviations()
+        self.path = (1 - rate) * self.path + math.sqrt(rate * (2 - rate) * mass) * step
+        expected = math.sqrt(n) * (1 - 1 / (4 * n) + 1 / (21 * n**2))
+        surprise = float(np.linalg.norm(self.path)) / expected - 1
+        self.present_sigma *= math.exp(min(1.0, rate / damping * surprise))
+
+    def state(self) -> dict[str, Any]:
+        """Return sigma, centre and paths."""
+        return {name: getattr(self, name) for name in self._KEPT}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take them up."""
+        for name in self._KEPT:
+            setattr(self, name, state[name])
+
+
+@dataclass
+class SeparableMutation(CumulativeMutation):
+    """`CumulativeMutation` with a standard deviation for each gene that is adapted too.
+
+    Ros & Hansen 2008, A simple modification in CMA-ES achieving linear time and space complexity
+    (sep-CMA-ES).
+    """
+
+    variances: Array | None = field(default=None, init=False, repr=False)
+    variance_path: Array | None = field(default=None, init=False, repr=False)
+
+    _KEPT: ClassVar[tuple[str, ...]] = (
+        *CumulativeMutation._KEPT,
+        "variances",
+        "variance_path",
+    )
+
+    def _begin(self, centre: Array) -> None:
+        super()._begin(centre)
+        self.variances, self.variance_path = np.ones_like(centre), np.zeros_like(centre)
+
+    def _deviations(self) -> Any:
+        assert self.variances is not None
+        return np.sqrt(self.variances)
+
+    def _adapt(self, centre: Array, parents: Array, weights: Array) -> None:
+        n, mass = len(centre), 1 / np.square(weights).sum()
+        memory = (4 + mass / n) / (n + 4 + 2 * mass / n)
+        faster = (n + 2) / 3
+        one = min(1.0, faster * 2 / ((n + 1.3) ** 2 + mass))
+        many = min(1 - one, faster * 2 * (mass - 2 + 1 / mass) / ((n + 2) ** 2 + mass))
+        step = (centre - self.centre) / self.present_sigma
+        chosen = (parents - self.centre) / self.present_sigma
+        super()._adapt(centre, parents, weights)
+        self.variance_path = (1 - memory) * self.variance_path + math.sqrt(
+            memory * (2 - memory) * mass
+        ) * step
+        self.variances = (
+            (1 - one - many) * self.variances
+            + one * np.square(self.variance_path)
+            + many * (weights @ np.square(chosen))
+        ).astype(np.float32)

@@ -1,0 +1,154 @@
+"""What the operators of evolution strategies share: settings, state, schedules, gene spaces."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn import Model, checks
+from cnn.chain import split
+
+Array = NDArray[Any]
+
+
+class Operator:
+    """Base of the operators with settings of their own: dataclasses that PyGAD calls.
+
+    The object is given to `gacnn.GA` or `pygad.GA` in the place of a name; `gacnn.GA` makes a
+    copy for itself and also takes the name, for the default settings. What an operator
+    remembers from one generation to the next is its `state`, which checkpoints keep.
+    """
+
+    setting: ClassVar[str]
+    """The setting of `gacnn.GA` that it is for."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments that make such an operator."""
+        fields = dataclasses.fields(self)  # type: ignore[arg-type] # every operator is one
+        return {each.name: getattr(self, each.name) for each in fields if each.init}
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint has to keep: JSON's types and arrays of numbers."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up the `state` of a checkpoint."""
+
+
+def generator(ga: Any) -> np.random.Generator:
+    """Return a fast generator for one step, seeded by the GA's own."""
+    seed = ga.numpy_random_generator.randint(2**32, size=4, dtype=np.uint32)
+    return np.random.Generator(np.random.SFC64(seed))
+
+
+def annealed(first: float, last: float | None, ga: Any) -> float:
+    """Return a value that falls, or grows, exponentially from first to last during the run."""
+    if last is None:
+        return first
+    progress = getattr(ga, "progress", None)
+    if progress is None:  # plain pygad.GA
+        progress = ga.generations_completed / max(1, ga.num_generations)
+    return float(first * (last / first) ** min(1.0, progress))
+
+
+def positive(value: Any, name: str) -> float:
+    """Return a number above 0; ValueError for anything else."""
+    number = checks.number(value, name, 0)
+    if number == 0:
+        raise ValueError(f"{name} must be above 0, not {value!r}")
+    return number
+
+
+def check_schedule(first: Any, last: Any, name: str) -> None:
+    """Check two values of `annealed`; only where nothing is annealed may it be 0."""
+    if last is None:
+        checks.number(first, name, 0)
+    else:
+        positive(first, name)
+        positive(last, f"final_{name}")
+
+
+def model_of(ga: Any, operator: Operator) -> Model:
+    """Return the model that the fitness function of a GA evaluates."""
+    model = getattr(ga.fitness_func, "model", None)
+    if not isinstance(model, Model):
+        raise ValueError(
+            f"{type(operator).__name__} needs the layers of the network: give it model=…, or "
+            "gacnn.GA a fitness function from GACNN.fitness or gacnn.Fitness"
+        )
+    return model
+
+
+def fan_in_scale(model: Model) -> Array:
+    """Return a factor for each weight (num_weights,): 1 / sqrt(inputs of its unit).
+
+    That is the scale at which the weights are drawn (LeCun et al. 1998, Efficient BackProp), so
+    that all layers are disturbed alike; the root of the mean square is 1.
+    """
+    layers = [layer for layer in model.weighted_layers if layer.trainable]
+    scale = np.empty(model.num_weights, np.float32)
+    for arrays in split(layers, scale):
+        weights = arrays[0]
+        fan_in = weights.shape[0] if weights.ndim == 2 else weights[0].size
+        for array in arrays:
+            array[...] = fan_in**-0.5
+    return np.asarray(scale / np.sqrt(np.square(scale).mean()), np.float32)
+
+
+def space_bounds(ga: Any) -> tuple[float, float] | None:
+    """Return the least and the greatest value of the gene space, or None if there is none."""
+    values = _allowed_values(ga)
+    if values is not None:
+        return float(values[0]), float(values[-1])
+    space = ga.gene_space
+    return None if space is None else (float(space["low"]), float(space["high"]))
+
+
+def fit_to_space(genes: Array, ga: Any) -> Array:
+    """Return genes (…, n) as the population may hold them: the nearest allowed values.
+
+    The gene space may be None, an interval, or the same list of numbers or steps for all genes;
+    ValueError for one that differs between genes.
+    """
+    values = _allowed_values(ga)
+    dtype = ga.population.dtype
+    if values is not None:
+        middles = (values[1:] + values[:-1]) / 2
+        return values[np.searchsorted(middles, genes)].astype(dtype, copy=False)
+    if dtype.kind in "iu":
+        genes = np.clip(np.rint(genes), np.iinfo(dtype).min, np.iinfo(dtype).max)
+    if ga.gene_space is not None:
+        low, high = ga.gene_space["low"], ga.gene_space["high"]
+        if dtype.kind in "iu":
+            low, high = np.ceil(low), np.floor(high)
+        genes = np.clip(genes, low, high)
+    return genes.astype(dtype, copy=False)
+
+
+def _allowed_values(ga: Any) -> Array | None:
+    if ga.population.dtype == object:
+        raise ValueError(
+            "gene_type must be one type for all genes with an operator of an evolution strategy"
+        )
+    return space_values(ga.gene_space)
+
+
+def space_values(space: Any) -> Array | None:
+    """Return the values of a finite gene space, sorted, or None for an interval or no space."""
+    if space is None or (isinstance(space, dict) and "step" not in space):
+        return None
+    if isinstance(space, dict):
+        space = np.arange(space["low"], space["high"], space["step"])
+    try:
+        values = np.asarray(list(space), float)
+    except (TypeError, ValueError):
+        values = np.array([np.nan])
+    if values.ndim != 1 or np.isnan(values).any():
+        raise ValueError(
+            "gene_space must be the same for all genes (a list of numbers, a range, or low and "
+            "high) with an operator of an evolution strategy"
+        )
+    return np.unique(values)

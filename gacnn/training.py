@@ -1,0 +1,283 @@
+"""What `GACNN.train` chooses where nothing is said: settings, validation, cost, result."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cnn import Model, checks
+from gacnn.callbacks import (
+    ENDLESS,
+    Callback,
+    EarlyStopping,
+    History,
+    ProgressBar,
+    TimeLimit,
+    WeightAverage,
+)
+from gacnn.checkpoint import Checkpoint
+from gacnn.checkpoint import resume as resume_checkpoint
+from gacnn.crossover import WeightedRecombination
+from gacnn.defaults import (
+    NUM_GENERATIONS,
+    default_batch_size,
+    default_patience,
+    strategy_settings,
+)
+from gacnn.evaluate import Augmentation, Fitness, Metric
+from gacnn.ga import GA, checked
+from gacnn.registry import OPERATORS, resolved
+from gacnn.validation import Validation, candidate, hold_out, validation_interval
+
+Numbers = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `GACNN.train` will do and cost.
+
+    num_weights: genes of a solution; population_bytes: of the population; image_evaluations:
+    networks times images over all generations, validation included, or None where a time limit
+    ends the run; seconds: estimated from the time of one generation here, or the time limit.
+    settings: those that `gacnn.GA` will be given.
+    """
+
+    num_weights: int
+    num_solutions: int
+    population_bytes: int
+    num_images: int
+    num_validation: int
+    batch_size: int
+    num_generations: int | None
+    patience: int | None
+    image_evaluations: int | None
+    seconds: float
+    settings: dict[str, Any]
+
+    def __str__(self) -> str:
+        generations = "generations until the time limit"
+        if self.num_generations is not None:
+            generations = f"{self.num_generations:,} generations"
+        lines = [
+            f"{self.num_solutions} networks of {self.num_weights:,} weights "
+            f"({self.population_bytes / 2**20:.1f} MiB); {self.num_images:,} images to train on, "
+            f"{self.num_validation:,} to validate",
+            f"{generations} on batches of {self.batch_size:,}",
+        ]
+        if self.patience is not None:
+            lines[1] += f"; stops after {self.patience:,} without improvement"
+        lines += [f"{name}: {_name(self.settings[name])}" for name in OPERATORS]
+        cost = f"about {self.seconds:,.0f} seconds"
+        if self.image_evaluations is not None:
+            cost = f"{self.image_evaluations / 1e6:,.1f} million image evaluations, {cost}"
+        return "\n".join([*lines, cost])
+
+
+def _name(operator: Any) -> str:
+    return operator if isinstance(operator, str) else repr(operator)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training gives: the best network and how it was found.
+
+    score: its fitness on all training data; validation_score: that on the held-out data, or
+    None; history: a `gacnn.History`; ga: the `gacnn.GA` after its run; plan: what was planned;
+    image_evaluations: what it cost, networks times images, validation included.
+    """
+
+    model: Model
+    score: Any
+    validation_score: Any
+    history: History
+    ga: GA
+    plan: Plan
+    image_evaluations: int
+
+
+def seconds_per_generation(fitness: Fitness, population: Numbers) -> float:
+    """Return the time that a generation's fitness takes here: the better of two."""
+    times = []
+    for _ in range(2):
+        start = time.perf_counter()
+        fitness(population)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+class Training:
+    """A run of `GACNN.train`: its data, settings and callbacks."""
+
+    def __init__(
+        self,
+        model: Model,
+        num_solutions: int,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        num_generations: int | None = None,
+        time_limit: float | None = None,
+        validation: Any = "auto",
+        metric: Metric | Sequence[Metric] = "cross_entropy",
+        batch_size: int | str | None = "auto",
+        augment: Augmentation | None = None,
+        patience: int | str | None = "auto",
+        threads: int | None = None,
+        **settings: Any,
+    ) -> None:
+        for name in {"fitness_func", "initial_population"} & settings.keys():
+            raise TypeError(f"{name} is what train makes itself; to give your own use gacnn.GA")
+        self.model, self.num_solutions = model, num_solutions
+        self.seed = settings.get("random_seed")
+        one_objective = not isinstance(metric, list | tuple)
+        self.settings = strategy_settings(
+            num_solutions, model.num_weights, settings, one_objective=one_objective
+        )
+        X, y, held_out = hold_out(model, X, y, validation, self.seed or 0)
+        if isinstance(batch_size, str):
+            _check_auto(batch_size, "batch_size", "a number of images or None, all")
+            batch_size = default_batch_size(len(np.asarray(y)))
+        self.fitness = Fitness(
+            model,
+            X,
+            y,
+            metric,
+            batch_size=batch_size,
+            augment=augment,
+            random_seed=self.seed,
+            threads=threads,
+        )
+        self.time_limit = TimeLimit(math.inf if time_limit is None else time_limit)
+        self.num_generations = _generations(num_generations, time_limit)
+        crossover = resolved("crossover_type", self.settings["crossover_type"])
+        recombines = isinstance(crossover, WeightedRecombination)
+        self.average = WeightAverage() if recombines and one_objective else None
+        self.fitness.ranks_on_all = self.average is None  # otherwise that is the result
+        self.validation: Validation | None = None
+        if held_out is not None:
+            every = validation_interval(
+                len(np.asarray(held_out[1])), num_solutions, self._images_per_generation
+            )
+            scores = Fitness(model, *held_out, metric, threads=threads)
+            self.validation = Validation(scores, self.average, every)
+        self.patience = self._patience(patience, one_objective)
+
+    @property
+    def _images_per_generation(self) -> int:
+        return self.fitness.batch_size or len(self.fitness.X)
+
+    def _patience(self, patience: int | str | None, one_objective: bool) -> int | None:
+        if not isinstance(patience, str):
+            return patience
+        _check_auto(patience, "patience", "a number of generations or None, never")
+        follows = one_objective and (self.validation is not None or not self.fitness.reevaluate)
+        return default_patience(self.num_generations) if follows else None
+
+    def plan(self, population: Numbers) -> Plan:
+        """Return what the run will do and cost, from the time of two evaluations."""
+        generations = self.num_generations if self.num_generations < ENDLESS else None
+        num_validation = 0 if self.validation is None else len(self.validation.fitness.X)
+        evaluations = None
+        seconds = self.time_limit.seconds
+        if generations is not None:
+            evaluations = (generations + 1) * len(population) * self._images_per_generation
+            if self.validation is not None:
+                evaluations += generations // self.validation.every * num_validation
+            seconds = min(seconds, generations * seconds_per_generation(self.fitness, population))
+        return Plan(
+            num_weights=self.model.num_weights,
+            num_solutions=len(population),
+            population_bytes=population.nbytes,
+            num_images=len(self.fitness.X),
+            num_validation=num_validation,
+            batch_size=self._images_per_generation,
+            num_generations=generations,
+            patience=self.patience,
+            image_evaluations=evaluations,
+            seconds=seconds,
+            settings=self.settings,
+        )
+
+    def run(
+        self,
+        vectors: list[Numbers],
+        callbacks: Sequence[Callback],
+        checkpoint: str | os.PathLike[str] | None,
+        *,
+        resume: bool,
+        verbose: bool,
+    ) -> Result:
+        """Evolve the population of the vectors and return the outcome."""
+        if resume and checkpoint is None:
+            raise ValueError("resume=True needs a checkpoint to go on from: give its path")
+        given = {
+            **self.settings,
+            "fitness_func": self.fitness,
+            "initial_population": vectors,
+            "callbacks": self._listeners(checked(callbacks), checkpoint, verbose),
+        }
+        plan = self.plan(np.asarray(vectors))
+        if verbose:
+            print(plan)
+        if resume and checkpoint is not None and os.path.exists(checkpoint):
+            ga = resume_checkpoint(checkpoint, num_generations=self.num_generations, **given)
+        else:
+            ga = GA(num_generations=self.num_generations, **given)
+        ga.run()
+        return self._result(ga, plan)
+
+    def _listeners(
+        self,
+        callbacks: list[Callback],
+        checkpoint: str | os.PathLike[str] | None,
+        verbose: bool,
+    ) -> list[Callback]:
+        latest = None if self.validation is None else self.validation.latest
+        self.history = History(validation=latest)
+        stopping = None
+        if self.patience is not None:
+            monitor = "fitness" if self.validation is None else "validation"
+            stopping = EarlyStopping(self.patience, monitor=monitor, restore_best=False)
+        saving = None if checkpoint is None else Checkpoint(checkpoint)
+        first = (self.average, self.validation, self.history)
+        last = (stopping, self.time_limit, ProgressBar(disable=not verbose), saving)
+        return [each for each in (*first, *callbacks, *last) if each is not None]
+
+    def _result(self, ga: GA, plan: Plan) -> Result:
+        known = self.validation is None and not self.fitness.reevaluate  # all fitness, on all data
+        vector = candidate(ga, None if known else self.average)
+        score = None
+        if self.validation is not None:
+            self.validation.rate(vector)
+            score = self.validation.score
+            if self.validation.vector is not None:
+                score, vector = self.validation.best_score, self.validation.vector
+        winner = self.model.with_weights(np.array(vector, np.float32))
+        on_all = self.fitness.full(np.asarray(vector)[None])[0]
+        return Result(winner, on_all, score, self.history, ga, plan, self._spent(ga))
+
+    def _spent(self, ga: GA) -> int:
+        """Return how many images have gone through a network."""
+        images = int(ga.num_fitness_evaluations) * self._images_per_generation
+        images += len(self.fitness.X)  # for the score
+        if self.validation is not None:
+            images += self.validation.evaluations * len(self.validation.fitness.X)
+        return images
+
+
+def _generations(num_generations: int | None, time_limit: float | None) -> int:
+    if num_generations is None:
+        return NUM_GENERATIONS if time_limit is None else ENDLESS
+    return checks.whole(num_generations, "num_generations", minimum=0)
+
+
+def _check_auto(value: str, name: str, otherwise: str) -> None:
+    if value != "auto":
+        raise ValueError(f'{name} must be "auto", {otherwise}, not {value!r}')
