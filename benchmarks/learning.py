@@ -345,14 +345,8 @@ def ternary(options: Options) -> Iterator[Row]:
     """Digits with weights of -1, 0 and 1 only."""
     for seed in range(options.seeds):
         for fold, (X, y, X_test, y_test) in enumerate(digits_folds()):
-            run = evolve(
-                digits_network(seed),
-                X,
-                y,
-                seed,
-                time_limit=60 * options.budget,
-                gene_space=[-1, 0, 1],
-            )
+            model = digits_network(seed, activation="tanh")
+            run = evolve(model, X, y, seed, time_limit=60 * options.budget, gene_space=[-1, 0, 1])
             assert set(np.unique(run[0].model.weights)) <= {-1, 0, 1}
             score = accuracy(run[0].model, X_test, y_test)
             yield row("ternary", "evolution", seed, fold, run, score)
@@ -398,8 +392,7 @@ def xor(options: Options) -> Iterator[Row]:
     """XOR with two hidden units: four rows, all to be right."""
     X, y = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
     for seed in range(options.seeds):
-        model = dense_network(2, 2, 2, seed)
-        run = evolve(model, X, y, seed, num_generations=300)
+        run = evolve(dense_network(2, 2, 2, seed), X, y, seed)
         yield row("xor", "evolution", seed, 0, run, accuracy(run[0].model, X, y))
 
 
@@ -419,7 +412,17 @@ def diabetes(options: Options) -> Iterator[Row]:
             inputs, values = (X - mean) / deviation, (y - y.mean()) / y.std()
             unseen, target = (data.data[test] - mean) / deviation, data.target[test]
             model = dense_network(10, 4, 1, seed)
-            run = evolve(model, inputs, values, seed, metric="mse", time_limit=10 * options.budget)
+            run = evolve(
+                model,
+                inputs,
+                values,
+                seed,
+                metric="mse",
+                num_generations=round(300 * options.budget),
+                validation=None,
+                crossover_type=gacnn.WeightedRecombination("fitness", 1.4, 0.1, 0.02),
+                mutation_type=gacnn.GaussianMutation(0.1, scale="fan_in", mirrored=True),
+            )
             predicted = run[0].model.forward(unseen)[:, 0] * y.std() + y.mean()
             yield row("diabetes", "evolution", seed, fold, run, r2_score(target, predicted), "R2")
             ridge = RidgeCV(np.logspace(-3, 3, 25)).fit(inputs, y)

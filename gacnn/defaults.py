@@ -18,7 +18,7 @@ NUM_GENERATIONS = 2000
 BATCH_SIZE = 128
 FEW_WEIGHTS = 24
 LEARNING_RATE_FALL = 14  # first over last
-DECAY = 5e-4  # of the centre in a generation, at the first learning rate
+WEIGHT_DECAY = 5e-4
 
 
 def default_batch_size(num_images: int) -> int | None:
@@ -41,7 +41,7 @@ def default_sigma(num_weights: int, gene_space: Any = None, gene_type: Any = flo
         return 0.4 * float(np.diff(values).min())
     if not isinstance(gene_type, list | tuple) and np.dtype(gene_type).kind in "iu":
         return 0.4
-    return min(0.1, max(0.02, 4 / math.sqrt(num_weights)))
+    return _short(min(0.1, max(0.02, 4 / math.sqrt(num_weights))))
 
 
 def default_learning_rate(num_solutions: int, num_weights: int) -> float:
@@ -49,7 +49,12 @@ def default_learning_rate(num_solutions: int, num_weights: int) -> float:
 
     P directions out of n tell the less about the gradient the fewer they are.
     """
-    return min(6.0, 12.5 * math.sqrt(num_solutions / num_weights))
+    return _short(min(6.0, 12.5 * math.sqrt(num_solutions / num_weights)))
+
+
+def _short(number: float) -> float:
+    """Return a number of three digits, which is easier to read."""
+    return float(f"{number:.3g}")
 
 
 def strategy_settings(
@@ -107,12 +112,12 @@ def _evolution_strategy(
     space, gene_type = settings.get("gene_space"), settings["gene_type"]
     sigma = default_sigma(num_weights, space, gene_type)
     rate = default_learning_rate(num_solutions, num_weights)
-    decay = 0.0 if space is not None else DECAY / rate
+    decay = 0.0 if space is not None else WEIGHT_DECAY
     return {
         **_NOTHING_KEPT,
         "num_parents_mating": num_solutions,
         "crossover_type": WeightedRecombination(
-            "fitness", rate, rate / LEARNING_RATE_FALL, weight_decay=decay
+            "fitness", rate, _short(rate / LEARNING_RATE_FALL), weight_decay=decay
         ),
         "mutation_type": GaussianMutation(
             sigma, scale="fan_in" if space is None else None, mirrored=True

@@ -26,7 +26,11 @@ def fitness(history: History, ax: Any = None) -> Any:
     ax.plot(generations, mean, color="C1", linewidth=1, label="mean ± standard deviation")
     ax.fill_between(generations, mean - std, mean + std, color="C1", alpha=0.2, linewidth=0)
     if "validation" in columns:
-        ax.plot(generations, columns["validation"], color="C2", label="best, on validation data")
+        ax.plot(generations, columns["validation"], color="C2", label="on validation data")
+    shown = mean[np.isfinite(mean)]
+    if len(shown) > 20:  # the first generations of a long run are far below the others
+        lowest, highest = np.quantile(shown, 0.05), best[np.isfinite(best)].max(initial=0.0)
+        ax.set_ylim(lowest - 0.05 * (highest - lowest), highest + 0.05 * (highest - lowest))
     ax.set(xlabel="generation", ylabel="fitness")
     ax.grid(alpha=0.3)
     ax.legend(loc="lower right")

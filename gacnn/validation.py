@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cnn import Model, checks
+from cnn import Model
 from gacnn.callbacks import Callback, WeightAverage
 from gacnn.evaluate import Fitness
 

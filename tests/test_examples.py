@@ -1,14 +1,42 @@
 """The README and the examples run as they stand."""
 
+import gzip
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
 LABEL = "accuracy on new images:"
+
+EXAMPLES = {
+    "numpycnn_readme": ("--generations 2", "fitness.png", "on_stop\naccuracy"),
+    "pygad_recipe": ("--generations 2", "fitness.png", "Fitness of the best solution"),
+    "image_folder": ("--time-limit 0.5", "predictions.png", "of 36 pictures never seen before"),
+    "no_gradient": ("--time-limit 0.5", "measures.png", "maximises macro-F1"),
+    "ternary": ("--time-limit 0.5", "filters.png", "on 360 images never seen before"),
+    "regression_xor": ("--generations 20", "diabetes.png", "of 10 seeds\ndiabetes: R2"),
+    "two_objectives": ("--generations 3", "front.png", "networks on the front"),
+}
+
+
+def example(name, *arguments, fails=False):
+    """Run an example; return what it prints, or if it is to fail what it complains about."""
+    for needed in ("sklearn", "matplotlib", "PIL"):
+        pytest.importorskip(needed)
+    run = subprocess.run(
+        [sys.executable, ROOT / f"examples/{name}.py", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "MPLBACKEND": "agg"},
+    )
+    assert (run.returncode != 0) == fails, run.stderr
+    return run.stderr if fails else run.stdout
 
 
 def test_readme_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
@@ -22,17 +50,81 @@ def test_readme_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     assert {path.name for path in tmp_path.iterdir()} == {"model.npz", "run.checkpoint"}
 
 
+def test_all_examples_are_here():
+    names = {path.stem for path in (ROOT / "examples").glob("*.py")}
+    assert names == {*EXAMPLES, "digits", "mnist"}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_example(name, tmp_path):
+    budget, picture, printed = EXAMPLES[name]
+    assert printed in example(name, *budget.split(), "--out", tmp_path)
+    assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
+
+
 def test_digits_and_going_on(tmp_path):
-    for needed in ("sklearn", "matplotlib"):
-        pytest.importorskip(needed)
-
     def run(*arguments):
-        command = [sys.executable, ROOT / "examples/digits.py", "--generations", "3", *arguments]
-        return subprocess.run(
-            [*command, "--out", tmp_path], check=True, capture_output=True, text=True
-        ).stdout
+        return example("digits", *arguments, "--out", tmp_path)
 
-    assert "3 generations; on 360 images" in run()
-    assert "6 generations; on 360 images" in run("--resume")
+    assert "3 generations; on 360 images" in run("--generations", "3")
+    assert "6 generations; on 360 images" in run("--generations", "6", "--resume")
     assert (tmp_path / "fitness.png").read_bytes().startswith(b"\x89PNG")
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint", "fitness.png", "model.npz"}
+
+
+def mnist_parts():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (300, 28, 28), np.uint8)
+    labels = (np.arange(300) % 10).astype(np.uint8)
+    return {
+        "train-images-idx3": images,
+        "train-labels-idx1": labels,
+        "t10k-images-idx3": images[:50],
+        "t10k-labels-idx1": labels[:50],
+    }
+
+
+def idx(array):
+    header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">i4").tobytes()
+    return header + array.tobytes()
+
+
+@pytest.mark.parametrize("form", ["npz", "idx", "idx.gz"])
+def test_mnist(form, tmp_path):
+    parts = mnist_parts()
+    path = tmp_path / "mnist.npz"
+    if form == "npz":
+        names = ("x_train", "y_train", "x_test", "y_test")
+        np.savez(path, **dict(zip(names, parts.values(), strict=True)))
+    else:
+        path = tmp_path
+        for name, array in parts.items():
+            if form == "idx":
+                (path / f"{name}-ubyte").write_bytes(idx(array))
+            else:
+                (path / f"{name}-ubyte.gz").write_bytes(gzip.compress(idx(array)))
+    printed = example("mnist", path, "--time-limit", "0.3", "--out", tmp_path / "out")
+    assert "on 50 test images" in printed
+    assert (tmp_path / "out/fitness.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_mnist_that_is_missing_or_damaged(tmp_path):
+    assert "there is no" in example("mnist", tmp_path / "mnist.npz", fails=True)
+    assert "train-images-idx3-ubyte" in example("mnist", tmp_path, fails=True)
+    for name, array in mnist_parts().items():
+        (tmp_path / f"{name}-ubyte").write_bytes(idx(array)[:-1])
+    assert "train-images-idx3-ubyte is truncated" in example("mnist", tmp_path, fails=True)
+
+
+def test_image_folders_that_are_no_good(tmp_path):
+    def complaint(folder):
+        return example("image_folder", folder, "--out", tmp_path / "out", fails=True)
+
+    assert "there is no folder" in complaint(tmp_path / "nowhere")
+    pictures = tmp_path / "pictures"
+    for name in ("cats", "dogs"):
+        (pictures / name).mkdir(parents=True)
+    assert "cats holds no JPEG or PNG file" in complaint(pictures)
+    for name in ("cats", "dogs"):
+        (pictures / name / "1.png").write_bytes(b"no picture")
+    assert "1.png cannot be read as a picture" in complaint(pictures)
