@@ -135,7 +135,7 @@ def test_documented_network_of_pygad_gacnn():
     dense_layer2 = cnn.Dense(
         num_neurons=4, previous_layer=flatten_layer, activation_function="softmax"
     )
-    model = cnn.Model(last_layer=dense_layer2, epochs=5, learning_rate=0.01)
+    model = cnn.Model(last_layer=dense_layer2, epochs=5, learning_rate=0.01, random_seed=1)
     assert average_pooling_layer.layer_output_size == (32, 32, 2)
     vector = cnn.layers_weights_as_vector(model)
     matrices = cnn.layers_weights_as_matrix(model, vector)
