@@ -28,6 +28,7 @@ MAP_BYTES = 3_400_000  # of the largest maps of a block: with less, Python takes
 BLOCK_IMAGES = 8, 256  # fewer make short rows, more gain nothing
 PRODUCT_ROWS = 16  # that a matrix product needs to run at full speed
 TASKS = 12  # enough for the threads to end together
+THREAD_FLOATS = 30_000_000  # that steps write, below which another thread only gets in the way
 
 # Freeing one large array tells glibc's malloc that such arrays come and go. Otherwise it returns
 # the memory of every step to the system, and getting it back takes longer than the step.
@@ -120,8 +121,10 @@ def evaluate(
         for first in range(0, members, blocks.members)
         for start in range(0, number, blocks.images)
     ]
+    worth = members * number * sum(step.floats for step in program.steps) // THREAD_FLOATS
+    limits = len(places), memory_limit // blocks.bytes, worth
     with single_threaded_blas():
-        _work(task, places, min(threads, len(places), max(1, memory_limit // blocks.bytes)))
+        _work(task, places, min(threads, *(max(1, limit) for limit in limits)))
 
 
 def _run(steps: Sequence[Step], values: Array, weights: Sequence[Array], part: slice) -> Array:
