@@ -90,8 +90,9 @@ def test_any_number_of_threads_gives_the_same_bits(layers, members, number):
 def test_properties_of_random_networks(model, members, number):
     X, vectors = networks.images_for(model, number), networks.vectors_for(model, members)
     outputs = model.forward(X, vectors, threads=1)
-    reverse = model.forward(X, np.ascontiguousarray(vectors[::-1]), threads=3)
-    np.testing.assert_array_equal(reverse[::-1], outputs)
+    np.testing.assert_array_equal(model.forward(X, vectors, threads=3), outputs)
+    reverse = model.forward(X, np.ascontiguousarray(vectors[::-1]))
+    naive.assert_close(reverse[::-1], outputs, 2e-6)  # BLAS treats the last rows differently
     naive.assert_close(model.forward(X[-1:], vectors[-1:]), outputs[-1:, -1:], 2e-6)
     naive.assert_close(model.forward(X, vectors, memory_limit=MIB), outputs, 2e-6)
 
