@@ -311,7 +311,7 @@ def test_time_limit_is_the_end_and_the_progress():
     assert 1 <= result.ga.generations_completed < 10_000
     assert shares == sorted(shares)
     assert shares[-1] == 1
-    assert result.history["seconds"][-1] >= 0.3
+    assert result.history["seconds"][-1] >= 0.29  # noted just before the limit is checked
 
 
 def test_time_limit_of_a_resumed_run_counts_the_time_before(tmp_path):
