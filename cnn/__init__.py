@@ -1,6 +1,6 @@
 """Convolutional networks in NumPy whose weights are one flat vector, a population at a time."""
 
-from cnn.convert import from_pygad
+from cnn.convert_pygad import from_pygad
 from cnn.layers import (
     Dense,
     Flatten,

@@ -18,7 +18,7 @@ ORDER = {
         {"chain", "program"},
         {"population"},
         {"model"},
-        {"weights", "convert"},
+        {"weights", "convert_pygad"},
         {"__init__"},
     ],
     "gacnn": [
