@@ -204,6 +204,7 @@ def _state(ga: GA) -> dict[str, Any]:
         "python_random": (version, np.array(internal, np.uint32), gauss),
         "callbacks": [each.state() for each in ga.callbacks if each.is_part_of_run],
         "operators": [each.state() for each in ga.operators()],
+        "sampler": None if ga.sampler is None else ga.sampler.state(),
     }
 
 

@@ -26,6 +26,11 @@ def default_batch_size(num_images: int) -> int | None:
     return BATCH_SIZE if num_images >= 2 * BATCH_SIZE else None
 
 
+def default_sampling(metric: Any, batch_size: int | None) -> str:
+    """Return "importance" for batches that are scored by cross-entropy, otherwise "uniform"."""
+    return "importance" if metric == "cross_entropy" and batch_size is not None else "uniform"
+
+
 def default_patience(num_generations: int) -> int | None:
     """Return a third of the generations, at least 50, or None where their number is open."""
     return max(50, num_generations // 3) if num_generations < ENDLESS else None

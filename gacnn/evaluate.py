@@ -12,12 +12,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from cnn import Model, checks
 from cnn.chain import describe
+from gacnn.sampling import ImportanceSampling
 
 Numbers = NDArray[Any]
 Metric = str | Callable[[Numbers, Numbers], float]
 Augmentation = Callable[[Numbers, np.random.Generator], Numbers]
 
 OUTPUT_BYTES = 64 * 2**20  # of network outputs that are held at a time
+
+
+class _Batch(NamedTuple):
+    """Images and targets, their indices among all, and how much each counts in a mean."""
+
+    X: Numbers
+    y: Numbers
+    chosen: Numbers
+    weights: Numbers
 
 
 class _Scorer(NamedTuple):
@@ -91,8 +101,10 @@ class Fitness:
     outputs (N, outputs), also for one output, and of y as it was given; or a list of those for
     several objectives. With a batch_size, every
     call scores all its vectors on one random batch of that many images: the one that `draw_batch`
-    drew last, or else a new one. augment(images, rng) returns changed images of the same shape
-    for every batch, such as `gacnn.augment.Shift`. `full` uses all images, as they are.
+    drew last, or else a new one; sampling "importance" draws images that the networks get wrong
+    more often, and weighs them down again (`gacnn.sampling`; for "cross_entropy" alone).
+    augment(images, rng) returns changed images of the same shape for every batch, such as
+    `gacnn.augment.Shift`. `full` uses all images, as they are.
 
     Called with vectors (P, num_weights) it returns (P,), or (P, objectives) for a list of
     metrics. PyGAD may call it too, as fitness(ga, solutions, indices), with fitness_batch_size or
@@ -112,6 +124,7 @@ class Fitness:
         metric: Metric | Sequence[Metric] = "cross_entropy",
         *,
         batch_size: int | None = None,
+        sampling: str = "uniform",
         augment: Augmentation | None = None,
         random_seed: int | None = None,
         threads: int | None = None,
@@ -129,8 +142,21 @@ class Fitness:
         if augment is not None and not callable(augment):
             raise TypeError(f"augment must be callable as augment(images, rng), not {augment!r}")
         self.augment = augment
-        self.batch: tuple[Numbers, Numbers] | None = None
+        self.sampler = self._sampler(sampling)
+        self.batch: _Batch | None = None
         self._rng = np.random.default_rng(random_seed)
+
+    def _sampler(self, sampling: str) -> ImportanceSampling | None:
+        if checks.one_of(sampling, "sampling", ["uniform", "importance"]) == "uniform":
+            return None
+        if self.metrics != ["cross_entropy"] or self.several:
+            raise ValueError(
+                'sampling "importance" needs the metric "cross_entropy", a mean over images, not '
+                f'{", ".join(map(_name, self.metrics))}; use sampling "uniform"'
+            )
+        if self.batch_size is None:
+            raise ValueError('sampling "importance" chooses batches: give a batch_size')
+        return ImportanceSampling(len(self.X), self.model.num_classes)
 
     @property
     def reevaluate(self) -> bool:
@@ -141,16 +167,20 @@ class Fitness:
         """Draw the batch of all calls until the next draw; `gacnn.GA` draws one a generation."""
         self.batch = self._drawn(rng)
 
-    def _drawn(self, rng: np.random.Generator) -> tuple[Numbers, Numbers]:
+    def _drawn(self, rng: np.random.Generator) -> _Batch:
         """Return the images and targets of a new batch."""
         images, targets = self.X, self.y
-        if self.batch_size is not None:
+        chosen, weights = np.arange(len(images)), np.ones(self.batch_size or len(images))
+        if self.sampler is not None:
+            chosen, weights = self.sampler.draw(rng, len(weights))
+        elif self.batch_size is not None:
             chosen = rng.choice(len(images), self.batch_size, replace=False)
+        if self.batch_size is not None:
             images, targets = images[chosen], targets[chosen]
         if self.augment is not None:
             own = images.copy() if images is self.X else images  # it may change them in place
             images = self.augment(own, rng)
-        return images, targets
+        return _Batch(images, targets, chosen, weights)
 
     def __call__(self, vectors: Any, solutions: Any = None, indices: Any = None) -> Any:
         if solutions is None:
@@ -162,19 +192,40 @@ class Fitness:
         return float(fitness[0]) if fitness.ndim == 1 else fitness[0]
 
     def _on_batch(self, vectors: Numbers) -> Numbers:
-        return self._score(vectors, *(self.batch or self._drawn(self._rng)))
+        batch = self.batch
+        if batch is None:
+            batch = self._drawn(self._rng)
+        if self.sampler is None:
+            return self._score(vectors, batch.X, batch.y)
+        return self._weighted(vectors, batch, self.sampler)
+
+    def _weighted(self, vectors: Numbers, batch: _Batch, sampler: ImportanceSampling) -> Numbers:
+        """Score on images that were not drawn evenly, and tell the sampler how they went."""
+        own = np.arange(len(batch.y)), batch.y
+        log_proba = np.concatenate(
+            [
+                self._forward("log_proba", batch.X, part)[:, *own]
+                for part in self._parts(vectors, len(batch.X))
+            ]
+        )
+        sampler.note(batch.chosen, 1 - np.exp(log_proba).mean(axis=0))
+        fitness: Numbers = (log_proba * batch.weights).mean(axis=1)
+        return fitness
 
     def full(self, vectors: ArrayLike) -> Numbers:
         """Return the fitness (P,) or (P, objectives) of vectors (P, num_weights) on all data."""
         return self._score(np.asarray(vectors), self.X, self.y)
 
+    def _parts(self, vectors: Numbers, images: int) -> list[Numbers]:
+        """Cut the members into parts whose outputs take little memory."""
+        share = max(1, OUTPUT_BYTES // (4 * images * int(np.prod(self.model.output_shape))))
+        return [vectors[start : start + share] for start in range(0, len(vectors), share)]
+
     def _score(self, vectors: Numbers, X: Numbers, y: Numbers) -> Numbers:
-        """Score some members at a time, so that their outputs take little memory."""
-        share = max(1, OUTPUT_BYTES // (4 * len(X) * int(np.prod(self.model.output_shape))))
-        parts = [
-            self._score_part(vectors[start : start + share], start, X, y)
-            for start in range(0, len(vectors), share)
-        ]
+        parts, start = [], 0
+        for part in self._parts(vectors, len(X)):
+            parts.append(self._score_part(part, start, X, y))
+            start += len(part)
         return np.concatenate(parts)
 
     def _score_part(self, vectors: Numbers, start: int, X: Numbers, y: Numbers) -> Numbers:
@@ -201,6 +252,7 @@ class Fitness:
             "fixed_weights": zlib.crc32(self.model.fixed_weights.tobytes()),
             "metrics": [_name(metric) for metric in self.metrics],
             "batch_size": self.batch_size,
+            "sampling": "uniform" if self.sampler is None else "importance",
             "augment": None if self.augment is None else _name(self.augment),
             "images": [list(self.X.shape), zlib.crc32(np.ascontiguousarray(self.X).data)],
             "targets": [list(self.y.shape), zlib.crc32(np.ascontiguousarray(self.y).data)],

@@ -84,7 +84,8 @@ class GA(Steps):
     after the run. A `fitness_func` may have `draw_batch(rng)`, which is called before every
     evaluation, with the same random numbers throughout a generation; and `full(vectors)`, which
     ranks the last population and answers outside a run (unless it says `ranks_on_all = False`).
-    Neither is used where the function says `reevaluate = False`.
+    Neither is used where the function says `reevaluate = False`. A `sampler` of the function is
+    told when a run begins (`reset`) and a batch is behind it (`advance`).
 
     parent_selection_type, crossover_type and mutation_type also take the operators of
     `gacnn.selection`, `gacnn.crossover` and `gacnn.mutation`, or their names: "truncation";
@@ -158,9 +159,16 @@ class GA(Steps):
         chosen = (getattr(self, name) for name in OPERATORS)
         return [each for each in chosen if isinstance(each, Operator)]
 
+    @property
+    def sampler(self) -> Any:
+        """What chooses the images of a batch, and remembers how they went; None without one."""
+        return getattr(self.fitness_func, "sampler", None)
+
     def run(self) -> None:
         """Evolve for `num_generations` generations, or until a callback or criterion says stop."""
         self._begin()
+        if self.sampler is not None and self._resumed is None:
+            self.sampler.reset()
         with ExitStack() as stack:
             for callback in self.callbacks:
                 stack.callback(callback.close)
@@ -287,6 +295,8 @@ class GA(Steps):
         if self._uses("draw_batch") and self._batch_generation != self.generations_completed:
             self._batch_seed = self.numpy_random_generator.randint(2**32, size=4, dtype=np.uint32)
             self._batch_generation = self.generations_completed if running else None
+            if self.sampler is not None:
+                self.sampler.advance()
         return super().cal_pop_fitness()
 
     def _evaluate_fitness(self, population: Array, indices: list[int], **how: bool) -> list[Any]:
@@ -344,6 +354,8 @@ class GA(Steps):
         kept = [callback for callback in self.callbacks if callback.is_part_of_run]
         for callback, its_state in zip(kept, state["callbacks"], strict=True):
             _call(callback.restore, "restore", its_state)
+        if self.sampler is not None:
+            self.sampler.restore(state["sampler"])
         return self._validate_population_fitness(state["last_generation_fitness"], "checkpoint")
 
     def __getstate__(self) -> dict[str, Any]:

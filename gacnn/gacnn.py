@@ -154,6 +154,7 @@ class GACNN:
         metric: Metric | Sequence[Metric] = "cross_entropy",
         *,
         batch_size: int | None = None,
+        sampling: str = "uniform",
         augment: Augmentation | None = None,
         threads: int | None = None,
     ) -> Fitness:
@@ -164,6 +165,7 @@ class GACNN:
             y,
             metric,
             batch_size=batch_size,
+            sampling=sampling,
             augment=augment,
             random_seed=self.random_seed,
             threads=threads,
@@ -179,6 +181,7 @@ class GACNN:
         validation: float | tuple[ArrayLike, ArrayLike] | str | None = "auto",
         metric: Metric | Sequence[Metric] = "cross_entropy",
         batch_size: int | str | None = "auto",
+        sampling: str = "auto",
         augment: Augmentation | None = None,
         patience: int | str | None = "auto",
         callbacks: Sequence[Callback] = (),
@@ -190,11 +193,12 @@ class GACNN:
     ) -> Result:
         """Evolve the population on data and return its best network, scores and history.
 
-        X, y, metric, augment: as for `fitness`. With nothing else said, `gacnn.defaults` chooses:
-        mirrored mutation and recombination by fitness, with a sigma of 4 / sqrt(weights) that
-        falls during the run (`strategy_settings`); batches of 128 images, or all where there are
-        fewer than 256; a tenth of 200 images or more held out for validation; 2,000 generations,
-        or as many as time_limit seconds allow; the run ends when a third of the generations, but
+        X, y, metric, sampling, augment: as for `fitness`. With nothing else said,
+        `gacnn.defaults` chooses: mirrored mutation with a sigma of 4 / sqrt(weights), and
+        recombination by fitness with a learning rate that falls (`strategy_settings`); batches of
+        128 images, drawn by importance where the metric is "cross_entropy", or all images where
+        they are fewer than 256; a tenth of 200 images or more held out for validation; 2,000
+        generations, or as many as time_limit seconds allow; the run ends when a third of them, but
         at least 50, bring no improvement on the validation data, or without them in the fitness on
         all data (`patience`; None for never, as with a time limit).
 
@@ -216,6 +220,7 @@ class GACNN:
             validation=validation,
             metric=metric,
             batch_size=batch_size,
+            sampling=sampling,
             augment=augment,
             patience=patience,
             threads=threads,

@@ -29,6 +29,7 @@ from gacnn.defaults import (
     NUM_GENERATIONS,
     default_batch_size,
     default_patience,
+    default_sampling,
     strategy_settings,
 )
 from gacnn.evaluate import Augmentation, Fitness, Metric
@@ -127,6 +128,7 @@ class Training:
         validation: Any = "auto",
         metric: Metric | Sequence[Metric] = "cross_entropy",
         batch_size: int | str | None = "auto",
+        sampling: str = "auto",
         augment: Augmentation | None = None,
         patience: int | str | None = "auto",
         threads: int | None = None,
@@ -144,12 +146,15 @@ class Training:
         if isinstance(batch_size, str):
             _check_auto(batch_size, "batch_size", "a number of images or None, all")
             batch_size = default_batch_size(len(np.asarray(y)))
+        if sampling == "auto":
+            sampling = default_sampling(metric, batch_size)
         self.fitness = Fitness(
             model,
             X,
             y,
             metric,
             batch_size=batch_size,
+            sampling=sampling,
             augment=augment,
             random_seed=self.seed,
             threads=threads,

@@ -22,7 +22,8 @@ ORDER = {
         {"__init__"},
     ],
     "gacnn": [
-        {"operators", "container", "strategy", "augment", "evaluate"},
+        {"operators", "container", "strategy", "augment", "sampling"},
+        {"evaluate"},
         {"callbacks", "selection", "crossover", "steps"},
         {"mutation", "validation", "plots"},
         {"registry"},
