@@ -296,6 +296,9 @@ def _name(function: str | Callable[..., Any]) -> str:
     """Return a name, or that of a function; an object is known by what it shows of itself."""
     if isinstance(function, str):
         return function
+    if isinstance(function, functools.partial):
+        given = [*map(repr, function.args), *(f"{k}={v!r}" for k, v in function.keywords.items())]
+        return f"partial({', '.join([_name(function.func), *given])})"
     return getattr(function, "__name__", None) or _shown(function)
 
 

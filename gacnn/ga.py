@@ -115,7 +115,12 @@ class GA(Steps):
             bound.arguments["initial_population"] = np.asarray(given)
         for name in OPERATORS:
             bound.arguments[name] = resolved(name, bound.arguments[name])
-        super().__init__(*bound.args, **bound.kwargs)
+        try:
+            super().__init__(*bound.args, **bound.kwargs)
+        except TypeError as error:
+            for name in (each for each in OPERATORS if f"Unknown {each}" in str(error)):
+                error.add_note(f"gacnn.GA knows beside these: {', '.join(OPERATORS[name])}")
+            raise
         self._settings = {**bound.arguments, "initial_population": None}
         self._settings["sol_per_pop"], self._settings["num_genes"] = self.pop_size
         self._built = {name: getattr(self, name) for name in _TUNABLE}

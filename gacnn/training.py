@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import time
@@ -136,6 +137,8 @@ class Training:
     ) -> None:
         for name in {"fitness_func", "initial_population"} & settings.keys():
             raise TypeError(f"{name} is what train makes itself; to give your own use gacnn.GA")
+        for name in settings.keys() - inspect.signature(GA).parameters.keys():
+            raise TypeError(f"neither train nor gacnn.GA has a setting {name!r}")
         self.model, self.num_solutions = model, num_solutions
         self.seed = settings.get("random_seed")
         one_objective = not isinstance(metric, list | tuple)
@@ -232,11 +235,25 @@ class Training:
         if verbose:
             print(plan)
         if resume and checkpoint is not None and os.path.exists(checkpoint):
-            ga = resume_checkpoint(checkpoint, num_generations=self.num_generations, **given)
+            ga = self._resumed(checkpoint, given)
         else:
             ga = GA(num_generations=self.num_generations, **given)
         ga.run()
         return self._result(ga, plan)
+
+    def _resumed(self, checkpoint: str | os.PathLike[str], given: dict[str, Any]) -> GA:
+        """Return the GA of a checkpoint, with nothing left to do where the time is over."""
+        try:
+            ga = resume_checkpoint(checkpoint, num_generations=self.num_generations, **given)
+        except ValueError as error:
+            error.add_note(
+                "train must be told the same as before, apart from a longer num_generations or "
+                "time_limit: which of the two is given decides the default of patience"
+            )
+            raise
+        if ga.seconds_before >= self.time_limit.seconds:
+            ga.num_generations = 0
+        return ga
 
     def _listeners(
         self,

@@ -1,5 +1,7 @@
 """Metrics against scikit-learn and by hand; the fitness of populations; batches; bad input."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -203,3 +205,15 @@ def test_bad_input(change, error, message):
     arguments = {"X": X, "y": y, **change}
     with pytest.raises(error, match=message):
         Fitness(network(), **arguments)
+
+
+def test_partial_is_known_by_its_function_and_arguments():
+    def loss(outputs, y, power):
+        return -float(np.abs(outputs).mean() ** power)
+
+    model, (X, y) = network(), data()
+    named = [Fitness(model, X, y, functools.partial(loss, power=p)).fingerprint() for p in (1, 2)]
+    assert [each["metrics"] for each in named] == [
+        ["partial(loss, power=1)"],
+        ["partial(loss, power=2)"],
+    ]

@@ -781,3 +781,9 @@ def test_rows_that_differ_only_in_the_sign_of_zero_are_the_same() -> None:
         for cls in (GA, pygad.GA)
     )
     assert_same(*runs)
+
+
+def test_unknown_operator_lists_all_names():
+    with pytest.raises(TypeError, match="Unknown crossover_type") as caught:
+        GA(2, 2, lambda *_: 0, sol_per_pop=4, num_genes=20, crossover_type="blind")
+    assert "recombination, blend, filter, layer" in caught.value.__notes__[0]

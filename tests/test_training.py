@@ -597,3 +597,28 @@ def test_bad_arguments(settings, error, message):
     X, y = data(60)
     with pytest.raises(error, match=message):
         train(X, settings.pop("y", y), **settings)
+
+
+def test_unknown_setting_is_named_by_plan_and_train():
+    X, y = data(20)
+    population = gacnn.GACNN(network(), 4)
+    for method in (population.plan, population.train):
+        with pytest.raises(TypeError, match="has a setting 'mutation_rate'"):
+            method(X, y, mutation_rate=3)
+
+
+def test_resume_after_the_time_limit_changes_nothing(tmp_path):
+    X, y = data(60)
+    options = {"num_generations": None, "time_limit": 0.2, "checkpoint": tmp_path / "run"}
+    first = train(X, y, **options)
+    again = train(X, y, resume=True, **options)
+    assert again.ga.generations_completed == first.ga.generations_completed
+    np.testing.assert_array_equal(again.model.weights, first.model.weights)
+
+
+def test_resume_with_another_limit_says_what_decides(tmp_path):
+    X, y = data(60)
+    train(X, y, num_generations=3, checkpoint=tmp_path / "run")
+    with pytest.raises(ValueError, match="callbacks were") as caught:
+        train(X, y, num_generations=None, time_limit=1, checkpoint=tmp_path / "run", resume=True)
+    assert "patience" in caught.value.__notes__[0]
