@@ -1,6 +1,10 @@
 """Convolutional networks in NumPy whose weights are one flat vector, a population at a time."""
 
+from cnn import datasets
+from cnn.convert_keras import from_keras, to_keras
+from cnn.convert_onnx import to_onnx
 from cnn.convert_pygad import from_pygad
+from cnn.convert_torch import from_torch, to_torch
 from cnn.layers import (
     Dense,
     Flatten,
@@ -45,10 +49,16 @@ __all__ = [
     "Softmax",
     "Step",
     "Tanh",
+    "datasets",
+    "from_keras",
     "from_pygad",
+    "from_torch",
     "layers_weights",
     "layers_weights_as_matrix",
     "layers_weights_as_vector",
     "load",
+    "to_keras",
+    "to_onnx",
+    "to_torch",
     "update_layers_trained_weights",
 ]

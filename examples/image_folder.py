@@ -8,43 +8,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib import pyplot
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, UnidentifiedImageError
-from tqdm import tqdm
+from PIL import Image, ImageDraw
 
 import cnn
 import gacnn
-
-SUFFIXES = {".jpg", ".jpeg", ".png"}
-
-
-def load(folder: Path, size: int) -> tuple[NDArray[Any], NDArray[Any], list[str]]:
-    """Return pictures (N, size, size, 3) in [0, 1], labels (N,) and the names of the classes."""
-    if not folder.is_dir():
-        raise SystemExit(f"there is no folder {folder}")
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir())
-    if len(names) < 2:
-        raise SystemExit(f"{folder} needs a sub-folder for each of two classes or more")
-    files: list[Path] = []
-    labels: list[int] = []
-    for label, name in enumerate(names):
-        found = sorted(p for p in (folder / name).iterdir() if p.suffix.lower() in SUFFIXES)
-        if not found:
-            raise SystemExit(f"{folder / name} holds no JPEG or PNG file")
-        files += found
-        labels += [label] * len(found)
-    pictures = np.empty((len(files), size, size, 3), np.float32)
-    for picture, file in zip(pictures, tqdm(files, unit="picture"), strict=True):
-        try:
-            with Image.open(file) as image:
-                picture[:] = np.asarray(image.convert("RGB").resize((size, size))) / 255
-        except (UnidentifiedImageError, OSError) as error:
-            raise SystemExit(f"{file} cannot be read as a picture: {error}") from error
-    return pictures, np.array(labels), names
 
 
 def make_pictures(folder: Path) -> None:
@@ -99,7 +69,10 @@ def main() -> None:
     if folder is None:
         folder = arguments.out / "shapes"
         make_pictures(folder)
-    X, y, names = load(folder, arguments.size)
+    try:
+        X, y, names = cnn.datasets.load_image_folder(folder, arguments.size, channels=3)
+    except (OSError, ValueError) as error:
+        raise SystemExit(error) from error
     order = np.random.default_rng(0).permutation(len(X))
     test, train = np.split(order, [len(X) // 5])
     print(f"{len(X)} pictures of {', '.join(names)}")
