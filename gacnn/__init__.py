@@ -1,5 +1,8 @@
 """Populations of convolutional networks, evolved by PyGAD's genetic algorithm at array speed."""
 
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
 import cnn
 from gacnn import augment, gacnn
 from gacnn.callbacks import (
@@ -32,7 +35,11 @@ from gacnn.selection import TruncationSelection
 from gacnn.strategy import fan_in_scale
 from gacnn.training import Plan, Result
 
-__all__ = [
+if TYPE_CHECKING:
+    from gacnn.estimator import CNNClassifier as CNNClassifier
+    from gacnn.estimator import CNNRegressor as CNNRegressor
+
+__all__ = [  # without the estimators, so that a star import works where scikit-learn is missing
     "GA",
     "GACNN",
     "BlendCrossover",
@@ -65,3 +72,21 @@ __all__ = [
     "population_as_vectors",
     "resume",
 ]
+
+_ESTIMATORS = ("CNNClassifier", "CNNRegressor")
+
+
+def __getattr__(name: str) -> Any:
+    """Load scikit-learn only for those who ask for an estimator."""
+    if name not in _ESTIMATORS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        from gacnn import estimator
+    except ImportError as error:
+        needs = f"gacnn.{name} needs scikit-learn: pip install 'gacnn[sklearn]'"
+        raise ImportError(needs) from error
+    return getattr(estimator, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *(_ESTIMATORS if find_spec("sklearn") else ())})

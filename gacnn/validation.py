@@ -98,7 +98,7 @@ def hold_out(
             raise ValueError(
                 f'validation must be "auto", a share, (X, y) or None, not {validation!r}'
             )
-        validation = VALIDATION if np.size(y) >= ENOUGH_IMAGES else None
+        validation = VALIDATION if len(np.asarray(y)) >= ENOUGH_IMAGES else None
     if validation is None:
         return X, y, None
     if isinstance(validation, tuple) and len(validation) == 2:
@@ -118,9 +118,15 @@ def hold_out(
             f"validation must be a share between 0 and 1 that leaves some of {len(images)} images "
             f"to train on, or (X, y), not {share}"
         )
-    order = np.random.default_rng(random_seed).permutation(len(images))
-    if targets.ndim == 1:  # labels: the same share of every class
-        order = order[np.argsort(targets[order], kind="stable")]
-    out = np.zeros(len(images), bool)
-    out[order[((np.arange(number) + 0.5) * len(images) / number).astype(int)]] = True
+    out = stratified(targets, number, random_seed)
     return images[~out], targets[~out], (images[out], targets[out])
+
+
+def stratified(targets: Numbers, number: int, random_seed: int) -> NDArray[np.bool_]:
+    """Return a mask (N,) that is True for `number` entries; of labels, as many of every class."""
+    order = np.random.default_rng(random_seed).permutation(len(targets))
+    if targets.ndim == 1:
+        order = order[np.argsort(targets[order], kind="stable")]
+    out = np.zeros(len(targets), bool)
+    out[order[((np.arange(number) + 0.5) * len(targets) / number).astype(int)]] = True
+    return out

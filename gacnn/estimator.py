@@ -1,0 +1,371 @@
+"""scikit-learn estimators; they need scikit-learn (pip install 'gacnn[sklearn]')."""
+
+from __future__ import annotations
+
+import copy
+import math
+import numbers
+from collections.abc import Sequence
+from typing import Any, Self
+
+import joblib
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from cnn import Dense, Flatten, Input1D, Input2D, Model, Softmax
+from cnn.layers import Layer
+from gacnn.callbacks import History
+from gacnn.defaults import NUM_SOLUTIONS, default_sigma
+from gacnn.evaluate import Augmentation, Metric
+from gacnn.gacnn import GACNN
+from gacnn.networks import default_layers
+
+Numbers = NDArray[Any]
+
+
+class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no types
+    """What both estimators share: inputs, network and evolution."""
+
+    default_metric: str
+    output_activation: str | None
+    model_: Model
+    history_: History
+
+    def __init__(
+        self,
+        layers: Sequence[Layer] | None = None,
+        *,
+        input_shape: Sequence[int] | None = None,
+        num_solutions: int = NUM_SOLUTIONS,
+        num_generations: int | None = None,
+        time_limit: float | None = None,
+        metric: Metric | Sequence[Metric] | None = None,
+        batch_size: int | str | None = "auto",
+        augment: Augmentation | None = None,
+        early_stopping: bool = True,
+        validation_fraction: float | str = "auto",
+        patience: int | str | None = "auto",
+        warm_start: bool = False,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: bool = False,
+        settings: dict[str, Any] | None = None,
+    ) -> None:
+        self.layers = layers
+        self.input_shape = input_shape
+        self.num_solutions = num_solutions
+        self.num_generations = num_generations
+        self.time_limit = time_limit
+        self.metric = metric
+        self.batch_size = batch_size
+        self.augment = augment
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.settings = settings
+
+    # Inputs
+
+    def _validated(self, X: Any, **options: Any) -> Any:
+        """Return X, or X and y, as arrays that scikit-learn has no complaints about."""
+        rows = np.asarray(X).ndim < 3
+        return validate_data(self, X, ensure_2d=rows, allow_nd=True, **options)
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether `fit` goes on with the network that is there."""
+        return bool(self.warm_start) and self.__sklearn_is_fitted__()
+
+    def _learned_inputs(self, X: Numbers) -> Numbers:
+        """Return the inputs of the network for X; note their shape and scale."""
+        if not self._goes_on:
+            self.__dict__.pop("model_", None)  # it would not fit what a fit that fails has noted
+            shape = self._declared_shape() or _shape_of(X)
+            self.input_scaler_ = StandardScaler().fit(_columns(_shaped(X, shape)))
+            self.input_shape_ = shape
+            self.n_features_in_ = math.prod(shape)
+        return self._inputs(X)
+
+    def _inputs(self, X: Numbers) -> Numbers:
+        """Return standardised float32 inputs (N, *input_shape_) of the network."""
+        inputs = _shaped(X, self.input_shape_)
+        scaled = self.input_scaler_.transform(_columns(inputs))
+        return np.asarray(scaled, np.float32).reshape(inputs.shape)
+
+    def _declared_shape(self) -> tuple[int, ...] | None:
+        """Return the shape that `input_shape` or the first of the layers says, if one does."""
+        shape = None if self.input_shape is None else Input2D(self.input_shape).input_shape
+        first = next(iter(self._given_layers()), None)
+        if not isinstance(first, Input1D | Input2D):
+            return shape
+        size = first.layer_output_size
+        own = size if isinstance(size, tuple) else (size,)
+        if shape not in (None, own):
+            raise ValueError(
+                f"input_shape is {shape}, but layers begin with {first}; leave one of them out"
+            )
+        return own
+
+    # Network
+
+    def _network(self, num_outputs: int, seed: int) -> Model:
+        """Return a new network, with the input and output layers that `layers` leaves out."""
+        layers = (
+            self._given_layers() if self.layers is not None else default_layers(self.input_shape_)
+        )
+        if not layers or not isinstance(layers[0], Input1D | Input2D):
+            shape = self.input_shape_
+            layers.insert(0, Input2D(shape) if len(shape) == 3 else Input1D(shape[0]))
+        if not self._is_output(layers[-1]):
+            if len(Model(layers).output_shape) > 1:
+                layers.append(Flatten())
+            layers.append(Dense(num_outputs, activation_function=self.output_activation))
+        model = Model(layers, random_seed=seed)
+        self._check_output(model, num_outputs)
+        return model
+
+    def _given_layers(self) -> list[Layer]:
+        """Return copies of the layers of `layers`, none for None."""
+        layers = [] if self.layers is None else self.layers
+        if not isinstance(layers, list | tuple) or not all(isinstance(x, Layer) for x in layers):
+            raise TypeError(f"layers must be a list of layers of cnn, or None, not {layers!r}")
+        return [layer.unlinked() for layer in layers]
+
+    def _is_output(self, layer: Layer) -> bool:
+        """Tell whether a last layer is meant to give the outputs."""
+        return isinstance(layer, Dense) and layer.activation_function is None
+
+    def _check_output(self, model: Model, num_outputs: int) -> None:
+        if model.output_shape != (num_outputs,):
+            raise ValueError(
+                f"layers end in {model.last_layer} with outputs of {model.output_shape}, but y "
+                f"needs {num_outputs}; leave it out, and the output layer is added"
+            )
+
+    # Evolution
+
+    def _evolve(self, X: Numbers, y: Numbers, num_outputs: int) -> Self:
+        """Train on inputs of the network (N, *input_shape_) and what it shall give for them."""
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        spread = earlier = None
+        if self._goes_on:
+            model, earlier = self.model_, self.history_
+            spread = default_sigma(model.num_weights)
+        else:
+            model = self._network(num_outputs, seed)
+        population = GACNN(model, self.num_solutions, random_seed=seed, spread=spread)
+        result = population.train(
+            X,
+            y,
+            num_generations=self.num_generations,
+            time_limit=self.time_limit,
+            validation=self._validation(),
+            metric=self.default_metric if self.metric is None else self.metric,
+            batch_size=self.batch_size,
+            augment=self.augment,
+            patience=self.patience if self.early_stopping else None,
+            verbose=bool(self.verbose),
+            threads=self._threads,
+            **(self.settings or {}),
+        )
+        self.model_ = result.model
+        self.history_ = _joined(earlier, result.history)
+        self.n_generations_ = len(self.history_)
+        return self
+
+    def _validation(self) -> float | str | None:
+        share = self.validation_fraction
+        if not self.early_stopping:
+            return None
+        if share != "auto" and not (isinstance(share, numbers.Real) and 0 < share < 1):
+            raise ValueError(
+                f'validation_fraction must be "auto" or between 0 and 1, not {share!r}; '
+                "to hold nothing out give early_stopping=False"
+            )
+        return share
+
+    @property
+    def _threads(self) -> int:
+        return int(joblib.effective_n_jobs(self.n_jobs))
+
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw the fitness over the generations, as `History.plot` does; return the Axes."""
+        check_is_fitted(self)
+        return self.history_.plot(ax, **options)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no types
+    """A network that `GACNN.train` evolves to tell classes apart, as a scikit-learn classifier.
+
+    X: images (N, height, width) or (N, height, width, channels), or rows (N, features). The
+    inputs of the network are standardised: rows feature by feature, images by one mean and one
+    standard deviation for all pixels. y: labels (N,), numbers or strings.
+
+    layers: a list of `cnn` layers, or None for a small network that fits the inputs: see
+    `gacnn.networks.default_layers`. The list is copied. An input layer is put before it where it
+    has none, and a Dense layer with softmax behind it, unless its last layer is one, or `Softmax`,
+    or Dense without activation, or a single sigmoid for two classes.
+    input_shape: (height, width) or (height, width, channels) of images that come as rows.
+    num_solutions: size of the population. num_generations, time_limit, batch_size, augment,
+    patience: as for `GACNN.train`. metric: likewise, cross_entropy for None; a callable is given
+    labels from 0.
+    early_stopping: whether data are held out, to return the network best on them, and the run
+    ends after `patience` generations without improvement. validation_fraction: the share held
+    out; "auto" is a tenth of 200 samples or more.
+    warm_start: go on with the network and its history at the next `fit`, with the standardisation
+    of the first. random_state: an integer gives the same bits for any number of threads.
+    n_jobs: threads; None is 1, -1 all. verbose: whether to show plan and progress.
+    settings: further arguments of `GACNN.train`, such as {"gene_space": [-1, 0, 1]}.
+
+    After `fit`: model_, a `cnn.Model` of standardised inputs; input_scaler_, which standardises
+    them; input_shape_ of the network; classes_; history_, a `gacnn.History`; n_generations_,
+    those of warm starts together; n_features_in_, the product of input_shape_.
+    """
+
+    default_metric = "cross_entropy"
+    output_activation = "softmax"
+    classes_: Numbers
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Evolve a network on inputs X and labels y (N,); raises ValueError for a single class."""
+        samples, labels = self._validated(X, y=y, reset=not self._goes_on)
+        check_classification_targets(labels)
+        classes, numbered = np.unique(labels, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(
+                f"y must hold two classes or more, but it holds one class, {classes[0]}"
+            )
+        if self._goes_on and not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"warm_start needs the classes of the first fit, {self.classes_}, not {classes}; "
+                "set warm_start=False to begin anew"
+            )
+        inputs = self._learned_inputs(samples)
+        self.classes_ = classes
+        return self._evolve(inputs, numbered, len(classes))
+
+    def predict_proba(self, X: ArrayLike) -> Numbers:
+        """Return probabilities (N, classes), float64, in the order of classes_."""
+        check_is_fitted(self)
+        inputs = self._inputs(self._validated(X, reset=False))
+        logarithms = self.model_.log_proba(inputs, threads=self._threads)
+        likelihood: Numbers = np.exp(logarithms.astype(np.float64))
+        likelihood /= likelihood.sum(axis=1, keepdims=True)
+        return likelihood
+
+    def predict(self, X: ArrayLike) -> Numbers:
+        """Return the most probable labels (N,)."""
+        most_probable = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[most_probable])
+
+    def _is_output(self, layer: Layer) -> bool:
+        if isinstance(layer, Dense) and layer.activation_function == "sigmoid":
+            return layer.num_neurons == 1
+        is_softmax = getattr(layer, "activation_function", None) == "softmax"
+        return isinstance(layer, Softmax) or is_softmax or super()._is_output(layer)
+
+    def _check_output(self, model: Model, num_outputs: int) -> None:
+        if num_outputs == 2 and model.output_shape == (1,):
+            model.check_classifies()
+        else:
+            super()._check_output(model, num_outputs)
+
+
+class CNNRegressor(RegressorMixin, _Estimator):  # type: ignore[misc] # no types
+    """A network that `GACNN.train` evolves to give values, as a scikit-learn regressor.
+
+    y: values (N,) or (N, outputs), which are standardised for the training, so that a metric sees
+    them so. metric None is mse. layers: a Dense layer without activation is put behind the list,
+    unless it ends in one. All other parameters, X and attributes are those of `CNNClassifier`;
+    instead of classes_ there is target_scaler_, which standardises y.
+    """
+
+    default_metric = "mse"
+    output_activation = None
+    _shape_of_target: tuple[int, ...]
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Evolve a network on inputs X and values y, (N,) or (N, outputs)."""
+        samples, values = self._validated(
+            X, y=y, reset=not self._goes_on, multi_output=True, y_numeric=True
+        )
+        shape, columns = values.shape[1:], values.reshape(len(values), -1)
+        if self._goes_on and shape != self._shape_of_target:
+            raise ValueError(
+                f"warm_start needs targets of the shape of the first fit, {self._shape_of_target}, "
+                f"not {shape}; set warm_start=False to begin anew"
+            )
+        inputs = self._learned_inputs(samples)
+        if not self._goes_on:
+            self._shape_of_target = shape
+            self.target_scaler_ = StandardScaler().fit(columns)
+        targets = self.target_scaler_.transform(columns)
+        return self._evolve(inputs, targets.reshape(values.shape), columns.shape[1])
+
+    def predict(self, X: ArrayLike) -> Numbers:
+        """Return values, float64, of the shape that y had in `fit`: (N,) or (N, outputs)."""
+        check_is_fitted(self)
+        inputs = self._inputs(self._validated(X, reset=False))
+        outputs = self.model_.forward(inputs, threads=self._threads).astype(np.float64)
+        values = self.target_scaler_.inverse_transform(outputs)
+        return np.asarray(values).reshape(len(values), *self._shape_of_target)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def _shape_of(X: Numbers) -> tuple[int, ...]:
+    """Return the shape of a network's input: (features,) or (height, width, channels)."""
+    if X.ndim > 4:
+        raise ValueError(
+            "X must be rows (samples, features), or images (images, height, width) or "
+            f"(images, height, width, channels), not of the shape {X.shape}"
+        )
+    return (*X.shape[1:], 1) if X.ndim == 3 else X.shape[1:]
+
+
+def _shaped(X: Numbers, shape: tuple[int, ...]) -> Numbers:
+    """Return X, such inputs or rows of as many values, as (N, *shape)."""
+    own = _shape_of(X)
+    if own not in (shape, (math.prod(shape),)):
+        raise ValueError(
+            f"the network takes inputs of the shape {shape}, or rows of {math.prod(shape)} "
+            f"features, but X has the shape {X.shape}"
+        )
+    return X.reshape(len(X), *shape)
+
+
+def _columns(inputs: Numbers) -> Numbers:
+    """Return inputs (N, …) as columns of one scale: the features of rows, one of all pixels."""
+    return inputs if inputs.ndim == 2 else inputs.reshape(-1, 1).astype(np.float32, copy=False)
+
+
+def _joined(earlier: History | None, later: History) -> History:
+    """Return the course of two runs as one, without the data that the later one validates on."""
+    history = copy.copy(later)
+    if earlier is None:
+        return history
+    first, then = earlier.to_dict(), later.to_dict()
+    then["generation"] = [len(earlier) + number for number in then["generation"]]
+    unknown = [math.nan] * len(earlier)
+    history.restore({name: np.array(first.get(name, unknown) + then[name]) for name in then})
+    return history
