@@ -6,13 +6,13 @@ import copy
 import itertools
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cnn import checks, files, kernels, population
+from cnn import checks, files, kernels, population, tables
 from cnn.chain import build, chain_of, describe, split
 from cnn.kernels import Array
 from cnn.layers import ActivationLayer, Flatten, Input1D, Input2D, Layer, WeightedLayer
@@ -406,21 +406,22 @@ class Model:
         else:
             self.logger.info(text)
 
-    def _rows(self) -> Iterator[tuple[str, str, str]]:
+    def _table(self, write: Callable[..., str]) -> str:
+        rows = []
         for layer in self._chain:
-            count = 0
+            count, fixed = 0, ""
             if isinstance(layer, WeightedLayer):
                 count = sum(values.size for values in layer.trained)
-            fixed = " (fixed)" if count and not layer.trainable else ""  # type: ignore[attr-defined]
-            yield type(layer).__name__, str(layer.layer_output_size), f"{count:,}{fixed}"
-        yield "Total", "", f"{self.num_weights:,}"
+                fixed = "" if layer.trainable else " (fixed)"
+            rows.append((type(layer).__name__, str(layer.layer_output_size), f"{count:,}{fixed}"))
+        header, total = ("Layer", "Output shape", "Weights"), ("Total", "", f"{self.num_weights:,}")
+        return write(header, rows, names=2, total=total)
 
     def __str__(self) -> str:
-        rows = [("Layer", "Output shape", "Weights"), *self._rows()]
-        widths = [max(len(row[column]) for row in rows) for column in range(3)]
-        lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
-        rule = "-" * len(lines[0])
-        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+        return self._table(tables.as_text)
+
+    def _repr_html_(self) -> str:
+        return self._table(tables.as_html)
 
 
 def load(path: str | os.PathLike[str]) -> Model:

@@ -10,12 +10,12 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from matplotlib import pyplot
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 import cnn
 import gacnn
+from gacnn import plots
 
 
 def network() -> cnn.Model:
@@ -53,13 +53,8 @@ def main() -> None:
     accuracy = np.mean(result.model.predict(X_test) == y_test)
     print(f"on {len(X_test)} images never seen before, {accuracy:.1%} are right.")
 
-    filters = result.model.network_layers[0].trained_weights
-    figure, axes = pyplot.subplots(2, 8, figsize=(8, 2.2), layout="constrained")
-    for ax, weights in zip(axes.flat, filters, strict=True):
-        ax.imshow(weights[..., 0], cmap="coolwarm", vmin=-1, vmax=1)
-        ax.set_axis_off()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    figure.savefig(arguments.out / "filters.png", dpi=120)
+    plots.filters(result.model).figure.savefig(arguments.out / "filters.png", dpi=120)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import pyplot
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 import cnn
 import gacnn
+from gacnn import plots
 from gacnn.operators import front_numbers
 
 
@@ -104,14 +104,13 @@ def main() -> None:
     for index in order[np.linspace(0, len(order) - 1, min(8, len(order))).astype(int)]:
         print(f"{weights[index]:7d}  {unseen[index]:.1%}")
 
-    figure, ax = pyplot.subplots(figsize=(6, 4), layout="constrained")
-    ax.plot(-fitness[:, 1] * trained.model.num_weights, fitness[:, 0], ".", label="training images")
-    ax.plot(weights[order], unseen[order], "x-", label="front, unseen images")
-    ax.set(xlabel="non-zero weights", ylabel="accuracy")
-    ax.grid(alpha=0.3)
-    ax.legend(loc="lower right")
+    zeros = 1 - weights[order] / trained.model.num_weights
+    labels = ("accuracy", "share of weights that are 0")
+    ax = plots.pareto_front(fitness + np.array([0, 1]), labels)
+    ax.plot(unseen[order], zeros, "x", color="C1", label="front, on unseen images")
+    ax.legend()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    figure.savefig(arguments.out / "front.png", dpi=120)
+    ax.figure.savefig(arguments.out / "front.png", dpi=120)
 
 
 if __name__ == "__main__":

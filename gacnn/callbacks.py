@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from cnn import checks
+from cnn import checks, tables
+from gacnn import plots
 from gacnn.strategy import fit_to_space
 
 Array = NDArray[Any]
@@ -127,6 +128,9 @@ class History(Callback):
             names.append("validation")
         self._columns: dict[str, list[Any]] = {name: [] for name in names}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "validation": None}  # it may hold models and data
+
     def __len__(self) -> int:
         return len(self._columns["generation"])
 
@@ -160,6 +164,26 @@ class History(Callback):
         """Return a copy of the columns by name."""
         return {name: list(column) for name, column in self._columns.items()}
 
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw the fitness with `gacnn.plots.fitness`, which takes the options; return the Axes."""
+        return plots.fitness(self, ax, **options)
+
+    def __repr__(self) -> str:
+        latest = f", best {_short(self['best'][-1])}" if len(self) else ""
+        return f"<History: {len(self):,} generations{latest}>"
+
+    def _table(self, write: Callable[..., str]) -> str:
+        """Write a dozen generations, evenly spaced, the first and the last among them."""
+        rows = np.unique(np.linspace(0, len(self) - 1, min(12, len(self))).astype(int))
+        cells = [[_cell(column[row]) for column in self._columns.values()] for row in rows]
+        return write(list(self), cells)
+
+    def __str__(self) -> str:
+        return self._table(tables.as_text)
+
+    def _repr_html_(self) -> str:
+        return self._table(tables.as_html)
+
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write a row for every generation; a column of lists becomes best_0, best_1 …"""
         table: dict[str, list[Any]] = {}
@@ -181,6 +205,10 @@ class History(Callback):
     def restore(self, state: dict[str, Any]) -> None:
         """Take up the columns."""
         self._columns = {name: state[name].tolist() for name in self._columns}
+
+
+def _cell(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else _short(value)
 
 
 def _diversity(population: Array) -> float:

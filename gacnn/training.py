@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cnn import Model, checks
+from cnn import Model, checks, tables
+from gacnn import plots
 from gacnn.callbacks import (
     ENDLESS,
     Callback,
@@ -81,6 +82,25 @@ class Plan:
             cost = f"{self.image_evaluations / 1e6:,.1f} million image evaluations, {cost}"
         return "\n".join([*lines, cost])
 
+    def _repr_html_(self) -> str:
+        rows = {
+            "networks": f"{self.num_solutions:,} of {self.num_weights:,} weights",
+            "memory": f"{self.population_bytes / 2**20:.1f} MiB",
+            "images to train on": f"{self.num_images:,}",
+            "images to validate on": f"{self.num_validation:,}",
+            "batch": f"{self.batch_size:,}",
+            "generations": _count(self.num_generations, "until the time limit"),
+            "patience": _count(self.patience, "none"),
+            **{name: _name(self.settings[name]) for name in OPERATORS},
+            "image evaluations": _count(self.image_evaluations, "until the time limit"),
+            "seconds": f"about {self.seconds:,.0f}",
+        }
+        return tables.as_html((), rows.items(), names=2)
+
+
+def _count(number: int | None, otherwise: str) -> str:
+    return otherwise if number is None else f"{number:,}"
+
 
 def _name(operator: Any) -> str:
     return operator if isinstance(operator, str) else repr(operator)
@@ -102,6 +122,37 @@ class Result:
     ga: GA
     plan: Plan
     image_evaluations: int
+
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw the fitness over the run, or the front of two objectives; return the Axes.
+
+        options: those of `gacnn.plots.fitness` or `gacnn.plots.pareto_front`.
+        """
+        if np.ndim(self.score):
+            return plots.pareto_front(self, ax=ax, **options)
+        return self.history.plot(ax, **options)
+
+    def _facts(self) -> dict[str, str]:
+        facts = {"score": _score(self.score), "validation score": _score(self.validation_score)}
+        seconds = self.history["seconds"][-1] if len(self.history) else 0.0
+        return {
+            **facts,
+            "generations": f"{self.ga.generations_completed:,}",
+            "image evaluations": f"{self.image_evaluations:,}",
+            "seconds": f"{seconds:,.1f}",
+            "weights": f"{self.model.num_weights:,}",
+        }
+
+    def __repr__(self) -> str:
+        return f"<Result: {', '.join(f'{name} {value}' for name, value in self._facts().items())}>"
+
+    def _repr_html_(self) -> str:
+        settings = {name: _name(self.plan.settings[name]) for name in OPERATORS}
+        return tables.as_html((), {**self._facts(), **settings}.items(), names=2)
+
+
+def _score(value: Any) -> str:
+    return "none" if value is None else " / ".join(f"{each:.4g}" for each in np.atleast_1d(value))
 
 
 def seconds_per_generation(fitness: Fitness, population: Numbers) -> float:
