@@ -290,6 +290,24 @@ def resume(
     return ga
 
 
+def describe(path: FilePath) -> dict[str, Any]:
+    """Return what a checkpoint holds, for people: generations, solutions, fitness, operators.
+
+    Raises OSError where there is no file to read, and ValueError for one that is no checkpoint.
+    """
+    stored = _read(path)
+    settings = json.loads(stored["run"].tobytes())["settings"]
+    fitness = np.asarray(stored["last_generation_fitness"])
+    return {
+        "generations": int(stored["generations_completed"]),
+        "seconds": round(float(stored["seconds"]), 1),
+        "solutions": len(stored["population"]),
+        "genes": stored["population"].shape[1],
+        "best_fitness": fitness.max(axis=0).tolist(),
+        **{name: _shown(settings[name]) for name in OPERATORS},
+    }
+
+
 def _read(path: FilePath) -> dict[str, Any]:
     with open(path, "rb") as file:
         data = file.read()
@@ -349,5 +367,9 @@ def _fingerprints_differ(before: Any, fitness_func: Any) -> list[str]:
 
 
 def _shown(plain: Any) -> str:
-    text = plain["$function"] if isinstance(plain, dict) and "$function" in plain else repr(plain)
+    text = repr(plain)
+    if isinstance(plain, dict) and "$function" in plain:
+        text = plain["$function"]
+    elif isinstance(plain, dict) and "$operator" in plain:
+        text = repr(_setting(plain))
     return text if len(text) <= 200 else text[:200] + " …"

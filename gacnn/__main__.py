@@ -1,0 +1,7 @@
+"""`python -m gacnn`: the command line."""
+
+import sys
+
+from gacnn.command import main
+
+sys.exit(main())

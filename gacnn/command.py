@@ -1,0 +1,296 @@
+"""The command `gacnn`: train, resume, evaluate, predict, export and info."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cnn
+from cnn import datasets
+from gacnn.evaluate import METRICS
+from gacnn.gacnn import GACNN
+from gacnn.networks import default_network
+from gacnn.reports import class_table, information
+from gacnn.runs import RunFolder, Settings, load, numbered, parts
+
+EXAMPLES = """\
+examples:
+  gacnn train digits --out runs/digits --time-limit 60
+  gacnn train photos/ --out runs/photos --size 32 --flip
+  gacnn train mnist.npz --out runs/mnist --time-limit 600
+  gacnn resume runs/mnist --time-limit 1200
+  gacnn evaluate runs/mnist
+  gacnn predict runs/photos new/*.jpg
+  gacnn export runs/photos photos.onnx
+  gacnn info runs/photos
+
+Ctrl-C ends a run after the generation in flight, and a killed one has its checkpoint: resume goes
+on with both. `gacnn COMMAND --help` says more.
+
+exit codes: 0 done; 1 something was wrong, and is named; 2 so was the command line; 130 Ctrl-C
+"""
+
+INTERRUPTED = 130  # the exit code of what Ctrl-C has ended
+
+DATA = (
+    "digits (scikit-learn's), a folder with one sub-folder of images for each class, "
+    "an .npz file of x_train, y_train, x_test, y_test as Keras has it, or a folder of IDX files"
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says; return the exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.run(options) or 0)
+    except KeyboardInterrupt:
+        print("\ngacnn: stopped at once; `gacnn resume` goes on with a run", file=sys.stderr)
+        return INTERRUPTED
+    except (OSError, ValueError, TypeError, ImportError, MemoryError) as error:
+        print(f"gacnn: {error}", *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
+        return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
+    whole = argparse.ArgumentParser(
+        prog="gacnn",
+        description="Evolve convolutional networks, and use them.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    whole.add_argument("--version", action="version", version=f"gacnn {version()}")
+    commands = whole.add_subparsers(required=True, metavar="COMMAND")
+    _add_train(commands)
+    each = _command(commands, resume, "go on with a run that was stopped or killed, or for longer")
+    each.add_argument("folder", type=RunFolder, metavar="RUN", help="the folder of the run")
+    _add_limits(each)
+    each = _command(commands, evaluate, "count what a run gets right on images it has not seen")
+    each.add_argument("folder", type=RunFolder, metavar="RUN", help="the folder of the run")
+    each.add_argument("data", nargs="?", help=f"other data than the run's own test images: {DATA}")
+    each = _command(commands, predict, "name the class of images")
+    each.add_argument("folder", type=RunFolder, metavar="RUN", help="the folder of the run")
+    each.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="files of images")
+    each.add_argument("--csv", action="store_true", help="print CSV, with all probabilities")
+    each = _command(commands, export, "write the network of a run for ONNX Runtime")
+    each.add_argument("folder", type=Path, metavar="RUN", help="a run, or a file of Model.save")
+    each.add_argument("file", type=Path, metavar="FILE.onnx")
+    each = _command(commands, info, "tell what is in a run, a model or a checkpoint")
+    each.add_argument("file", type=Path, metavar="FILE", help="a run's folder, or a file")
+    return whole
+
+
+def version() -> str:
+    """Return the version of the package."""
+    from importlib.metadata import version as installed
+
+    return installed("gacnn")
+
+
+def _command(commands: Any, run: Any, what: str) -> argparse.ArgumentParser:
+    added: argparse.ArgumentParser = commands.add_parser(run.__name__, help=what, description=what)
+    added.set_defaults(run=run)
+    return added
+
+
+def _add_train(commands: Any) -> None:
+    each = _command(commands, train, "evolve a network on images")
+    each.add_argument("data", metavar="DATA", help=DATA)
+    each.add_argument("--out", type=RunFolder, required=True, metavar="RUN", help="a new folder")
+    each.add_argument(
+        "--size", type=_size, help="of images from a folder: 32, or 32x48 (rows x columns)"
+    )
+    each.add_argument("--model", type=Path, help="begin with the network of this file or run")
+    each.add_argument("--flip", action="store_true", help="mirror training images at random")
+    each.add_argument(
+        "--shift", type=_number, default=0.0, metavar="PIXELS", help="move them by up to so much"
+    )
+    each.add_argument(
+        "--test-share",
+        type=_share,
+        default=0.2,
+        help="of the images is kept for evaluate, where there are no test images (0.2)",
+    )
+    each.add_argument("--population", type=int, default=64, help="number of networks (64)")
+    each.add_argument("--batch-size", type=int, help="images a generation (chosen from the data)")
+    each.add_argument("--metric", choices=sorted(METRICS.keys() - {"mse"}), default="cross_entropy")
+    each.add_argument("--seed", type=int, default=0, help="of all that is random (0)")
+    _add_limits(each)
+
+
+def _add_limits(each: argparse.ArgumentParser) -> None:
+    each.add_argument("--time-limit", type=_number, metavar="SECONDS", help="in all")
+    each.add_argument("--generations", type=int, help="in all (2,000 without a time limit)")
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not (math.isfinite(value) and value >= 0):
+        raise argparse.ArgumentTypeError(f"must be a number of at least 0, not {text}")
+    return value
+
+
+def _share(text: str) -> float:
+    value = _number(text)
+    if value >= 1:
+        raise argparse.ArgumentTypeError(f"must be from 0 to less than 1, not {text}")
+    return value
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        sides = [int(side) for side in text.lower().split("x")]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2) or min(sides) < 1:
+        raise argparse.ArgumentTypeError(f"must be like 32 or 32x48, not {text}")
+    return sides[0], sides[-1]
+
+
+# Commands
+
+
+def train(options: argparse.Namespace) -> int:
+    data = options.data if options.data == "digits" else str(Path(options.data).resolve())
+    settings = Settings(
+        data=data,
+        size=options.size,
+        test_share=options.test_share,
+        shift=options.shift,
+        flip=options.flip,
+        num_solutions=options.population,
+        num_generations=options.generations,
+        time_limit=options.time_limit,
+        batch_size=options.batch_size,
+        metric=options.metric,
+        random_seed=options.seed,
+    )
+    folder: RunFolder = options.out
+    folder.check_free()
+    images, test = load(settings)
+    if options.model is None:
+        classes = len(images.class_names)
+        model = default_network(images.X.shape[1:], classes, random_seed=settings.random_seed)
+    else:
+        model = _model(options.model)
+    _check_fits(model, images)
+    folder.create(settings, model, list(images.class_names))
+    return _evolve(folder, settings, images, test, going_on=False)
+
+
+def resume(options: argparse.Namespace) -> int:
+    folder: RunFolder = options.folder
+    given = {"time_limit": options.time_limit, "num_generations": options.generations}
+    given = {name: value for name, value in given.items() if value is not None}
+    settings, results = folder.settings(), folder.results()
+    if results is not None and results["finished"] and not given:
+        raise ValueError(
+            f"{folder.path} is finished after {results['generations']} generations and "
+            f"{results['seconds']} seconds; to go on give a longer --time-limit or --generations"
+        )
+    settings = replace(settings, **given)
+    folder.change(**given)
+    images, test = load(settings)
+    return _evolve(folder, settings, images, test, going_on=True)
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    folder: RunFolder = options.folder
+    model, names = folder.trained_model(), folder.class_names()
+    if options.data is None:
+        _, data = load(folder.settings())
+        if data is None:
+            raise ValueError(f"{folder.path} has set no images aside; name data to evaluate on")
+    else:
+        height, width, _ = model.input_shape
+        every, test = parts(options.data, (height, width))
+        data = every if test is None else test
+    print(class_table(numbered(data, names), model.predict(data.X), names))
+
+
+def predict(options: argparse.Namespace) -> None:
+    folder: RunFolder = options.folder
+    model, names = folder.trained_model(), folder.class_names()
+    height, width, channels = model.input_shape
+    X = datasets.load_images(options.images, size=(height, width), channels=channels)
+    probabilities = model.predict_proba(X)
+    if options.csv:
+        table = csv.writer(sys.stdout)
+        table.writerow(["file", "class", *names])
+        for path, row in zip(options.images, probabilities, strict=True):
+            table.writerow([path, names[row.argmax()], *(f"{value:.6f}" for value in row)])
+        return
+    wide = max(len(str(path)) for path in options.images)
+    for path, row in zip(options.images, probabilities, strict=True):
+        print(f"{path!s:<{wide}}  {names[row.argmax()]}  {row.max():.1%}")
+
+
+def export(options: argparse.Namespace) -> None:
+    if options.file.suffix != ".onnx":
+        raise ValueError(f"{options.file} must end in .onnx, the format that is written")
+    model = _model(options.folder)
+    cnn.to_onnx(model, options.file)
+    print(f"{options.file}: images {model.input_shape}, {model.num_classes} classes")
+
+
+def info(options: argparse.Namespace) -> None:
+    print(information(options.file))
+
+
+def _model(path: Path) -> cnn.Model:
+    return RunFolder(path).trained_model() if path.is_dir() else cnn.load(path)
+
+
+def _check_fits(model: cnn.Model, images: datasets.Dataset) -> None:
+    wanted, classes = images.X.shape[1:], len(images.class_names)
+    if model.input_shape != wanted or model.num_classes != classes:
+        raise ValueError(
+            f"--model takes images of {model.input_shape} and tells {model.num_classes} classes "
+            f"apart, but the data are images of {wanted} of {classes} classes"
+        )
+
+
+def _evolve(
+    folder: RunFolder,
+    settings: Settings,
+    images: datasets.Dataset,
+    test: datasets.Dataset | None,
+    *,
+    going_on: bool,
+) -> int:
+    """Train, write what came out and say so; return the exit code."""
+    model, set_aside = cnn.load(folder.start), 0 if test is None else len(test.X)
+    print(f"{len(images.X):,} images to train on, {set_aside:,} set aside\n\n{model}\n")
+    result = GACNN(model, settings.num_solutions, random_seed=settings.random_seed).train(
+        images.X,
+        images.y,
+        num_generations=settings.num_generations,
+        time_limit=settings.time_limit,
+        metric=settings.metric,
+        batch_size=settings.batch_size or "auto",
+        augment=settings.augmentation(),
+        checkpoint=folder.checkpoint,
+        resume=going_on,
+    )
+    results = folder.finish(result, test)
+    try:
+        folder.draw(result, test)
+    except ImportError as error:
+        print(f"no pictures: {error}", file=sys.stderr)
+    print(
+        f"\n{results['generations']:,} generations, {results['seconds']:,} seconds, "
+        f"{results['image_evaluations'] / 1e6:,.1f} million image evaluations"
+    )
+    if test is not None:
+        print(f"{results['test_accuracy']:.1%} of {set_aside:,} images set aside are right")
+    print(f"all is in {folder.path}")
+    if result.ga.interrupted:
+        print(f"stopped early: go on with `gacnn resume {folder.path}`")
+        return INTERRUPTED
+    return 0
