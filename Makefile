@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MINIMAL := .venv-minimal/bin
 
-.PHONY: help demo test test-minimal bench clean
+.PHONY: help demo test test-minimal bench docs clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -24,8 +24,12 @@ bench: .venv/installed  ## time the population forward beside PyTorch and JAX
 	$(BIN)/pip install --quiet torch==2.13.0 jax
 	$(BIN)/python benchmarks/population_forward.py $(ARGS)
 
+docs: .venv/installed  ## build the documentation into build/site
+	$(BIN)/pip install --quiet --editable '.[docs]'
+	$(BIN)/mkdocs build --strict
+
 clean:  ## remove environments, caches and results
-	rm -rf .venv .venv-minimal .mypy_cache .pytest_cache .ruff_cache .hypothesis runs
+	rm -rf .venv .venv-minimal build .mypy_cache .pytest_cache .ruff_cache .hypothesis runs
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv

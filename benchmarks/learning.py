@@ -18,22 +18,28 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from sys import path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from learning_tasks import (
+    Array,
+    Data,
+    dense_network,
+    diabetes_folds,
+    digits_folds,
+    digits_network,
+    fruits_network,
+    mnist_network,
+    stored,
+    unbalanced_digits,
+)
 
-path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-import cnn  # found through the line above
+import cnn
 import gacnn
 from gacnn.training import Result
 
-Array = NDArray[Any]
-Data = tuple[Array, Array, Array, Array]
-
 RESULTS = Path(__file__).with_suffix(".csv")
+FRESH = 100  # seeds of diabetes' folds: the settings were chosen on some of the folds below
 
 
 class Row(NamedTuple):
@@ -56,93 +62,6 @@ class Options(NamedTuple):
     seeds: int
     budget: float
     data: Path
-
-
-# Networks
-
-
-def digits_network(seed: int, *, activation: str = "relu") -> cnn.Model:
-    """16 filters of 3 x 3, padded; max pooling; 2,730 weights."""
-    return cnn.Model(
-        [
-            cnn.Input2D((8, 8, 1)),
-            cnn.Conv2D(16, 3, padding="same", activation_function=activation),
-            cnn.MaxPooling2D(2, stride=2),
-            cnn.Flatten(),
-            cnn.Dense(10, activation_function="softmax"),
-        ],
-        random_seed=seed,
-    )
-
-
-def mnist_network(seed: int) -> cnn.Model:
-    """8 filters of 5 x 5 and 16 of 3 x 3, each with max pooling; 5,394 weights."""
-    return cnn.Model(
-        [
-            cnn.Input2D((28, 28, 1)),
-            cnn.Conv2D(8, 5, activation_function="relu"),
-            cnn.MaxPooling2D(2, stride=2),
-            cnn.Conv2D(16, 3, activation_function="relu"),
-            cnn.MaxPooling2D(2, stride=2),
-            cnn.Flatten(),
-            cnn.Dense(10, activation_function="softmax"),
-        ],
-        random_seed=seed,
-    )
-
-
-def fruits_network(seed: int) -> cnn.Model:
-    """4 filters of 7 x 7, stride 4, and max pooling; 1,172 weights."""
-    return cnn.Model(
-        [
-            cnn.Input2D((100, 100, 3)),
-            cnn.Conv2D(4, 7, stride=4, activation_function="relu"),
-            cnn.MaxPooling2D(4, stride=4),
-            cnn.Flatten(),
-            cnn.Dense(4, activation_function="softmax"),
-        ],
-        random_seed=seed,
-    )
-
-
-def dense_network(inputs: int, hidden: int, outputs: int, seed: int) -> cnn.Model:
-    """One hidden layer of tanh."""
-    return cnn.Model(
-        [
-            cnn.Input1D(inputs),
-            cnn.Dense(hidden, activation_function="tanh"),
-            cnn.Dense(outputs, activation_function=None),
-        ],
-        random_seed=seed,
-    )
-
-
-# Data
-
-
-def digits_folds() -> Iterator[Data]:
-    """Five stratified folds of scikit-learn's digits: X, y, X_test, y_test."""
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import StratifiedKFold
-
-    digits = load_digits()
-    X, y = (digits.images[..., None] / 16).astype(np.float32), digits.target
-    for train, test in StratifiedKFold(5, shuffle=True, random_state=0).split(X, y):
-        yield X[train], y[train], X[test], y[test]
-
-
-def stored(options: Options, name: str) -> Data:
-    """X, y, X_test, y_test of an npz file of images."""
-    with np.load(options.data / name) as file:
-        X, y, X_test, y_test = (file[key] for key in ("x_train", "y_train", "x_test", "y_test"))
-    if X.ndim == 3:
-        X, X_test = X[..., None], X_test[..., None]
-    return (
-        X.astype(np.float32) / 255,
-        y.astype(int),
-        X_test.astype(np.float32) / 255,
-        y_test.astype(int),
-    )
 
 
 # Methods
@@ -179,58 +98,32 @@ def accuracy(model: cnn.Model, X: Array, y: Array) -> float:
 def adam(
     model: cnn.Model, data: Data, seed: int, epochs: int, augment: Any = None
 ) -> tuple[float, int, float]:
-    """Train the same network in PyTorch; return test accuracy, image evaluations and seconds.
+    """Train the network with gradients; return test accuracy, image evaluations and seconds.
 
-    Adam, 0.002 falling to 0 along a cosine, batches of 64.
+    Adam in PyTorch from the same initial weights, 0.002 falling to 0 along a cosine, batches of
+    64.
     """
     import torch
 
-    torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    X, y, X_test, y_test = data
-    network, start = in_torch(model), time.perf_counter()
-    steps = epochs * -(-len(X) // 64)
+    network = torch.nn.Sequential(*list(cnn.to_torch(model))[:-1])  # the loss has the softmax
+    start = time.perf_counter()
+    steps = epochs * -(-len(data.X) // 64)
     optimiser = torch.optim.Adam(network.parameters(), lr=0.002)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(epochs):
-        order = rng.permutation(len(X))
-        for batch in (order[first : first + 64] for first in range(0, len(X), 64)):
-            images = X[batch] if augment is None else augment(X[batch], rng)
+        order = rng.permutation(len(data.X))
+        for batch in (order[first : first + 64] for first in range(0, len(order), 64)):
+            images = data.X[batch] if augment is None else augment(data.X[batch], rng)
             output = network(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))))
-            loss = torch.nn.functional.cross_entropy(output, torch.from_numpy(y[batch]))
+            loss = torch.nn.functional.cross_entropy(output, torch.from_numpy(data.y[batch]))
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             schedule.step()
-    with torch.no_grad():
-        output = network(torch.from_numpy(np.ascontiguousarray(X_test.transpose(0, 3, 1, 2))))
-    score = float(np.mean(output.argmax(1).numpy() == y_test))
-    return score, epochs * len(X), time.perf_counter() - start
-
-
-def in_torch(model: cnn.Model) -> Any:
-    """Return a network of the same layers, newly drawn, without the softmax."""
-    from torch import nn
-
-    layers: list[Any] = []
-    for layer in model.layers[1:]:
-        if isinstance(layer, cnn.Conv2D):
-            channels = layer.layer_input_size[2]
-            padding = 0 if layer.padding == "valid" else layer.padding
-            layers.append(
-                nn.Conv2d(channels, layer.num_filters, layer.kernel_size, padding=padding)
-            )
-        elif isinstance(layer, cnn.MaxPooling2D):
-            layers.append(nn.MaxPool2d(layer.pool_size, layer.stride))
-        elif isinstance(layer, cnn.Flatten):
-            layers.append(nn.Flatten())
-        elif isinstance(layer, cnn.Dense):
-            layers.append(nn.Linear(layer.layer_input_size, layer.num_neurons))
-        else:
-            raise TypeError(f"{type(layer).__name__} has no counterpart here")
-        if getattr(layer, "activation_function", None) == "relu":
-            layers.append(nn.ReLU())
-    return nn.Sequential(*layers)
+    seconds = time.perf_counter() - start
+    trained = cnn.from_torch(network, model.input_shape)
+    return accuracy(trained, data.X_test, data.y_test), epochs * len(data.X), seconds
 
 
 # Cases
@@ -285,7 +178,7 @@ def digits_defaults(options: Options) -> Iterator[Row]:
 
 def fruits(options: Options) -> Iterator[Row]:
     """80 photographs to train on, 400 to test."""
-    X, y, X_test, y_test = stored(options, "fruits.npz")
+    X, y, X_test, y_test = stored(options.data / "fruits.npz")
     for seed in range(options.seeds):
         run = evolve(
             fruits_network(seed), X, y, seed, time_limit=60 * options.budget, validation=None
@@ -295,36 +188,41 @@ def fruits(options: Options) -> Iterator[Row]:
         yield row("fruits", "evolution", seed, 0, run, accuracy(run[0].model, X_test, y_test))
 
 
-def mnist(options: Options, case: str, evaluations: float) -> Iterator[Row]:
+def mnist(options: Options, case: str, evaluations: float, last_rate: float) -> Iterator[Row]:
     """MNIST with a given number of image evaluations, in batches of 128."""
-    X, y, X_test, y_test = stored(options, "mnist.npz")
+    data = stored(options.data / "mnist.npz")
     for seed in range(options.seeds):
-        generations = int(evaluations * options.budget / (64 * 128))
         run = evolve(
             mnist_network(seed),
-            X,
-            y,
+            data.X,
+            data.y,
             seed,
-            num_generations=generations,
+            num_generations=int(evaluations * options.budget / (64 * 128)),
+            num_parents_mating=64,
+            crossover_type=gacnn.WeightedRecombination(
+                "fitness", 1.5, last_rate, weight_decay=5e-4
+            ),
+            mutation_type=gacnn.GaussianMutation(0.0627, scale="fan_in", mirrored=True),
             batch_size=128,
             validation=None,
         )
-        yield row(case, "evolution", seed, 0, run, accuracy(run[0].model, X_test, y_test))
+        score = accuracy(run[0].model, data.X_test, data.y_test)
+        yield row(case, "evolution", seed, 0, run, score)
 
 
 def mnist_66(options: Options) -> Iterator[Row]:
     """66 million image evaluations, as EvoJAX's 64 networks times 1,000 batches of 1,024."""
-    yield from mnist(options, "mnist-66M", 66e6)
+    yield from mnist(options, "mnist-66M", 66e6, 0.1)
 
 
 def mnist_328(options: Options) -> Iterator[Row]:
     """328 million image evaluations, as EvoJAX's 64 networks times 5,000 batches of 1,024."""
-    yield from mnist(options, "mnist-328M", 328e6)
+    yield from mnist(options, "mnist-328M", 328e6, 0.05)
 
 
 def mnist_adam(options: Options) -> Iterator[Row]:
     """The same network with gradients, 20 epochs."""
-    data = stored(options, "mnist.npz")
+    data = stored(options.data / "mnist.npz")
     for seed in range(options.seeds):
         model = mnist_network(seed)
         score, cost, seconds = adam(model, data, seed, max(1, round(20 * options.budget)))
@@ -334,7 +232,7 @@ def mnist_adam(options: Options) -> Iterator[Row]:
 
 def mnist_defaults(options: Options) -> Iterator[Row]:
     """`GACNN.train(X, y, time_limit=600)` and nothing else."""
-    X, y, X_test, y_test = stored(options, "mnist.npz")
+    X, y, X_test, y_test = stored(options.data / "mnist.npz")
     for seed in range(options.seeds):
         run = evolve(mnist_network(seed), X, y, seed, time_limit=600 * options.budget)
         score = accuracy(run[0].model, X_test, y_test)
@@ -381,13 +279,6 @@ def f1(options: Options) -> Iterator[Row]:
             yield row("f1", f"maximises {metric}", seed, 0, run, value, "macro-F1")
 
 
-def unbalanced_digits(seed: int) -> Data:
-    """The first fold, with 5 % of the odd digits among the training images."""
-    X, y, X_test, y_test = next(digits_folds())
-    kept = (y % 2 == 0) | (np.random.default_rng(seed).random(len(y)) < 0.05)
-    return X[kept], y[kept], X_test, y_test
-
-
 def xor(options: Options) -> Iterator[Row]:
     """XOR with two hidden units: four rows, all to be right."""
     X, y = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
@@ -398,24 +289,15 @@ def xor(options: Options) -> Iterator[Row]:
 
 def diabetes(options: Options) -> Iterator[Row]:
     """R2 of a small network on unseen rows of scikit-learn's diabetes, beside ridge regression."""
-    from sklearn.datasets import load_diabetes
     from sklearn.linear_model import RidgeCV
     from sklearn.metrics import r2_score
-    from sklearn.model_selection import KFold
 
-    data = load_diabetes()
     for seed in range(options.seeds):
-        folds = KFold(5, shuffle=True, random_state=seed).split(data.data)
-        for fold, (train, test) in enumerate(folds):
-            X, y = data.data[train], data.target[train]
-            mean, deviation = X.mean(0), X.std(0)
-            inputs, values = (X - mean) / deviation, (y - y.mean()) / y.std()
-            unseen, target = (data.data[test] - mean) / deviation, data.target[test]
-            model = dense_network(10, 4, 1, seed)
+        for fold, (X, y, X_test, y_test) in enumerate(diabetes_folds(FRESH + seed)):
             run = evolve(
-                model,
-                inputs,
-                values,
+                dense_network(10, 4, 1, seed),
+                X,
+                y,
                 seed,
                 metric="mse",
                 num_generations=round(300 * options.budget),
@@ -423,10 +305,10 @@ def diabetes(options: Options) -> Iterator[Row]:
                 crossover_type=gacnn.WeightedRecombination("fitness", 1.4, 0.1, 0.02),
                 mutation_type=gacnn.GaussianMutation(0.1, scale="fan_in", mirrored=True),
             )
-            predicted = run[0].model.forward(unseen)[:, 0] * y.std() + y.mean()
-            yield row("diabetes", "evolution", seed, fold, run, r2_score(target, predicted), "R2")
-            ridge = RidgeCV(np.logspace(-3, 3, 25)).fit(inputs, y)
-            score = r2_score(target, ridge.predict(unseen))
+            predicted = run[0].model.forward(X_test)[:, 0]
+            yield row("diabetes", "evolution", seed, fold, run, r2_score(y_test, predicted), "R2")
+            ridge = RidgeCV(np.logspace(-3, 3, 25)).fit(X, y)
+            score = r2_score(y_test, ridge.predict(X_test))
             yield Row("diabetes", "ridge", seed, fold, 11, "R2", score, 0, 0.0)
 
 
