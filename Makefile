@@ -26,7 +26,7 @@ bench: .venv/installed  ## time the population forward beside PyTorch and JAX
 
 docs: .venv/installed  ## build the documentation into build/site
 	$(BIN)/pip install --quiet --editable '.[docs]'
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:  ## remove environments, caches and results
 	rm -rf .venv .venv-minimal build .mypy_cache .pytest_cache .ruff_cache .hypothesis runs

@@ -7,11 +7,9 @@ import cnn
 from gacnn import augment, gacnn
 from gacnn.callbacks import (
     Callback,
-    EarlyStopping,
     History,
     LambdaCallback,
     ProgressBar,
-    TimeLimit,
     WeightAverage,
 )
 from gacnn.checkpoint import Checkpoint, resume
@@ -32,6 +30,7 @@ from gacnn.mutation import (
     SeparableMutation,
 )
 from gacnn.selection import TruncationSelection
+from gacnn.stopping import EarlyStopping, TimeLimit
 from gacnn.strategy import fan_in_scale
 from gacnn.training import Plan, Result
 

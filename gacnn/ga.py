@@ -18,9 +18,10 @@ import numpy as np
 import pygad
 from numpy.typing import NDArray
 
-from gacnn.callbacks import Callback, TimeLimit
+from gacnn.callbacks import Callback
 from gacnn.registry import OPERATORS, resolved
 from gacnn.steps import Steps
+from gacnn.stopping import TimeLimit
 from gacnn.strategy import Operator
 
 Array = NDArray[Any]

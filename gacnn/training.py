@@ -18,10 +18,8 @@ from gacnn import plots
 from gacnn.callbacks import (
     ENDLESS,
     Callback,
-    EarlyStopping,
     History,
     ProgressBar,
-    TimeLimit,
     WeightAverage,
 )
 from gacnn.checkpoint import Checkpoint
@@ -37,6 +35,7 @@ from gacnn.defaults import (
 from gacnn.evaluate import Augmentation, Fitness, Metric
 from gacnn.ga import GA, checked
 from gacnn.registry import OPERATORS, resolved
+from gacnn.stopping import EarlyStopping, TimeLimit
 from gacnn.validation import Validation, candidate, hold_out, validation_interval
 
 Numbers = NDArray[Any]

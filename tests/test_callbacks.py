@@ -14,16 +14,9 @@ import pygad
 import pytest
 from numpy.typing import NDArray
 
-from gacnn.callbacks import (
-    EVENTS,
-    Callback,
-    EarlyStopping,
-    History,
-    LambdaCallback,
-    ProgressBar,
-    TimeLimit,
-)
+from gacnn.callbacks import EVENTS, Callback, History, LambdaCallback, ProgressBar
 from gacnn.ga import GA
+from gacnn.stopping import EarlyStopping, TimeLimit
 
 Array = NDArray[Any]
 

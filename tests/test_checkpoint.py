@@ -16,9 +16,10 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from gacnn import container
-from gacnn.callbacks import Callback, EarlyStopping, History, LambdaCallback, ProgressBar
+from gacnn.callbacks import Callback, History, LambdaCallback, ProgressBar
 from gacnn.checkpoint import Checkpoint, resume
 from gacnn.ga import GA
+from gacnn.stopping import EarlyStopping
 
 Array = NDArray[Any]
 

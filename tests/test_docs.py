@@ -35,6 +35,16 @@ def test_links_lead_somewhere(name):
         assert (DOCS / link).exists(), link
 
 
+def test_commands_are_understood():
+    from gacnn.command import parser
+
+    text = (DOCS / "command_line.md").read_text("utf-8")
+    commands = re.findall(r"^gacnn (.+)$", text, re.MULTILINE)
+    assert len(commands) == 8
+    for command in commands:
+        parser().parse_args(command.split())
+
+
 def test_every_page_is_in_the_menu():
     menu = (DOCS.parent / "mkdocs.yml").read_text("utf-8")
     for page in DOCS.rglob("*.md"):

@@ -26,7 +26,7 @@ ORDER = {
         {"operators", "container", "strategy", "augment", "sampling", "pictures"},
         {"evaluate", "plots"},
         {"callbacks", "selection", "crossover", "steps"},
-        {"mutation", "validation"},
+        {"mutation", "validation", "stopping"},
         {"registry"},
         {"ga", "defaults"},
         {"checkpoint", "networks"},
