@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import cnn  # found through the line above
+import cnn  # found through the lines above
 
 Array = NDArray[Any]
 

@@ -60,6 +60,33 @@ def network() -> cnn.Model:
     )
 
 
+def evolve(
+    X: NDArray[Any], y: NDArray[Any], generations: int, seed: int = 0
+) -> tuple[gacnn.Result, gacnn.GA]:
+    """Train a network, prune its copies; return what both came to."""
+    trained = gacnn.GACNN(network(), random_seed=seed).train(
+        X, y, num_generations=2 * generations, verbose=False
+    )
+    near = gacnn.GACNN(trained.model, 100, spread=0.01, random_seed=seed)
+    ga = gacnn.GA(
+        num_generations=generations,
+        num_parents_mating=50,
+        keep_parents=-1,
+        keep_elitism=0,
+        initial_population=near.population_as_vectors(),
+        fitness_func=Objectives(near.fitness(X, y, "accuracy")),
+        gene_type=np.float32,
+        parent_selection_type="nsga2",
+        crossover_type=gacnn.FilterCrossover(trained.model),
+        mutation_type=prune,
+        callbacks=[gacnn.ProgressBar()],
+        random_seed=seed,
+        suppress_warnings=True,
+    )
+    ga.run()
+    return trained, ga
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -73,38 +100,19 @@ def main() -> None:
     X, X_test, y, y_test = train_test_split(
         images, digits.target, test_size=0.3, stratify=digits.target, random_state=0
     )
-    trained = gacnn.GACNN(network(), random_seed=0).train(
-        X, y, num_generations=2 * arguments.generations, verbose=False
-    )
-    near = gacnn.GACNN(trained.model, 100, spread=0.01, random_seed=0)
-    ga = gacnn.GA(
-        num_generations=arguments.generations,
-        num_parents_mating=50,
-        keep_parents=-1,
-        keep_elitism=0,
-        initial_population=near.population_as_vectors(),
-        fitness_func=Objectives(near.fitness(X, y, "accuracy")),
-        gene_type=np.float32,
-        parent_selection_type="nsga2",
-        crossover_type=gacnn.FilterCrossover(trained.model),
-        mutation_type=prune,
-        callbacks=[gacnn.ProgressBar()],
-        random_seed=0,
-        suppress_warnings=True,
-    )
-    ga.run()
-
+    trained, ga = evolve(X, y, arguments.generations)
+    model = trained.model
     fitness = ga.last_generation_fitness
     front = ga.population[front_numbers(fitness) == 0]
     weights = (front != 0).sum(axis=1)
-    predicted = trained.model.forward(X_test, front).argmax(axis=2)
+    predicted = model.forward(X_test, front).argmax(axis=2)
     unseen = (predicted == y_test).mean(axis=1)
     order = np.argsort(weights)
     print(f"\n{len(front)} networks on the front:\nweights  accuracy on unseen images")
     for index in order[np.linspace(0, len(order) - 1, min(8, len(order))).astype(int)]:
         print(f"{weights[index]:7d}  {unseen[index]:.1%}")
 
-    zeros = 1 - weights[order] / trained.model.num_weights
+    zeros = 1 - weights[order] / model.num_weights
     labels = ("accuracy", "share of weights that are 0")
     ax = plots.pareto_front(fitness + np.array([0, 1]), labels)
     ax.plot(unseen[order], zeros, "x", color="C1", label="front, on unseen images")
