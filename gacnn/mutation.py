@@ -194,7 +194,7 @@ class CumulativeMutation(Mutation):
         else:
             fitness = np.asarray(ga.last_generation_fitness)[ga.last_generation_parents_indices]
             parents = ga.last_generation_parents[np.argsort(-fitness, kind="stable")]
-            self._adapt(centre, parents, recombination.rank_weights(len(parents)))
+            self._adapt(parents, recombination.rank_weights(len(parents)))
         self.centre = centre.copy()
         noise = normal_noise(offspring.shape, generator(ga), mirrored=self.mirrored)
         noise *= np.float32(self.present_sigma) * self._deviations()
@@ -206,13 +206,13 @@ class CumulativeMutation(Mutation):
     def _deviations(self) -> Any:
         return np.float32(1)
 
-    def _adapt(self, centre: Array, parents: Array, weights: Array) -> None:
-        """Lengthen the path by the last step (n,), and change sigma."""
+    def _adapt(self, parents: Array, weights: Array) -> None:
+        """Lengthen the path by the way from the centre to the weighted parents; change sigma."""
         assert self.present_sigma is not None
-        n, mass = len(centre), 1 / np.square(weights).sum()
+        n, mass = parents.shape[1], 1 / np.square(weights).sum()
         rate = (mass + 2) / (n + mass + 5)
         damping = 1 + 2 * max(0.0, math.sqrt((mass - 1) / (n + 1)) - 1) + rate
-        step = (centre - self.centre) / self.present_sigma / self._deviations()
+        step = (weights @ parents - self.centre) / self.present_sigma / self._deviations()
         self.path = (1 - rate) * self.path + math.sqrt(rate * (2 - rate) * mass) * step
         expected = math.sqrt(n) * (1 - 1 / (4 * n) + 1 / (21 * n**2))
         surprise = float(np.linalg.norm(self.path)) / expected - 1
@@ -253,15 +253,15 @@ class SeparableMutation(CumulativeMutation):
         assert self.variances is not None
         return np.sqrt(self.variances)
 
-    def _adapt(self, centre: Array, parents: Array, weights: Array) -> None:
-        n, mass = len(centre), 1 / np.square(weights).sum()
+    def _adapt(self, parents: Array, weights: Array) -> None:
+        n, mass = parents.shape[1], 1 / np.square(weights).sum()
         memory = (4 + mass / n) / (n + 4 + 2 * mass / n)
         faster = (n + 2) / 3
         one = min(1.0, faster * 2 / ((n + 1.3) ** 2 + mass))
         many = min(1 - one, faster * 2 * (mass - 2 + 1 / mass) / ((n + 2) ** 2 + mass))
-        step = (centre - self.centre) / self.present_sigma
+        step = (weights @ parents - self.centre) / self.present_sigma
         chosen = (parents - self.centre) / self.present_sigma
-        super()._adapt(centre, parents, weights)
+        super()._adapt(parents, weights)
         self.variance_path = (1 - memory) * self.variance_path + math.sqrt(
             memory * (2 - memory) * mass
         ) * step

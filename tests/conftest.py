@@ -1,8 +1,12 @@
 """What all tests share."""
 
+import os
+
 import pytest
 
 from cnn import population
+
+os.environ.setdefault("SCIPY_ARRAY_API", "1")  # or scikit-learn skips one of its checks
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1088,3 +1088,27 @@ TWO_OBJECTIVES = {
 def test_settings_that_an_operator_cannot_work_with(kind, changes, message):
     with pytest.raises(ValueError, match=message):
         make(kind, **changes).run()
+
+
+@pytest.mark.parametrize("mutation", ["csa", "separable"])
+def test_learning_rate_does_not_shorten_the_path(mutation):
+    sigmas = []
+    for rate in (1.0, 0.3):
+        ga = gacnn.GA(
+            num_generations=2,
+            num_parents_mating=6,
+            initial_population=np.random.default_rng(0).normal(size=(12, 20)),
+            fitness_func=lambda ga, solution, index: -float(np.square(solution).sum()),
+            gene_type=np.float32,
+            keep_elitism=0,
+            keep_parents=0,
+            parent_selection_type="truncation",
+            crossover_type=gacnn.WeightedRecombination("log", rate),
+            mutation_type=mutation,
+            random_seed=0,
+            suppress_warnings=True,
+        )
+        ga.run()
+        sigmas.append(ga.mutation_type.present_sigma)
+    assert sigmas[0] == pytest.approx(sigmas[1], rel=1e-5)
+    assert sigmas[0] != pytest.approx(0.05)
