@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 
-import joblib
 import numpy as np
 import pytest
 
@@ -16,6 +15,7 @@ import gacnn
 
 pytest.importorskip("sklearn")
 
+import joblib
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.exceptions import NotFittedError
@@ -29,8 +29,7 @@ from gacnn import CNNClassifier, CNNRegressor
 from gacnn.networks import default_layers
 
 
-# All of them, with none expected to fail. Two skip themselves: the one for the array API, unless
-# SCIPY_ARRAY_API is set, and the one for data frames, where pandas is missing.
+# All of them, with none expected to fail; the one for data frames needs pandas.
 @parametrize_with_checks([CNNClassifier(num_generations=50), CNNRegressor(num_generations=50)])
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)
