@@ -17,6 +17,7 @@ from cnn import (
     update_layers_trained_weights,
 )
 from gacnn.callbacks import Callback
+from gacnn.checkpoint import Checkpoint
 from gacnn.defaults import NUM_SOLUTIONS
 from gacnn.evaluate import Augmentation, Fitness, Metric
 from gacnn.training import Plan, Result, Training
@@ -185,7 +186,7 @@ class GACNN:
         augment: Augmentation | None = None,
         patience: int | str | None = "auto",
         callbacks: Sequence[Callback] = (),
-        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
         resume: bool = False,
         verbose: bool = True,
         threads: int | None = None,
@@ -207,9 +208,10 @@ class GACNN:
         the last generations where all offspring are one centre's, otherwise the best of each
         generation; the best one is returned. Without it, it is the last average, or PyGAD's best
         of the last population where that was scored on all data.
-        checkpoint: a file that is written after every generation; with resume=True the run goes
-        on from it, if it exists, up to num_generations or time_limit in all. verbose prints the
-        plan and shows a progress bar. Other settings go to `gacnn.GA`. The networks of this
+        checkpoint: a file that is written after every generation, or a `gacnn.Checkpoint` that
+        says how often; with resume=True the run goes on from it, if it exists, up to
+        num_generations or time_limit in all. verbose prints the plan and shows a progress bar.
+        Other settings go to `gacnn.GA`. The networks of this
         population become those of the last generation.
         """
         training = self._training(
@@ -226,6 +228,8 @@ class GACNN:
             threads=threads,
             **settings,
         )
+        if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
+            checkpoint = Checkpoint(checkpoint)
         return training.run(
             self.population_as_vectors(), callbacks, checkpoint, resume=resume, verbose=verbose
         )

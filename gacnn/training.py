@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 import math
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -267,7 +267,7 @@ class Training:
         self,
         vectors: list[Numbers],
         callbacks: Sequence[Callback],
-        checkpoint: str | os.PathLike[str] | None,
+        checkpoint: Checkpoint | None,
         *,
         resume: bool,
         verbose: bool,
@@ -284,14 +284,14 @@ class Training:
         plan = self.plan(np.asarray(vectors))
         if verbose:
             print(plan)
-        if resume and checkpoint is not None and os.path.exists(checkpoint):
-            ga = self._resumed(checkpoint, given)
+        if resume and checkpoint is not None and checkpoint.path.exists():
+            ga = self._resumed(checkpoint.path, given)
         else:
             ga = GA(num_generations=self.num_generations, **given)
         ga.run()
         return self._result(ga, plan)
 
-    def _resumed(self, checkpoint: str | os.PathLike[str], given: dict[str, Any]) -> GA:
+    def _resumed(self, checkpoint: Path, given: dict[str, Any]) -> GA:
         """Return the GA of a checkpoint, with nothing left to do where the time is over."""
         try:
             ga = resume_checkpoint(checkpoint, num_generations=self.num_generations, **given)
@@ -308,7 +308,7 @@ class Training:
     def _listeners(
         self,
         callbacks: list[Callback],
-        checkpoint: str | os.PathLike[str] | None,
+        checkpoint: Checkpoint | None,
         verbose: bool,
     ) -> list[Callback]:
         latest = None if self.validation is None else self.validation.latest
@@ -317,9 +317,8 @@ class Training:
         if self.patience is not None:
             monitor = "fitness" if self.validation is None else "validation"
             stopping = EarlyStopping(self.patience, monitor=monitor, restore_best=False)
-        saving = None if checkpoint is None else Checkpoint(checkpoint)
         first = (self.average, self.validation, self.history)
-        last = (stopping, self.time_limit, ProgressBar(disable=not verbose), saving)
+        last = (stopping, self.time_limit, ProgressBar(disable=not verbose), checkpoint)
         return [each for each in (*first, *callbacks, *last) if each is not None]
 
     def _result(self, ga: GA, plan: Plan) -> Result:

@@ -622,3 +622,18 @@ def test_resume_with_another_limit_says_what_decides(tmp_path):
     with pytest.raises(ValueError, match="callbacks were") as caught:
         train(X, y, num_generations=None, time_limit=1, checkpoint=tmp_path / "run", resume=True)
     assert "patience" in caught.value.__notes__[0]
+
+
+def test_checkpoint_as_often_as_it_says(tmp_path):
+    X, y = data(60)
+    saving = gacnn.Checkpoint(tmp_path / "run", every=1000)
+    seen = []
+    listen = gacnn.LambdaCallback(on_generation=lambda ga: seen.append(saving.path.exists()))
+    first = train(X, y, num_generations=4, patience=None, checkpoint=saving, callbacks=[listen])
+    assert not any(seen)
+    assert saving.path.exists()
+    longer = train(
+        X, y, num_generations=6, patience=None, checkpoint=saving, callbacks=[listen], resume=True
+    )
+    assert len(first.history) == 4
+    assert len(longer.history) == 6
