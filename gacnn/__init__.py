@@ -29,6 +29,7 @@ from gacnn.mutation import (
     SelfAdaptiveMutation,
     SeparableMutation,
 )
+from gacnn.networks import default_network
 from gacnn.selection import TruncationSelection
 from gacnn.stopping import EarlyStopping, TimeLimit
 from gacnn.strategy import fan_in_scale
@@ -65,6 +66,7 @@ __all__ = [  # without the estimators, so that a star import works where scikit-
     "WeightedRecombination",
     "augment",
     "cnn",
+    "default_network",
     "fan_in_scale",
     "gacnn",
     "population_as_matrices",

@@ -4,37 +4,39 @@ from __future__ import annotations
 
 import math
 
-from cnn import Conv2D, Dense, Flatten, Input2D, MaxPooling2D, Model
+from cnn import AveragePooling2D, Conv2D, Dense, Flatten, Input2D, MaxPooling2D, Model
 from cnn.layers import Layer
 
 HIDDEN_UNITS = 16
 FILTERS = 8
-LARGEST_CONVOLVED = 32  # pixels a side that the default network looks at closely
-LARGEST_POOLED = 8  # and that its last maps have
+LARGEST_CONVOLVED = 32  # pixels a side of the maps that filters see
+LARGEST_POOLED = 8  # and of the last maps
 
 
 def default_layers(input_shape: tuple[int, ...]) -> list[Layer]:
     """Return hidden layers for inputs of this shape, with few weights, since evolution likes few.
 
     Rows: 16 units of tanh. Images: 8 filters of 3 x 3 with relu and max pooling by 2, as often as
-    it takes to leave at most 8 pixels a side; the filters of images with more than 32 pixels a
-    side are first larger, with a stride that leaves at most 32.
+    it takes to leave at most 8 pixels a side; images of more than 32 pixels a side are averaged
+    down to at most 32 first.
     """
     if len(input_shape) == 1:
         return [Dense(HIDDEN_UNITS, activation_function="tanh")]
     layers: list[Layer] = []
-    sides = input_shape[:2]
-    while not layers or max(sides) > LARGEST_POOLED:
-        stride = tuple(math.ceil(side / LARGEST_CONVOLVED) for side in sides)
-        kernel_size = tuple(2 * step + 1 for step in stride)
-        sides = tuple(math.ceil(side / step) for side, step in zip(sides, stride, strict=True))
-        pool_size = tuple(min(2, side) for side in sides)
+    height, width = input_shape[:2]
+    shrink = math.ceil(height / LARGEST_CONVOLVED), math.ceil(width / LARGEST_CONVOLVED)
+    if max(shrink) > 1:
+        layers.append(AveragePooling2D(shrink, stride=shrink))
+        height, width = height // shrink[0], width // shrink[1]
+    while True:
+        pool_size = min(2, height), min(2, width)
         layers += [
-            Conv2D(FILTERS, kernel_size, None, "relu", stride=stride, padding="same"),
+            Conv2D(FILTERS, 3, None, "relu", padding="same"),
             MaxPooling2D(pool_size, stride=pool_size),
         ]
-        sides = tuple(side // pool for side, pool in zip(sides, pool_size, strict=True))
-    return layers
+        height, width = height // pool_size[0], width // pool_size[1]
+        if max(height, width) <= LARGEST_POOLED:
+            return layers
 
 
 def default_network(
