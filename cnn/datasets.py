@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import os
+import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -20,7 +21,10 @@ __all__ = ["Dataset", "load_digits", "load_idx", "load_image_folder", "load_imag
 
 FilePath = str | os.PathLike[str]
 
-_DEFLATE = 1032  # the most bytes that gzip makes of one
+_Named = tuple[str, NDArray[Any]]  # an array, and before it what errors call it
+_NPZ_NAMES = {"x_train", "y_train", "x_test", "y_test", "x", "y", "class_names"}
+_DEFLATE = 1032  # the most bytes that zip and gzip make of one
+_CLASSES = 2**16  # labels from here on are no numbers of classes
 
 
 class Dataset(NamedTuple):
@@ -60,17 +64,19 @@ def load_image_folder(
     """Return the images of a folder that has one sub-folder for each class.
 
     The classes are the names of the sub-folders, sorted; images may lie in folders below these.
-    Reads what Pillow reads; of an animation the first frame. Images are turned as their EXIF data
-    say, and transparent parts are white.
+    Reads BMP, GIF, JPEG, PNG, PPM, TIFF and WebP files, by what is in them, not by their names; of
+    an animation the first frame. Images are turned as their EXIF data say, and transparent parts
+    are white.
 
     size: (height, width), or one number for both, that the images are resized to; None takes them
     as they are, if all have the same size. channels: 1 for grey, 3 for colour; None for grey only
     if all images are. verbose: whether a long load shows its progress.
 
     What is no image, cannot be read or decoded, or is too large to be an honest picture is left
-    out with one UserWarning that names it; hidden files are left out. Raises ValueError for a
-    class without images, images of different sizes, and a path that is no such folder;
-    ImportError without Pillow.
+    out with one UserWarning that names it; hidden files, and files beside the sub-folders, are
+    left out. Raises ValueError for a class without images, images of different sizes and a size of
+    more than 2**26 pixels, NotADirectoryError for a path that is no folder, and ImportError
+    without Pillow.
     """
     images, labels, names = _load_image_folder(path, size, channels=channels, verbose=verbose)
     return Dataset(images, labels, names)
@@ -82,79 +88,94 @@ def load_npz(path: FilePath) -> tuple[Dataset, Dataset | None]:
     path: an .npz file of x_train, y_train, x_test and y_test as Keras has them, or of x and y (X
     and Y as well). Images are (N, height, width) or (N, height, width, channels): integers from 0
     to 255, or numbers in [0, 1]. Labels are (N,) or (N, 1): integers from 0, or strings. Names of
-    the classes may be in class_names.
+    the classes may be in class_names; without, strings are numbered in alphabetical order.
 
     Raises FileNotFoundError, or another OSError, and ValueError, with the path, for a file that is
     damaged, pickled, or holds something else. Nothing in it is executed.
     """
-    arrays = _npz_arrays(Path(path))
-    train = arrays.get("x_train", arrays.get("x")), arrays.get("y_train", arrays.get("y"))
-    test = arrays.get("x_test"), arrays.get("y_test")
-    names = arrays.get("class_names")
-    if any(part is None for part in train) or (test[0] is None) != (test[1] is None):
+    path = Path(path)
+    arrays, others = _npz_arrays(path)
+    keys = [("x_train", "y_train") if "x_train" in arrays else ("x", "y")]
+    if "x_test" in arrays or "y_test" in arrays:
+        keys.append(("x_test", "y_test"))
+    if not all(x in arrays and y in arrays for x, y in keys):
         raise ValueError(
             f"{path} must hold x_train, y_train, x_test and y_test, or x and y, "
-            f"but it holds {', '.join(arrays) or 'nothing'}"
+            f"but it holds {', '.join([*arrays, *others]) or 'nothing'}"
         )
-    parts = [_dataset(*part, f"{path}") for part in (train, test) if part[0] is not None]
-    return _with_names(parts, names, path)
+    named = {name: (f"{name} of {path}", array) for name, array in arrays.items()}
+    return _datasets([(named[x], named[y]) for x, y in keys], named.get("class_names"))
 
 
 def load_idx(folder: FilePath) -> tuple[Dataset, Dataset | None]:
     """Return the images to train on and, if they are there, those to test on, of IDX files.
 
     folder: holds train-images-idx3-ubyte and train-labels-idx1-ubyte, and for the test images
-    t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, as MNIST, Fashion-MNIST and EMNIST are
-    handed out; also with .gz at the end, or a dot before idx. Source of the format: LeCun, Cortes
-    & Burges, The MNIST database.
+    t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, as MNIST, Fashion-MNIST and KMNIST are
+    handed out; also with .gz at the end, or a dot before idx, and idx4 for images with channels.
+    Source of the format: LeCun, Cortes & Burges, The MNIST database.
 
     Raises FileNotFoundError, or another OSError, and ValueError, with the path, for a file that
     is damaged.
     """
     folder = Path(folder)
-    parts = []
-    for split, needed in (("train", True), ("t10k", False)):
-        files = [_idx_file(folder, f"{split}-{kind}") for kind in ("images", "labels")]
-        if needed or any(files):
-            for file, kind in zip(files, ("images-idx3", "labels-idx1"), strict=True):
-                if file is None:
-                    raise FileNotFoundError(
-                        f"there is no {split}-{kind}-ubyte or {split}-{kind}-ubyte.gz in {folder}"
-                    )
-            images, labels = (_read_idx(file) for file in files if file is not None)
-            parts.append(_dataset(images, labels, f"{files[0]}"))
-    return _with_names(parts, None, folder)
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is no folder of IDX files")
+    pairs = []
+    for split in ("train", "t10k"):
+        images, labels = (_idx_file(folder, f"{split}-{kind}") for kind in ("images", "labels"))
+        if images and labels:
+            pairs.append(((f"{images}", _read_idx(images)), (f"{labels}", _read_idx(labels))))
+        elif images or labels or split == "train":
+            missing = f"{split}-labels-idx1" if images else f"{split}-images-idx3"
+            raise FileNotFoundError(
+                f"{folder} has no {missing}-ubyte, nor one with .gz at the end or a dot before idx"
+            )
+    return _datasets(pairs, None)
 
 
 # Arrays of files
 
 
-def _npz_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Return the arrays of an .npz file by name, those of one letter in lower case."""
+def _npz_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """Return the arrays of an .npz file that mean something, by name, and the other names."""
     with path.open("rb") as file:
         try:
             with zipfile.ZipFile(file) as archive:
-                names = [name for name in archive.namelist() if name.endswith(".npy")]
-                arrays = {name[:-4]: _npy(archive, name) for name in names}
-        except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+                return _known_arrays(archive, path.stat().st_size * _DEFLATE)
+        except MemoryError:
+            raise
+        except Exception as error:
             raise ValueError(
                 f"{path} is damaged or no .npz file of arrays: {error}; "
                 "write one by np.savez(path, x_train=…, y_train=…)"
             ) from error
-    return {name.lower() if len(name) == 1 else name: array for name, array in arrays.items()}
 
 
-def _npy(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
-    """Return an array, of which no more is read than the archive says that it holds."""
+def _known_arrays(archive: zipfile.ZipFile, most: int) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    arrays, others = {}, []
+    for member in archive.namelist():
+        name = member.removesuffix(".npy")
+        name = name.lower() if len(name) == 1 else name
+        if name in _NPZ_NAMES:
+            arrays[name] = _npy(archive, member, most)
+        else:
+            others.append(name)
+    return arrays, others
+
+
+def _npy(archive: zipfile.ZipFile, name: str, most: int) -> NDArray[Any]:
+    """Return an array, if its header promises no more bytes than it has, nor more than `most`."""
     with archive.open(name) as file:
         shape, dtype = _npy_header(file)
         if dtype.hasobject:
             raise ValueError(f"{name} holds pickled objects, which could execute code")
-        if math.prod(shape) * dtype.itemsize > archive.getinfo(name).file_size:
+        size = math.prod(shape) * max(dtype.itemsize, 1)
+        if size > min(archive.getinfo(name).file_size, most):
             raise ValueError(f"{name} is truncated")
     with archive.open(name) as file:
         array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-    return array
+    return np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
 
 
 def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -166,15 +187,9 @@ def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     return shape, dtype
 
 
-def _idx_file(folder: Path, name: str) -> Path | None:
-    if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is no folder of IDX files")
-    kind = "idx3" if name.endswith("images") else "idx1"
-    for form in (f"{name}-{kind}-ubyte", f"{name}.{kind}-ubyte"):
-        for file in (folder / form, folder / f"{form}.gz"):
-            if file.is_file():
-                return file
-    return None
+def _idx_file(folder: Path, kind: str) -> Path | None:
+    pattern = re.compile(rf"{kind}[-.]idx[134]-ubyte(\.gz)?")
+    return next((file for file in sorted(folder.iterdir()) if pattern.fullmatch(file.name)), None)
 
 
 def _read_idx(path: Path) -> NDArray[np.uint8]:
@@ -184,14 +199,15 @@ def _read_idx(path: Path) -> NDArray[np.uint8]:
         with gzip.open(path) if packed else path.open("rb") as file:
             return _idx_array(file, path.stat().st_size * (_DEFLATE if packed else 1))
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path} is damaged or no IDX file: {error}") from error
+        raise ValueError(f"{path} is damaged or no IDX file: {error}; download it again") from error
 
 
 def _idx_array(file: Any, most: int) -> NDArray[np.uint8]:
     """Read an array of at most so many bytes."""
     head = file.read(4)
     if len(head) < 4 or head[:3] != b"\0\0\x08":
-        raise ValueError("it does not begin as a file of bytes does")
+        found = head.hex(" ") or "nothing"
+        raise ValueError(f"it begins with {found}, not with 00 00 08 and its dimensions")
     sizes = file.read(4 * head[3])
     shape = np.frombuffer(sizes, ">u4", len(sizes) // 4).tolist()
     number = math.prod(shape)
@@ -206,28 +222,32 @@ def _idx_array(file: Any, most: int) -> NDArray[np.uint8]:
 # Checks
 
 
-def _dataset(images: Any, labels: Any, path: str) -> Dataset:
-    """Return checked images and labels, named by number or by what they are."""
-    X = _images(np.asarray(images), path)
-    y = np.asarray(labels)
-    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-    if y.shape != (len(X),):
+def _datasets(
+    pairs: list[tuple[_Named, _Named]], class_names: _Named | None
+) -> tuple[Dataset, Dataset | None]:
+    """Return what to train on and what to test on, of arrays of images and of labels."""
+    images = [_images(*x) for x, _ in pairs]
+    labels = [_labels(*y, len(X)) for X, (_, y) in zip(images, pairs, strict=True)]
+    if images[0].shape[1:] != images[-1].shape[1:]:
         raise ValueError(
-            f"{path} must hold a label for each of {len(X)} images, but its labels have the shape "
-            f"{y.shape}"
+            f"{pairs[-1][0][0]} must hold images of {images[0].shape[1:]} (height, width, "
+            f"channels), as {pairs[0][0][0]} does, not of {images[-1].shape[1:]}"
         )
-    if y.dtype.kind in "US":
-        names, numbers = np.unique(y.astype(str), return_inverse=True)
-        return Dataset(X, numbers.astype(np.intp), tuple(names.tolist()))
-    if y.dtype.kind not in "buif" or (y != np.floor(y)).any() or y.min() < 0:
-        raise ValueError(f"labels of {path} must be whole numbers from 0, or strings")
-    return Dataset(X, y.astype(np.intp), tuple(map(str, range(int(y.max()) + 1))))
+    if len({y.dtype.kind for y in labels}) > 1:
+        raise ValueError(
+            f"{pairs[0][1][0]} and {pairs[-1][1][0]} must both be numbers or both strings"
+        )
+    names = _class_names(np.unique(np.concatenate(labels)), class_names)
+    train, *test = (
+        Dataset(X, _numbered(y, names), names) for X, y in zip(images, labels, strict=True)
+    )
+    return train, test[0] if test else None
 
 
-def _images(images: NDArray[Any], path: str) -> NDArray[np.float32]:
+def _images(name: str, images: NDArray[Any]) -> NDArray[np.float32]:
     if images.ndim not in (3, 4) or images.size == 0 or images.dtype.kind not in "buif":
         raise ValueError(
-            f"images of {path} must be numbers (N, height, width) or (N, height, width, channels), "
+            f"{name} must be numbers (N, height, width) or (N, height, width, channels), "
             f"not {images.dtype} of the shape {images.shape}"
         )
     images = images[..., None] if images.ndim == 3 else images
@@ -235,31 +255,46 @@ def _images(images: NDArray[Any], path: str) -> NDArray[np.float32]:
     scale = 255 if images.dtype.kind in "ui" else 1
     if not (lowest >= 0 and highest <= scale):
         raise ValueError(
-            f"images of {path} must be integers from 0 to 255 or numbers from 0 to 1, but they "
-            f"are {images.dtype} from {lowest} to {highest}"
+            f"{name} must be integers from 0 to 255 or numbers from 0 to 1, but it is "
+            f"{images.dtype} from {lowest} to {highest}"
         )
     X = images.astype(np.float32)
     X /= scale
     return X
 
 
-def _with_names(
-    parts: list[Dataset], names: NDArray[Any] | None, path: FilePath
-) -> tuple[Dataset, Dataset | None]:
-    """Give the parts names of classes in common."""
-    known = max((part.class_names for part in parts), key=len)
-    for part in parts:
-        if part.class_names != known[: len(part.class_names)]:
-            raise ValueError(
-                f"{path} must have the same classes to train and to test on, not "
-                f"{', '.join(parts[0].class_names)} and {', '.join(part.class_names)}"
-            )
-    if names is not None:
-        given = tuple(str(name) for name in np.ravel(names))
-        if len(given) < len(known):
-            raise ValueError(
-                f"class_names of {path} has {len(given)} names for {len(known)} classes"
-            )
-        known = given
-    train, *test = (part._replace(class_names=known) for part in parts)
-    return train, test[0] if test else None
+def _labels(name: str, labels: NDArray[Any], images: int) -> NDArray[Any]:
+    """Return labels (N,), integers from 0 or strings."""
+    y = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    if y.shape != (images,):
+        raise ValueError(
+            f"{name} must hold a label for each of {images} images, not the shape {y.shape}; "
+            "of one-hot labels take argmax(axis=1)"
+        )
+    if y.dtype.kind == "U":
+        return y
+    if y.dtype.kind not in "buif" or not np.isin(y, np.arange(_CLASSES)).all():
+        raise ValueError(f"{name} must be whole numbers from 0 to {_CLASSES - 1}, or strings")
+    return y.astype(np.intp)
+
+
+def _class_names(found: NDArray[Any], class_names: _Named | None) -> tuple[str, ...]:
+    """Return a name for each class, where these labels are found."""
+    strings = found.dtype.kind == "U"
+    if class_names is None:
+        return tuple((found if strings else np.arange(found.max() + 1).astype(str)).tolist())
+    title, given = class_names
+    names = tuple(np.ravel(given).astype(str).tolist())
+    if len(set(names)) < len(names):
+        raise ValueError(f"{title} must be different names, not {', '.join(names)}")
+    unnamed = set(found.tolist()) - set(names if strings else range(len(names)))
+    if unnamed:
+        raise ValueError(f"{title} has {len(names)} names, but none for the label {min(unnamed)}")
+    return names
+
+
+def _numbered(y: NDArray[Any], names: tuple[str, ...]) -> NDArray[np.intp]:
+    if y.dtype.kind != "U":
+        return y
+    labels, numbers = np.unique(y, return_inverse=True)
+    return np.array([names.index(label) for label in labels], np.intp)[numbers]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +16,13 @@ from numpy.typing import NDArray
 from cnn import checks
 
 Pixels = NDArray[np.float32]
+Picture = NDArray[np.uint8]
 FilePath = str | os.PathLike[str]
+Sides = tuple[int, int]
+T = TypeVar("T")
 
-SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-_ORIENTATION = 0x0112  # EXIF tag; from 5 on, height and width change places
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # none that runs other programs
+_LARGEST = 2**26  # pixels of a size to resize to
 _NAMED = 5  # files that a warning names
 
 
@@ -29,17 +34,9 @@ class ImageFileError(ValueError):
         super().__init__(f"{path} cannot be read as an image: {reason}")
 
 
-class _Seen(NamedTuple):
-    """What the head of an image file says."""
-
-    path: Path
-    size: tuple[int, int]
-    grey: bool
-
-
 def load_images(
     paths: Iterable[FilePath],
-    size: int | tuple[int, int] | None = None,
+    size: int | Sides | None = None,
     *,
     channels: int | None = None,
 ) -> Pixels:
@@ -48,18 +45,20 @@ def load_images(
     size and channels: as for `load_image_folder`. Raises FileNotFoundError, or another OSError,
     and ValueError for a file that is no image, or damaged, or of another size than the others.
     """
-    seen = [_head(Path(path)) for path in paths]
-    if not seen:
+    if isinstance(paths, str | os.PathLike):
+        raise TypeError(f"paths must be a list of files, not {paths!r}; give [{paths!r}]")
+    files = [Path(path) for path in paths]
+    if not files:
         raise ValueError("paths is empty; give at least one file")
-    pixels = _empty(seen, _sides(size, seen), _channels(channels, seen))
-    for image, each in zip(pixels, seen, strict=True):
-        image[...] = _decoded(each.path, *image.shape)
-    return pixels
+    images = _Images(len(files), size, channels)
+    for file in files:
+        images.add(file)
+    return images.pixels()
 
 
 def load_image_folder(
     path: FilePath,
-    size: int | tuple[int, int] | None,
+    size: int | Sides | None,
     *,
     channels: int | None,
     verbose: bool,
@@ -67,29 +66,67 @@ def load_image_folder(
     """Return images, labels and class names: see `cnn.datasets.load_image_folder`."""
     folder = Path(path)
     classes = _class_folders(folder)
-    bad: list[ImageFileError] = []
-    seen: list[_Seen] = []
+    files = [(file, label) for label, each in enumerate(classes) for file in _files(each)]
+    _check_classes(classes, [label for _, label in files], [])
+    images = _Images(len(files), size, channels)
     labels: list[int] = []
-    for label, its_folder in enumerate(classes):
-        for file in _files(its_folder):
-            try:
-                seen.append(_head(file))
-                labels.append(label)
-            except (ImageFileError, OSError) as error:
-                bad.append(_unreadable(file, error))
-    _check_classes(classes, labels, bad)
-    pixels = _empty(seen, _sides(size, seen), _channels(channels, seen))
-    kept = np.ones(len(seen), bool)
-    for number, each in enumerate(_progress(seen, verbose)):
+    bad: list[ImageFileError] = []
+    for file, label in _progress(files, verbose):
         try:
-            pixels[number] = _decoded(each.path, *pixels.shape[1:])
-        except (ImageFileError, OSError) as error:
-            bad.append(_unreadable(each.path, error))
-            kept[number] = False
-    numbers = np.array(labels, np.intp)[kept]
-    _check_classes(classes, numbers.tolist(), bad)
-    _warn(folder, bad)
-    return pixels if kept.all() else pixels[kept], numbers, tuple(each.name for each in classes)
+            images.add(file)
+        except ImageFileError as error:
+            bad.append(error)
+        except OSError as error:
+            bad.append(ImageFileError(file, error.strerror))
+        else:
+            labels.append(label)
+    _check_classes(classes, labels, bad)
+    _warn(folder, bad, len(files))
+    names = tuple(each.name for each in classes)
+    return images.pixels(), np.array(labels, np.intp), names
+
+
+class _Images:
+    """Images of one size in one array, in which there is room for so many."""
+
+    def __init__(self, room: int, size: int | Sides | None, channels: int | None) -> None:
+        self.room = room
+        self.sides = None if size is None else checks.pair(size, "size")
+        self.channels = checks.one_of(channels, "channels", [None, 1, 3])
+        self.files: list[Path] = []
+        if self.sides and math.prod(self.sides) > _LARGEST:
+            raise ValueError(f"size must be {_LARGEST:,} pixels at most, not {_by(self.sides)}")
+
+    def add(self, file: Path) -> None:
+        picture = _decoded(file, self.sides, self.channels)
+        if not self.files:
+            self._all = self._empty(picture)
+        elif picture.shape[:2] != self._all.shape[1:3]:
+            raise ValueError(
+                f"{self.files[0]} is {_by(self._all.shape[1:3])} pixels and {file} "
+                f"{_by(picture.shape)}; give a size=(height, width) to make them one"
+            )
+        if picture.shape[2] > self._all.shape[3]:  # the first in colour, after grey ones
+            self._all = np.repeat(self._all, 3, axis=3)
+        np.divide(picture, 255, out=self._all[len(self.files)], dtype=np.float32)
+        self.files.append(file)
+
+    def pixels(self) -> Pixels:
+        return self._all[: len(self.files)]
+
+    def _empty(self, picture: Picture) -> Pixels:
+        height, width, channels = picture.shape
+        try:
+            return np.empty((self.room, height, width, self.channels or channels), np.float32)
+        except MemoryError as error:
+            raise MemoryError(
+                f"{self.room} images of {_by(picture.shape)} pixels do not fit into memory; "
+                "give a smaller size"
+            ) from error
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]} x {shape[1]}"
 
 
 # Folders
@@ -125,8 +162,9 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _check_classes(classes: list[Path], labels: list[int], bad: list[ImageFileError]) -> None:
+    filled = set(labels)
     for label, folder in enumerate(classes):
-        if label not in labels:
+        if label not in filled:
             reasons = [f": {each}" for each in bad if folder in each.path.parents]
             raise ValueError(
                 f"{folder} holds no image that can be read{(reasons or [''])[0]}; "
@@ -134,23 +172,21 @@ def _check_classes(classes: list[Path], labels: list[int], bad: list[ImageFileEr
             )
 
 
-def _unreadable(path: Path, error: Exception) -> ImageFileError:
-    return error if isinstance(error, ImageFileError) else ImageFileError(path, error)
-
-
-def _warn(folder: Path, bad: list[ImageFileError]) -> None:
+def _warn(folder: Path, bad: list[ImageFileError], files: int) -> None:
     if bad:
         named = "; ".join(
             f"{each.path.relative_to(folder)}: {each.reason}" for each in bad[:_NAMED]
         )
         more = f"; and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
-        warnings.warn(f"left out {len(bad)} files of {folder}: {named}{more}", stacklevel=4)
+        warnings.warn(
+            f"left out {len(bad)} of {files} files of {folder}: {named}{more}", stacklevel=4
+        )
 
 
-def _progress(seen: Sequence[_Seen], verbose: bool) -> Iterable[_Seen]:
+def _progress(items: Sequence[T], verbose: bool) -> Iterable[T]:
     from tqdm.auto import tqdm
 
-    bar: Iterable[_Seen] = tqdm(seen, unit="image", delay=1, leave=False, disable=not verbose)
+    bar: Iterable[T] = tqdm(items, unit="image", delay=1, leave=False, disable=not verbose)
     return bar
 
 
@@ -165,83 +201,50 @@ def _pillow() -> Any:
     return Image, ImageOps
 
 
-def _opened(path: Path) -> Any:
-    """Open an image, of which nothing is decoded yet."""
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open an image, of which nothing is decoded yet; what then fails is an ImageFileError."""
     Image, _ = _pillow()
-    if path.suffix.lower() not in SUFFIXES:
-        raise ImageFileError(path, f"{path.suffix or 'a name without suffix'} is no kind of image")
-    with path.open("rb") as file:
+    if path.exists() and not path.is_file():  # a pipe would never end
+        raise ImageFileError(path, "it is no file")
+    with path.open("rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, of trifles
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
         if not file.read(1):
             raise ImageFileError(path, "it is empty")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # Pillow warns of images that are too large to be honest
-        return Image.open(path)
+        try:
+            with Image.open(file, formats=_FORMATS) as image:
+                yield image
+        except (ImageFileError, MemoryError):
+            raise
+        except Image.UnidentifiedImageError as error:
+            raise ImageFileError(
+                path, f"it is no kind of image among {', '.join(_FORMATS)}"
+            ) from error
+        except Exception as error:
+            raise ImageFileError(path, error) from error
 
 
-def _head(path: Path) -> _Seen:
-    try:
-        with _opened(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(_ORIENTATION, 1) >= 5
-            grey = image.mode in ("1", "L", "LA") or image.mode.startswith("I")
-            return _Seen(path, (width, height) if turned else (height, width), grey)
-    except (ImageFileError, ImportError, FileNotFoundError, PermissionError):
-        raise
-    except Exception as error:
-        raise ImageFileError(path, error) from error
-
-
-def _decoded(path: Path, height: int, width: int, channels: int) -> Pixels:
-    """Return an image, float32 (height, width, channels) in [0, 1]."""
+def _decoded(path: Path, sides: Sides | None, channels: int | None) -> Picture:
+    """Return an image, (height, width, 1) if it is grey or to be so, else (height, width, 3)."""
     Image, ImageOps = _pillow()
-    try:
-        with _opened(path) as opened:
-            image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I"):  # 16 bits
-                image = Image.fromarray((np.asarray(image) / 257).clip(0, 255).astype(np.uint8))
-            if image.has_transparency_data:
-                image = image.convert("RGBA")
-                ground = Image.new("RGBA", image.size, "white")
-                image = Image.alpha_composite(ground, image)
-            image = image.convert("L" if channels == 1 else "RGB")
-            if image.size != (width, height):
-                image = image.resize((width, height), Image.Resampling.BILINEAR)
-            pixels = np.asarray(image, np.float32) / np.float32(255)
-            return pixels.reshape(height, width, channels)
-    except (ImageFileError, MemoryError, PermissionError):
-        raise
-    except Exception as error:
-        raise ImageFileError(path, error) from error
+    with _opened(path) as opened:
+        image = ImageOps.exif_transpose(opened)
+        if image.mode.startswith(("I", "F")):
+            image = Image.fromarray(_bytes(path, np.asarray(image)))
+        grey = image.mode in ("1", "L", "LA")
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            ground = Image.new("RGBA", image.size, "white")
+            image = Image.alpha_composite(ground, image)
+        image = image.convert("L" if grey or channels == 1 else "RGB")
+        if sides and image.size != sides[::-1]:
+            image = image.resize(sides[::-1], Image.Resampling.BILINEAR)
+        return np.atleast_3d(np.asarray(image))
 
 
-def _sides(size: int | tuple[int, int] | None, seen: Sequence[_Seen]) -> tuple[int, int]:
-    if size is not None:
-        return checks.pair(size, "size")
-    first = seen[0]
-    for each in seen:
-        if each.size != first.size:
-            raise ValueError(
-                f"{first.path} is {_by(first.size)} pixels and {each.path} {_by(each.size)}; "
-                "give a size=(height, width) to make them one"
-            )
-    return first.size
-
-
-def _by(size: tuple[int, int]) -> str:
-    return f"{size[0]} x {size[1]}"
-
-
-def _channels(channels: int | None, seen: Sequence[_Seen]) -> int:
-    if channels is None:
-        return 1 if all(each.grey for each in seen) else 3
-    return checks.one_of(channels, "channels", [1, 3])
-
-
-def _empty(seen: Sequence[_Seen], sides: tuple[int, int], channels: int) -> Pixels:
-    shape = (len(seen), *sides, channels)
-    try:
-        return np.empty(shape, np.float32)
-    except MemoryError as error:
-        raise MemoryError(
-            f"{len(seen)} images of {_by(sides)} pixels do not fit into memory; give a smaller size"
-        ) from error
+def _bytes(path: Path, values: NDArray[Any]) -> Picture:
+    """Return pixels of 16 bits as pixels of 8."""
+    if values.dtype.kind == "f" or values.min() < 0 or values.max() >= 2**16:
+        raise ImageFileError(path, "its pixels have neither 8 nor 16 bits")
+    return np.rint(values / 257).astype(np.uint8)
