@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
+import logging
 import math
+import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cnn
 from cnn import datasets
+from gacnn.defaults import NUM_GENERATIONS, NUM_SOLUTIONS
 from gacnn.evaluate import METRICS
 from gacnn.gacnn import GACNN
 from gacnn.networks import default_network
 from gacnn.reports import class_table, information
-from gacnn.runs import RunFolder, Settings, load, numbered, parts
+from gacnn.runs import Data, RunFolder, Settings, load, numbered, parts
 
 EXAMPLES = """\
 examples:
@@ -47,14 +52,38 @@ DATA = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; return the exit code."""
     options = parser().parse_args(arguments)
-    try:
-        return int(options.run(options) or 0)
-    except KeyboardInterrupt:
-        print("\ngacnn: stopped at once; `gacnn resume` goes on with a run", file=sys.stderr)
-        return INTERRUPTED
-    except (OSError, ValueError, TypeError, ImportError, MemoryError) as error:
-        print(f"gacnn: {error}", *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
-        return 1
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be anything
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            code = int(options.run(options) or 0)
+            print(end="", flush=True)  # what fails here is said below
+        except KeyboardInterrupt as error:
+            print(file=sys.stderr)  # behind the ^C of a terminal
+            _say("stopped at once", error)
+            return INTERRUPTED
+        except BrokenPipeError:  # as of `gacnn info RUN | head -1`
+            _close_output()
+            return 1
+        except (OSError, ValueError, TypeError, ImportError, MemoryError) as error:
+            _say(f"{error}" or type(error).__name__, error)
+            return 1
+    return code
+
+
+def _say(what: object, error: BaseException | None = None) -> None:
+    notes = getattr(error, "__notes__", ())
+    print(f"gacnn: {what}", *notes, sep="\n", file=sys.stderr)
+
+
+def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
+    _say(message)
+
+
+def _close_output() -> None:
+    """Give up standard output, which Python would else flush once more at its end, and fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parser() -> argparse.ArgumentParser:
@@ -117,21 +146,46 @@ def _add_train(commands: Any) -> None:
         default=0.2,
         help="of the images is kept for evaluate, where there are no test images (0.2)",
     )
-    each.add_argument("--population", type=int, default=64, help="number of networks (64)")
-    each.add_argument("--batch-size", type=int, help="images a generation (chosen from the data)")
+    each.add_argument(
+        "--population",
+        type=_whole(2),
+        default=NUM_SOLUTIONS,
+        help=f"number of networks ({NUM_SOLUTIONS})",
+    )
+    each.add_argument(
+        "--batch-size", type=_whole(1), help="images a generation (chosen from the data)"
+    )
     each.add_argument("--metric", choices=sorted(METRICS.keys() - {"mse"}), default="cross_entropy")
-    each.add_argument("--seed", type=int, default=0, help="of all that is random (0)")
+    each.add_argument("--seed", type=_whole(0), default=0, help="of all that is random (0)")
     _add_limits(each)
 
 
 def _add_limits(each: argparse.ArgumentParser) -> None:
     each.add_argument("--time-limit", type=_number, metavar="SECONDS", help="in all")
-    each.add_argument("--generations", type=int, help="in all (2,000 without a time limit)")
+    each.add_argument(
+        "--generations", type=_whole(1), help=f"in all ({NUM_GENERATIONS:,} without a time limit)"
+    )
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    """Return what reads a whole number of at least so much and, as seeds must, below 2**32."""
+
+    def read(text: str) -> int:
+        value = int(text) if text.isdecimal() else -1
+        if not least <= value < 2**32:
+            wanted = f"a whole number from {least} to {2**32 - 1:,}"
+            raise argparse.ArgumentTypeError(f"must be {wanted}, not {text}")
+        return value
+
+    return read
 
 
 def _number(text: str) -> float:
-    value = float(text)
-    if not (math.isfinite(value) and value >= 0):
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"must be a number of at least 0, not {text}")
     return value
 
@@ -157,78 +211,110 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def train(options: argparse.Namespace) -> int:
-    data = options.data if options.data == "digits" else str(Path(options.data).resolve())
+    generations = options.generations
+    if generations is None and options.time_limit is None:
+        generations = NUM_GENERATIONS
     settings = Settings(
-        data=data,
+        data=options.data if options.data == "digits" else str(Path(options.data).resolve()),
         size=options.size,
         test_share=options.test_share,
         shift=options.shift,
         flip=options.flip,
         num_solutions=options.population,
-        num_generations=options.generations,
+        num_generations=generations,
         time_limit=options.time_limit,
+        early_stopping=generations is not None,
         batch_size=options.batch_size,
         metric=options.metric,
         random_seed=options.seed,
     )
     folder: RunFolder = options.out
     folder.check_free()
-    images, test = load(settings)
+    data = load(settings)
+    images, _ = data
     if options.model is None:
         classes = len(images.class_names)
         model = default_network(images.X.shape[1:], classes, random_seed=settings.random_seed)
     else:
         model = _model(options.model)
-    _check_fits(model, images)
-    folder.create(settings, model, list(images.class_names))
-    return _evolve(folder, settings, images, test, going_on=False)
+        _check_fits(model, images)
+    # What is wrong with the settings is said here, before there is a folder.
+    _networks(model, settings).plan(images.X, images.y, **settings.training())
+    folder.create(settings, model, data)
+    return _evolve(folder, settings, data, going_on=False)
 
 
 def resume(options: argparse.Namespace) -> int:
     folder: RunFolder = options.folder
     given = {"time_limit": options.time_limit, "num_generations": options.generations}
     given = {name: value for name, value in given.items() if value is not None}
-    settings, results = folder.settings(), folder.results()
-    if results is not None and results["finished"] and not given:
-        raise ValueError(
-            f"{folder.path} is finished after {results['generations']} generations and "
-            f"{results['seconds']} seconds; to go on give a longer --time-limit or --generations"
-        )
-    settings = replace(settings, **given)
-    folder.change(**given)
-    images, test = load(settings)
-    return _evolve(folder, settings, images, test, going_on=True)
+    settings, results = replace(folder.settings(), **given), folder.results()
+    finished = results is not None and results["finished"]
+    _check_goes_on(folder, settings, finished=finished, longer=bool(given))
+    data = folder.data()
+    folder.reopen(settings)
+    return _evolve(folder, settings, data, going_on=True)
+
+
+def _check_goes_on(folder: RunFolder, settings: Settings, *, finished: bool, longer: bool) -> None:
+    """Raise ValueError where the limits leave nothing to do, or less than has been done."""
+    generations, seconds = folder.done()
+    more, limit = settings.num_generations, settings.time_limit
+    if more is not None and more < generations + finished:
+        cure = "--generations: it counts all of them"
+    elif finished and limit is not None and round(limit, 1) <= seconds:
+        cure = "--time-limit: it counts all seconds"
+    elif finished and not longer:
+        cure = "--generations"
+    else:
+        return
+    state = "is finished after" if finished else "has done"
+    raise ValueError(
+        f"{folder.path} {state} {generations:,} generations and {seconds:,} seconds; "
+        f"to go on give a larger {cure}"
+    )
 
 
 def evaluate(options: argparse.Namespace) -> None:
     folder: RunFolder = options.folder
     model, names = folder.trained_model(), folder.class_names()
     if options.data is None:
-        _, data = load(folder.settings())
+        _, data = folder.data()
         if data is None:
             raise ValueError(f"{folder.path} has set no images aside; name data to evaluate on")
     else:
-        height, width, _ = model.input_shape
-        every, test = parts(options.data, (height, width))
+        height, width, channels = model.input_shape
+        every, test = parts(options.data, (height, width), channels)
         data = every if test is None else test
+        if data.X.shape[1:] != model.input_shape:
+            raise ValueError(
+                f"{options.data} holds images of {data.X.shape[1:]} (height, width, channels), "
+                f"but {folder.path} was trained on images of {model.input_shape}"
+            )
     print(class_table(numbered(data, names), model.predict(data.X), names))
 
 
-def predict(options: argparse.Namespace) -> None:
+def predict(options: argparse.Namespace) -> int:
     folder: RunFolder = options.folder
     model, names = folder.trained_model(), folder.class_names()
     height, width, channels = model.input_shape
-    X = datasets.load_images(options.images, size=(height, width), channels=channels)
-    probabilities = model.predict_proba(X)
+    table, wide = csv.writer(sys.stdout), max(len(str(path)) for path in options.images)
     if options.csv:
-        table = csv.writer(sys.stdout)
         table.writerow(["file", "class", *names])
-        for path, row in zip(options.images, probabilities, strict=True):
+    code = 0
+    for path in options.images:
+        try:
+            X = datasets.load_images([path], size=(height, width), channels=channels)
+        except (OSError, ValueError) as error:
+            _say(error)
+            code = 1
+            continue
+        row = model.predict_proba(X)[0]
+        if options.csv:
             table.writerow([path, names[row.argmax()], *(f"{value:.6f}" for value in row)])
-        return
-    wide = max(len(str(path)) for path in options.images)
-    for path, row in zip(options.images, probabilities, strict=True):
-        print(f"{path!s:<{wide}}  {names[row.argmax()]}  {row.max():.1%}")
+        else:
+            print(f"{path!s:<{wide}}  {names[row.argmax()]}  {row.max():.1%}")
+    return code
 
 
 def export(options: argparse.Namespace) -> None:
@@ -256,33 +342,28 @@ def _check_fits(model: cnn.Model, images: datasets.Dataset) -> None:
         )
 
 
-def _evolve(
-    folder: RunFolder,
-    settings: Settings,
-    images: datasets.Dataset,
-    test: datasets.Dataset | None,
-    *,
-    going_on: bool,
-) -> int:
+def _networks(model: cnn.Model, settings: Settings) -> GACNN:
+    return GACNN(model, settings.num_solutions, random_seed=settings.random_seed)
+
+
+def _evolve(folder: RunFolder, settings: Settings, data: Data, *, going_on: bool) -> int:
     """Train, write what came out and say so; return the exit code."""
+    images, test = data
     model, set_aside = cnn.load(folder.start), 0 if test is None else len(test.X)
     print(f"{len(images.X):,} images to train on, {set_aside:,} set aside\n\n{model}\n")
-    result = GACNN(model, settings.num_solutions, random_seed=settings.random_seed).train(
-        images.X,
-        images.y,
-        num_generations=settings.num_generations,
-        time_limit=settings.time_limit,
-        metric=settings.metric,
-        batch_size=settings.batch_size or "auto",
-        augment=settings.augmentation(),
-        checkpoint=folder.checkpoint,
-        resume=going_on,
-    )
-    results = folder.finish(result, test)
     try:
-        folder.draw(result, test)
-    except ImportError as error:
-        print(f"no pictures: {error}", file=sys.stderr)
+        result = _networks(model, settings).train(
+            images.X,
+            images.y,
+            checkpoint=folder.checkpoint,
+            resume=going_on,
+            logger=logging.Logger("silent", logging.CRITICAL + 1),  # PyGAD's shows tracebacks
+            **settings.training(),
+        )
+        results = folder.finish(result, test)
+    except (KeyboardInterrupt, OSError, MemoryError) as error:
+        error.add_note(f"go on with the run by `{folder.resuming}`")
+        raise
     print(
         f"\n{results['generations']:,} generations, {results['seconds']:,} seconds, "
         f"{results['image_evaluations'] / 1e6:,.1f} million image evaluations"
@@ -291,6 +372,6 @@ def _evolve(
         print(f"{results['test_accuracy']:.1%} of {set_aside:,} images set aside are right")
     print(f"all is in {folder.path}")
     if result.ga.interrupted:
-        print(f"stopped early: go on with `gacnn resume {folder.path}`")
+        print(f"stopped early: go on with `{folder.resuming}`")
         return INTERRUPTED
     return 0

@@ -163,24 +163,31 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         else:
             model = self._network(num_outputs, seed)
         population = GACNN(model, self.num_solutions, random_seed=seed, spread=spread)
-        result = population.train(
-            X,
-            y,
-            num_generations=self.num_generations,
-            time_limit=self.time_limit,
-            validation=self._validation(),
-            metric=self.default_metric if self.metric is None else self.metric,
-            batch_size=self.batch_size,
-            augment=self.augment,
-            patience=self.patience if self.early_stopping else None,
-            verbose=bool(self.verbose),
-            threads=self._threads,
-            **(self.settings or {}),
-        )
+        result = population.train(X, y, **self._training())
         self.model_ = result.model
         self.history_ = _joined(earlier, result.history)
         self.n_generations_ = len(self.history_)
         return self
+
+    def _training(self) -> dict[str, Any]:
+        """Return the arguments of `GACNN.train`."""
+        own = {
+            "num_generations": self.num_generations,
+            "time_limit": self.time_limit,
+            "validation": self._validation(),
+            "metric": self.default_metric if self.metric is None else self.metric,
+            "batch_size": self.batch_size,
+            "augment": self.augment,
+            "patience": self.patience if self.early_stopping else None,
+            "verbose": bool(self.verbose),
+            "threads": self._threads,
+        }
+        more = {} if self.settings is None else self.settings
+        if not isinstance(more, dict):
+            raise TypeError(f"settings must be a dict of arguments of GACNN.train, not {more!r}")
+        for name in own.keys() & more.keys():
+            raise TypeError(f"settings must not hold {name!r}, which has a parameter of its own")
+        return own | more
 
     def _validation(self) -> float | str | None:
         share = self.validation_fraction

@@ -194,6 +194,8 @@ class Fitness:
     def _on_batch(self, vectors: Numbers) -> Numbers:
         batch = self.batch
         if batch is None:
+            if self.sampler is not None:
+                self.sampler.advance()
             batch = self._drawn(self._rng)
         if self.sampler is None:
             return self._score(vectors, batch.X, batch.y)

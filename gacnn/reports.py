@@ -57,7 +57,7 @@ def _of_run(folder: RunFolder) -> str:
     else:
         parts += [str(folder.trained_model()), _lines(results)]
     if results is None or not results["finished"]:
-        parts.append(f"go on with it by `gacnn resume {folder.path}`")
+        parts.append(f"go on with it by `{folder.resuming}`")
     return "\n\n".join(parts)
 
 

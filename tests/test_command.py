@@ -1,8 +1,10 @@
 """The command line: what it makes, says and returns."""
 
+import errno
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +15,9 @@ import numpy as np
 import pytest
 
 import cnn
+from gacnn import container, plots
 from gacnn.command import main
+from gacnn.gacnn import GACNN
 
 pytest.importorskip("matplotlib")
 Image = pytest.importorskip("PIL.Image")
@@ -71,10 +75,41 @@ def test_a_run_from_train_to_export(run, photos, capsys, tmp_path, monkeypatch):
 def test_evaluate_on_other_data(run, photos, capsys, tmp_path):
     assert gacnn("evaluate", run, photos) == 0
     assert "of 24 images are right" in capsys.readouterr().out
-    (tmp_path / "grey").mkdir()
-    (tmp_path / "grey/1.png").write_bytes((photos / "dark/1.png").read_bytes())
+    (tmp_path / "dark").mkdir()
+    Image.open(photos / "dark/1.png").convert("L").save(tmp_path / "dark/1.png")
+    assert gacnn("evaluate", run, tmp_path) == 0  # grey images for a network of colours
+    assert "of 1 images are right" in capsys.readouterr().out
+    (tmp_path / "dark").rename(tmp_path / "grey")
     assert gacnn("evaluate", run, tmp_path) == 1
     assert "the classes grey, which the run does not know" in capsys.readouterr().err
+
+
+def test_evaluate_on_arrays(run, tmp_path, capsys):
+    X, names = np.full((3, 8, 8, 3), 255, np.uint8), ["dark", "grey", "bright"]
+    np.savez(tmp_path / "data.npz", x=X, y=[2, 2, 0], class_names=names)  # none is grey
+    assert gacnn("evaluate", run, tmp_path / "data.npz") == 0
+    assert "66.7% of 3 images are right" in capsys.readouterr().out
+    np.savez(tmp_path / "data.npz", x=X[:, 1:], y=[2, 2, 0], class_names=names)
+    assert gacnn("evaluate", run, tmp_path / "data.npz") == 1
+    error = capsys.readouterr().err
+    assert f"{tmp_path / 'data.npz'} holds images of (7, 8, 3)" in error
+    assert "on images of (8, 8, 3)" in error
+
+
+def test_predict_names_bad_files_and_goes_on(run, photos, tmp_path, capsys):
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    files = (
+        photos / "dark/1.png",
+        tmp_path / "bad.png",
+        tmp_path / "none.png",
+        photos / "dark/2.png",
+    )
+    assert gacnn("predict", run, *files) == 1
+    output, error = capsys.readouterr()
+    assert [line.split()[0] for line in output.splitlines()] == [str(files[0]), str(files[3])]
+    assert "bad.png cannot be read as an image" in error
+    assert "No such file" in error
+    assert error.count("gacnn: ") == 2
 
 
 def test_info(run, capsys):
@@ -127,6 +162,87 @@ def test_resume_goes_on_to_the_same_end(photos, tmp_path, capsys):
     assert (part / "history.csv").read_text().count("\n") == 9
 
 
+def settings(folder):
+    return json.loads((folder / "settings.json").read_text())
+
+
+def test_limits_that_leave_nothing_to_do_change_nothing(photos, tmp_path, capsys):
+    timed, counted = tmp_path / "timed", tmp_path / "counted"
+    common = ["--size", 8, "--population", 6]
+    assert gacnn("train", photos, "--out", timed, *common, "--time-limit", 0.2) == 0
+    assert gacnn("train", photos, "--out", counted, *common, "--generations", 4) == 0
+    capsys.readouterr()
+    for run, limit, cure in (
+        (timed, ("--generations", 10**6), "larger --time-limit"),
+        (timed, ("--time-limit", 0.1), "larger --time-limit"),
+        (timed, ("--time-limit", 100, "--generations", 1), "larger --generations"),
+        (counted, ("--time-limit", 100), "larger --generations"),
+        (counted, ("--generations", 3), "larger --generations"),
+    ):
+        before = settings(run)
+        assert gacnn("resume", run, *limit) == 1
+        assert cure in capsys.readouterr().err
+        assert settings(run) == before
+
+
+def test_a_limit_of_the_other_kind_can_be_added(photos, tmp_path):
+    timed, counted = tmp_path / "timed", tmp_path / "counted"
+    common = ["--size", 8, "--population", 6, "--test-share", 0]
+    assert gacnn("train", photos, "--out", timed, *common, "--time-limit", 0.1) == 0
+    done = json.loads((timed / "results.json").read_text())["generations"]
+    assert gacnn("resume", timed, "--time-limit", 60, "--generations", done + 3) == 0
+    assert json.loads((timed / "results.json").read_text())["generations"] == done + 3
+    assert gacnn("train", photos, "--out", counted, *common, "--generations", 3) == 0
+    assert gacnn("resume", counted, "--time-limit", 0.2, "--generations", 10**6) == 0
+    assert json.loads((counted / "results.json").read_text())["generations"] < 10**6
+
+
+@pytest.mark.parametrize("moment", ["training", "drawing"])
+def test_a_resume_that_is_stopped_at_once_has_not_ended(
+    moment, photos, tmp_path, capsys, monkeypatch
+):
+    out = tmp_path / "a run"
+    common = ["--size", 8, "--population", 6]
+    assert gacnn("train", photos, "--out", out, *common, "--generations", 4) == 0
+    with monkeypatch.context() as patched:
+        where = {"training": (GACNN, "train"), "drawing": (plots, "fitness")}[moment]
+        patched.setattr(*where, lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert gacnn("resume", out, "--generations", 8) == 130
+    assert f"go on with the run by `gacnn resume '{out}'`" in capsys.readouterr().err
+    assert json.loads((out / "results.json").read_text())["finished"] is False
+    assert gacnn("resume", out) == 0
+    assert json.loads((out / "results.json").read_text())["generations"] == 8
+
+
+def test_images_that_have_changed_are_not_gone_on_with(photos, tmp_path, capsys):
+    data, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(photos, data)
+    assert gacnn("train", data, "--out", run, "--size", 8, *QUICK) == 0
+    (data / "dark/3.png").rename(tmp_path / "3.png")
+    before = settings(run)
+    for command in (("evaluate", run), ("resume", run, "--generations", 5)):
+        assert gacnn(*command) == 1
+        assert f"{data} does not hold the images that {run} was" in capsys.readouterr().err
+    (tmp_path / "3.png").rename(data / "dark/3.png")
+    (data / "dark").rename(data / "night")  # the same pictures and order of classes
+    assert gacnn("resume", run, "--generations", 5) == 1
+    assert "files or classes have changed" in capsys.readouterr().err
+    data.rename(tmp_path / "elsewhere")
+    assert gacnn("resume", run, "--generations", 5) == 1
+    assert f'moved, change "data" in {run}/settings.json' in capsys.readouterr().err
+    assert settings(run) == before
+
+
+def test_a_run_without_its_checkpoint_is_not_begun_anew(photos, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert gacnn("train", photos, "--out", run, "--size", 8, *QUICK) == 0
+    trained = (run / "model.npz").read_bytes()
+    (run / "checkpoint").unlink()
+    assert gacnn("resume", run, "--generations", 5) == 1
+    assert "checkpoint is missing" in capsys.readouterr().err
+    assert (run / "model.npz").read_bytes() == trained
+
+
 def started(*arguments):
     command = [sys.executable, "-m", "gacnn", *map(str, arguments)]
     return subprocess.Popen(
@@ -171,6 +287,51 @@ def test_interrupted_and_killed_runs_go_on(photos, tmp_path):
     assert process.returncode == 0
 
 
+def test_a_full_disk_is_named_and_the_run_goes_on(photos, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "run"
+    write = container.Slot.write
+
+    def full(slot, *arguments):
+        if slot.path.with_name("checkpoint").exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(slot, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(container.Slot, "write", full)
+        assert gacnn("train", photos, "--out", out, "--size", 8, *QUICK) == 1
+    error = capsys.readouterr().err
+    assert "No space left" in error
+    assert f"go on with the run by `gacnn resume {out}`" in error
+    assert "Traceback" not in error
+    assert gacnn("resume", out) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes")
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_output_that_nobody_reads(buffered, run):
+    read, write = os.pipe()
+    os.close(read)
+    process = subprocess.run(
+        [sys.executable, "-m", "gacnn", "info", str(run)],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        cwd=Path(cnn.__file__).parent.parent,
+        env={**os.environ, "PYTHONUNBUFFERED": buffered},
+    )
+    os.close(write)
+    assert (process.returncode, process.stderr) == (1, b"")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text elsewhere")
+def test_names_that_are_no_text(run, photos, tmp_path):
+    file = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    shutil.copy(photos / "dark/1.png", file)
+    process = started("predict", run, os.fsdecode(file))
+    output, error = process.communicate()
+    assert error == ""
+    assert "caf\\udce9.png  dark" in output
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -178,8 +339,10 @@ def test_interrupted_and_killed_runs_go_on(photos, tmp_path):
         (["train", "nowhere.npz", "--out", "new"], "No such file"),
         (["resume", "nowhere"], "is not the folder of a run"),
         (["predict", "RUN", "nowhere.png"], "No such file"),
-        (["predict", "RUN", "settings.json"], "is no kind of image"),
+        (["predict", "RUN", "settings.json"], "cannot be read as an image"),
+        (["evaluate", ".."], "is not the folder of a run"),
         (["export", "RUN", "model.pt"], "must end in .onnx"),
+        (["export", "..", "model.onnx"], "is not the folder of a run"),
         (["export", "settings.json", "model.onnx"], "damaged or not a file of"),
         (["info", "settings.json"], "damaged or no checkpoint"),
         (["info", "nowhere"], "No such file"),
@@ -192,6 +355,34 @@ def test_what_is_wrong_is_named(arguments, complaint, run, capsys, monkeypatch):
     assert error.startswith("gacnn: ")
     assert complaint in error
     assert not (run / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "complaint"),
+    [
+        ([0] * 10, (), "leaves images of 1 class to train on"),
+        ([0, 1], (), "leaves images of 1 class to train on"),
+        ([0, 1] * 5, ("--test-share", 0.99), "leaves images of 0 class to train on"),
+        ([0, 1] * 5, ("--batch-size", 9), "at most the number of images, 8, not 9"),
+        ([0, 1] * 5, ("--size", "8"), "--size is for folders of images; those of .* are 6 x 6"),
+        ([0, 1] * 5, ("--model", "run"), "--model takes images of"),
+    ],
+)
+def test_data_that_do_not_fit_leave_no_folder(labels, options, complaint, run, tmp_path, capsys):
+    np.savez(tmp_path / "data.npz", x=np.zeros((len(labels), 6, 6), np.uint8), y=labels)
+    options = [run if each == "run" else each for each in options]
+    assert gacnn("train", tmp_path / "data.npz", "--out", tmp_path / "new", *QUICK, *options) == 1
+    assert re.search(complaint, capsys.readouterr().err)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.filterwarnings("always")
+def test_classes_without_images_are_a_line_of_warning(tmp_path, capsys):
+    data = {"x": np.zeros((10, 6, 6), np.uint8), "y": [0, 2] * 5, "class_names": list("abcd")}
+    np.savez(tmp_path / "data.npz", **data)
+    assert gacnn("train", tmp_path / "data.npz", "--out", tmp_path / "run", *QUICK) == 0
+    complaint = f"gacnn: {tmp_path / 'data.npz'} holds no image to train on of: b, d"
+    assert complaint in capsys.readouterr().err.splitlines()
 
 
 def test_a_folder_with_a_run_is_not_overwritten(run, photos, capsys):
@@ -221,6 +412,13 @@ def test_damaged_json(name, run, tmp_path, capsys):
         ["train", "digits", "--out", "a", "--size", "0x3"],
         ["train", "digits", "--out", "a", "--test-share", "1"],
         ["train", "digits", "--out", "a", "--time-limit", "soon"],
+        ["train", "digits", "--out", "a", "--time-limit", "nan"],
+        ["train", "digits", "--out", "a", "--population", "1"],
+        ["train", "digits", "--out", "a", "--batch-size", "0"],
+        ["train", "digits", "--out", "a", "--generations", "0"],
+        ["train", "digits", "--out", "a", "--generations", "2.5"],
+        ["train", "digits", "--out", "a", "--seed", "-1"],
+        ["train", "digits", "--out", "a", "--seed", str(2**32)],
         ["dance"],
     ],
 )
@@ -239,9 +437,18 @@ def test_help(arguments, capsys):
     assert "gacnn" in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("always")
 def test_pictures_are_left_out_without_matplotlib(photos, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     assert gacnn("train", photos, "--out", tmp_path / "run", "--size", 8, *QUICK) == 0
-    assert "no pictures" in capsys.readouterr().err
-    assert (tmp_path / "run/model.npz").exists()
+    assert "gacnn: no pictures: " in capsys.readouterr().err
+    assert (tmp_path / "run/results.json").exists()
+
+
+@pytest.mark.filterwarnings("always")
+def test_pictures_that_fail_do_not_cost_the_run(photos, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(plots, "filters", lambda _: int("none"))
+    assert gacnn("train", photos, "--out", tmp_path / "run", "--size", 8, *QUICK) == 0
+    assert "gacnn: no pictures: invalid literal" in capsys.readouterr().err
+    assert (tmp_path / "run/results.json").exists()

@@ -531,6 +531,20 @@ def test_settings_that_train_refuses(name):
         classifier(**{name: "many"}).fit(*images(240))
 
 
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"metric": "accuracy"}, "settings must not hold 'metric', which has a parameter"),
+        ({"threads": 2}, "settings must not hold 'threads'"),
+        ([1], "settings must be a dict of arguments of GACNN.train, not [1]"),
+        ({"speed": 1}, "neither train nor gacnn.GA has a setting 'speed'"),
+    ],
+)
+def test_settings_that_are_none(settings, complaint):
+    with refuses(TypeError, complaint):
+        classifier(settings=settings).fit(*images())
+
+
 # Without scikit-learn
 
 

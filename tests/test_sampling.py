@@ -89,6 +89,17 @@ def test_fitness_is_the_weighted_mean_and_its_errors_are_kept():
     np.testing.assert_allclose(fitness.sampler.errors, expected, rtol=1e-4)
 
 
+def test_batches_that_nobody_draws_follow_the_errors_too():
+    model, (X, y) = network(), data(20)
+    fitness = gacnn.Fitness(model, X, y, batch_size=20, sampling="importance", random_seed=0)
+    for _ in range(2):
+        fitness(model.weights[None])
+    own = model.predict_proba(X)[np.arange(20), y]
+    known = ~np.isclose(fitness.sampler.errors, 2 / 3)
+    assert known.sum() > 10
+    np.testing.assert_allclose(fitness.sampler.errors[known], 1 - own[known], rtol=1e-4)
+
+
 def run(fitness, **options):
     population = gacnn.GACNN(fitness.model, 8, random_seed=0)
     ga = gacnn.GA(
