@@ -102,8 +102,8 @@ def confusion_matrix(
             ax.text(column, row, text, color=colour, fontsize=size, ha="center", va="center")
     ticks = range(len(names))
     turned = 90 if max(map(len, names)) > 3 else 0
-    ax.set_xticks(ticks, names, rotation=turned)
-    ax.set_yticks(ticks, names)
+    ax.set_xticks(ticks, names, rotation=turned, parse_math=False)  # names may have a $
+    ax.set_yticks(ticks, names, parse_math=False)
     ax.set(xlabel="predicted", ylabel="true")
     return ax
 
@@ -184,7 +184,7 @@ def _draw_sheet(
     size = min(11, scale(columns) * min(0.7 * head, 1.5 * across / (longest + 2)))
     for text, (top, left) in zip(captions, corners, strict=bool(captions)):
         middle, bottom = left + width * zoom / 2, top - gap / 2
-        ax.text(middle, bottom, text, fontsize=size, ha="center", va="bottom")
+        ax.text(middle, bottom, text, fontsize=size, ha="center", va="bottom", parse_math=False)
     ax.imshow(sheet, **how)
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)

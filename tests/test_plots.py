@@ -691,3 +691,12 @@ if __name__ == "__main__":
     with style.context("default"):
         for each in PICTURES:
             save(each, IMAGES / f"{each}.png")
+
+
+def test_class_names_are_no_mathematics():
+    names = ["$a", "b$_"]
+    ax = plots.confusion_matrix([0, 1, 1], [0, 1, 0], names)
+    ax.figure.canvas.draw()
+    ax = plots.wrong_predictions(np.zeros((3, 4, 4, 1)), [0, 1, 1], [0, 1, 0], names)
+    ax.figure.canvas.draw()
+    assert "b$_ → $a" in [text.get_text() for text in ax.texts]
