@@ -17,7 +17,7 @@ EXAMPLES = {
     "numpycnn_readme": ("--generations 2", "fitness.png", "on_stop\naccuracy"),
     "pygad_recipe": ("--generations 2", "fitness.png", "Fitness of the best solution"),
     "image_folder": ("--time-limit 0.5", "wrong.png", "of 72 pictures never seen before"),
-    "no_gradient": ("--time-limit 0.5", "measures.png", "maximises macro-F1"),
+    "no_gradient": ("--generations 5", "measures.png", "run by macro-F1"),
     "ternary": ("--time-limit 0.5", "filters.png", "on 360 images never seen before"),
     "regression_xor": ("--generations 20", "diabetes.png", "of 10 seeds\ndiabetes: R2"),
     "readme_picture": ("--generations 3", "run.png", "of 360 unseen images are right"),
