@@ -18,21 +18,31 @@ import numpy as np
 def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Open a file that takes the place of `path` when all is written, and otherwise leaves it.
 
-    Written next to it, synced to disk and renamed; a symbolic link stays one. Raises OSError
-    where that cannot be done.
+    Written next to it, synced to disk and renamed; a symbolic link stays one. Raises OSError, with
+    the path, where that cannot be done.
     """
-    target = Path(os.path.realpath(path))
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    target, name = Path(os.path.realpath(path)), None
     try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
         os.chmod(name, _file_mode(target))
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
+    except BaseException as error:
+        if name is not None:
+            Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _of_file(error, os.fspath(path)) from error
         raise
+
+
+def _of_file(error: OSError, path: str) -> OSError:
+    """Return the same error of another file."""
+    if error.errno is None:  # NumPy's, of a full disk
+        return OSError(f"{path} cannot be written: {error}")
+    return type(error)(error.errno, error.strerror, path)
 
 
 def _file_mode(target: Path) -> int:

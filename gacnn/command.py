@@ -241,19 +241,22 @@ def train(options: argparse.Namespace) -> int:
     # What is wrong with the settings is said here, before there is a folder.
     _networks(model, settings).plan(images.X, images.y, **settings.training())
     folder.create(settings, model, data)
-    return _evolve(folder, settings, data, going_on=False)
+    with folder.locked():
+        return _evolve(folder, settings, data, going_on=False)
 
 
 def resume(options: argparse.Namespace) -> int:
     folder: RunFolder = options.folder
     given = {"time_limit": options.time_limit, "num_generations": options.generations}
     given = {name: value for name, value in given.items() if value is not None}
-    settings, results = replace(folder.settings(), **given), folder.results()
-    finished = results is not None and results["finished"]
-    _check_goes_on(folder, settings, finished=finished, longer=bool(given))
-    data = folder.data()
-    folder.reopen(settings)
-    return _evolve(folder, settings, data, going_on=True)
+    settings = replace(folder.settings(), **given)
+    with folder.locked():
+        results = folder.results()
+        finished = results is not None and results["finished"]
+        _check_goes_on(folder, settings, finished=finished, longer=bool(given))
+        data = folder.data()
+        folder.reopen(settings)
+        return _evolve(folder, settings, data, going_on=True)
 
 
 def _check_goes_on(folder: RunFolder, settings: Settings, *, finished: bool, longer: bool) -> None:

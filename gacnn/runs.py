@@ -6,11 +6,14 @@ import json
 import shlex
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 import cnn
@@ -69,7 +72,7 @@ class RunFolder:
 
     settings.json: what it was told; start.npz: the network it begins with; checkpoint: what
     `resume` goes on from; and when it ends model.npz, history.csv, with Matplotlib pictures, and
-    at last results.json.
+    at last results.json. .lock is held while the run goes on.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -97,6 +100,22 @@ class RunFolder:
                 f"{self.path} holds a run already; go on with it by `{self.resuming}`, "
                 "or give another folder to --out"
             )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep the run for this process; ValueError where another is at it."""
+        lock = FileLock(self.path / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise ValueError(
+                f"{self.path} is being evolved by another process; wait until it ends, or stop it "
+                "by Ctrl-C there"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def reopen(self, settings: Settings) -> None:
         """Note what a resume has changed, and that the run has not ended."""

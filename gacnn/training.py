@@ -212,7 +212,8 @@ class Training:
             random_seed=self.seed,
             threads=threads,
         )
-        self.time_limit = TimeLimit(math.inf if time_limit is None else time_limit)
+        limit = math.inf if time_limit is None else checks.number(time_limit, "time_limit", 0)
+        self.time_limit = TimeLimit(limit)
         self.num_generations = _generations(num_generations, time_limit)
         crossover = resolved("crossover_type", self.settings["crossover_type"])
         recombines = isinstance(crossover, WeightedRecombination)

@@ -18,12 +18,13 @@ import cnn
 from gacnn import container, plots
 from gacnn.command import main
 from gacnn.gacnn import GACNN
+from gacnn.runs import RunFolder
 
 pytest.importorskip("matplotlib")
 Image = pytest.importorskip("PIL.Image")
 
 WRITTEN = {
-    "settings.json", "start.npz", "checkpoint", "model.npz", "results.json", "history.csv",
+    ".lock", "settings.json", "start.npz", "checkpoint", "model.npz", "results.json", "history.csv",
     "fitness.png", "filters.png", "confusion.png", "wrong.png",
 }  # fmt: skip
 QUICK = ["--generations", "3", "--population", "6"]
@@ -160,6 +161,18 @@ def test_resume_goes_on_to_the_same_end(photos, tmp_path, capsys):
     assert gacnn("resume", part, "--generations", 8) == 0
     assert json.loads((part / "results.json").read_text())["generations"] == 8
     assert (part / "history.csv").read_text().count("\n") == 9
+
+
+def test_one_process_at_a_time_evolves_a_run(photos, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert gacnn("train", photos, "--out", out, "--size", 8, *QUICK) == 0
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    with RunFolder(out).locked():
+        assert gacnn("resume", out, "--generations", 100) == 1
+        assert "being evolved by another process; wait" in capsys.readouterr().err
+        assert gacnn("evaluate", out) == 0
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+    assert gacnn("resume", out, "--generations", 10) == 0
 
 
 def settings(folder):

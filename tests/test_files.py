@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -273,14 +274,23 @@ def save_over(path, error):
     before = path.read_bytes()
     model = small()
     model.weights = np.zeros(model.num_weights)
-    with pytest.raises(error):
+    with pytest.raises(error) as raised:
         model.save(path)
+    if error is not KeyboardInterrupt:
+        assert re.search(rf"{re.escape(str(path))}\b(?!\.)", str(raised.value))
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]
 
 
 @pytest.mark.parametrize("function", ["os.fsync", "os.replace", "os.chmod", "numpy.savez"])
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left"),
+        OSError("50 requested and 3 written"),  # NumPy's
+        KeyboardInterrupt(),
+    ],
+)
 def test_full_disk_leaves_the_earlier_file(path, monkeypatch, function, error):
     def fail(*args, **kwargs):
         raise error
