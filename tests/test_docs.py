@@ -1,9 +1,13 @@
 """The snippets of the documentation run, page by page, from top to bottom."""
 
+import inspect
 import re
 from pathlib import Path
 
 import pytest
+
+import cnn
+import gacnn
 
 DOCS = Path(__file__).parent.parent / "docs"
 NEEDED = {
@@ -49,3 +53,11 @@ def test_every_page_is_in_the_menu():
     menu = (DOCS.parent / "mkdocs.yml").read_text("utf-8")
     for page in DOCS.rglob("*.md"):
         assert str(page.relative_to(DOCS)) in menu, page
+
+
+@pytest.mark.parametrize("package", [cnn, gacnn])
+def test_reference_lists_everything_public(package):
+    text = "".join(page.read_text("utf-8") for page in (DOCS / "api").glob("*.md"))
+    listed = set(re.findall(rf"^::: {package.__name__}\.(\w+)$", text, re.MULTILINE))
+    modules = {name for name in package.__all__ if inspect.ismodule(getattr(package, name))}
+    assert set(package.__all__) - modules - listed == set()
