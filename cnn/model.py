@@ -31,7 +31,8 @@ class Model:
 
     The vector holds the layers in order, each with its weights and then its bias in C order;
     layers with trainable=False are not in it. Of several models made from the same linked layers,
-    the last one shows in the `trained_weights` of the layers.
+    the last one shows in the `trained_weights` of the layers; those with trainable=False belong to
+    all of them.
     """
 
     def __init__(
@@ -65,7 +66,8 @@ class Model:
 
     def with_weights(self, vector: Array) -> Model:
         """Return a copy of the model whose weights are this float32 vector itself, not a copy."""
-        twin = copy.copy(self)
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
         twin._chain = []
         for layer in self._chain:
             layer = copy.copy(layer)
@@ -445,7 +447,7 @@ def load(path: str | os.PathLike[str]) -> Model:
                 split(layers, _stored(arrays, trained)),
                 strict=True,
             ):
-                layer.fill(before, now)
+                layer.fill([values.copy() for values in before], now)
         return Model(chain[-1], header["epochs"], header["learning_rate"])
     except (AttributeError, KeyError, TypeError, ValueError, MemoryError) as error:
         raise ValueError(f"{os.fspath(path)} does not describe a model: {error!r}") from error

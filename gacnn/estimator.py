@@ -372,7 +372,9 @@ def _joined(earlier: History | None, later: History) -> History:
     if earlier is None:
         return history
     first, then = earlier.to_dict(), later.to_dict()
-    then["generation"] = [len(earlier) + number for number in then["generation"]]
+    for name in ("generation", "evaluations", "seconds"):
+        before = first[name][-1] if len(earlier) else 0
+        then[name] = [before + value for value in then[name]]
     unknown = [math.nan] * len(earlier)
     history.restore({name: np.array(first.get(name, unknown) + then[name]) for name in then})
     return history

@@ -159,6 +159,11 @@ class Fitness:
         return ImportanceSampling(len(self.X), self.model.num_classes)
 
     @property
+    def images_per_network(self) -> int:
+        """How many images a call shows to every network: the batch, or all."""
+        return self.batch_size or len(self.X)
+
+    @property
     def reevaluate(self) -> bool:
         """Whether kept solutions must be scored again, because every batch is another one."""
         return self.batch_size is not None or self.augment is not None
@@ -170,7 +175,7 @@ class Fitness:
     def _drawn(self, rng: np.random.Generator) -> _Batch:
         """Return the images and targets of a new batch."""
         images, targets = self.X, self.y
-        chosen, weights = np.arange(len(images)), np.ones(self.batch_size or len(images))
+        chosen, weights = np.arange(len(images)), np.ones(self.images_per_network)
         if self.sampler is not None:
             chosen, weights = self.sampler.draw(rng, len(weights))
         elif self.batch_size is not None:
@@ -210,8 +215,9 @@ class Fitness:
                 for part in self._parts(vectors, len(batch.X))
             ]
         )
-        sampler.note(batch.chosen, 1 - np.exp(log_proba).mean(axis=0))
         fitness: Numbers = (log_proba * batch.weights).mean(axis=1)
+        _check_numbers(fitness, "cross_entropy", 0)
+        sampler.note(batch.chosen, 1 - np.exp(log_proba).mean(axis=0))
         return fitness
 
     def full(self, vectors: ArrayLike) -> Numbers:
@@ -238,8 +244,7 @@ class Fitness:
                 scores = scorer.score(forward(scorer.on), y)
             except MetricError as error:
                 raise MetricError(metric, start + error.position, error.reason) from error
-            for position in np.flatnonzero(np.isnan(scores)):
-                raise MetricError(metric, start + int(position), "it returned NaN")
+            _check_numbers(scores, metric, start)
             columns.append(scores)
         return np.stack(columns, axis=1) if self.several else columns[0]
 
@@ -292,6 +297,12 @@ def _each(metric: Callable[[Numbers, Numbers], float], outputs: Numbers, y: Numb
             reason = f"it raised {type(error).__name__}: {error}"
             raise MetricError(metric, position, reason) from error
     return scores
+
+
+def _check_numbers(scores: Numbers, metric: Metric, start: int) -> None:
+    """Raise MetricError for the first NaN among scores of the solutions from `start` on."""
+    for position in np.flatnonzero(np.isnan(scores)):
+        raise MetricError(metric, start + int(position), "it returned NaN")
 
 
 def _name(function: str | Callable[..., Any]) -> str:

@@ -161,7 +161,7 @@ class GA(Steps):
         return min(1.0, max(shares))
 
     def operators(self) -> list[Operator]:
-        """Return the operators among selection, crossover and mutation that have a state."""
+        """Return what is an object among selection, crossover and mutation."""
         chosen = (getattr(self, name) for name in OPERATORS)
         return [each for each in chosen if isinstance(each, Operator)]
 
@@ -313,6 +313,7 @@ class GA(Steps):
 
     def with_fitness_of(self, row: int) -> Array:
         """Return the fitness of the population, that of one row evaluated anew."""
+        self._write_networks()
         value = self._evaluate_fitness(self.population, [row])[0]
         known = self.last_generation_fitness
         fitness = known.astype(np.result_type(known, value))
@@ -326,6 +327,7 @@ class GA(Steps):
         return hasattr(function, method) and getattr(function, "reevaluate", True)
 
     def _full_fitness(self) -> Array:
+        self._write_networks()
         dtype = float if self.population.dtype == object else self.population.dtype
         fitness = np.asarray(self.fitness_func.full(self.population.astype(dtype)))
         self.num_fitness_evaluations += len(self.population)

@@ -38,10 +38,8 @@ class EarlyStopping(Callback):
         if patience is None and threshold is None:
             raise ValueError("EarlyStopping never stops without patience or threshold; give one")
         self.patience = None if patience is None else checks.whole(patience, "patience")
-        if not min_delta >= 0:
-            raise ValueError(f"min_delta must be at least 0, not {min_delta!r}")
-        self.min_delta = min_delta
-        self.threshold = threshold
+        self.min_delta = checks.number(min_delta, "min_delta", 0)
+        self.threshold = None if threshold is None else checks.number(threshold, "threshold")
         self.monitor = checks.one_of(monitor, "monitor", ("fitness", "validation"))
         self.restore_best = restore_best
         self._forget()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from typing import Any, ClassVar
 
 import numpy as np
@@ -126,6 +127,28 @@ def fit_to_space(genes: Array, ga: Any) -> Array:
             low, high = np.ceil(low), np.floor(high)
         genes = np.clip(genes, low, high)
     return genes.astype(dtype, copy=False)
+
+
+def rounded_to_space(genes: Array, space: Any, rng: np.random.Generator) -> Array:
+    """Return genes (…, n) as a gene space has them, the same on average.
+
+    Of the two nearest values of a finite space one is drawn, the nearer the more often: the small
+    first weights of a network would all become the value next to 0 otherwise. An interval clips.
+    """
+    values = space_values(space)
+    if values is None:
+        return np.clip(genes, space["low"], space["high"])
+    genes = np.clip(genes, values[0], values[-1])
+    above = np.searchsorted(values, genes)
+    low, high = values[np.maximum(above - 1, 0)], values[above]
+    drawn: Array = np.where(genes - low > rng.random(genes.shape) * (high - low), high, low)
+    return drawn
+
+
+def is_nested(space: Any) -> bool:
+    """Tell whether a gene space differs between genes."""
+    several = isinstance(space, list | tuple | np.ndarray)
+    return several and not all(isinstance(value, numbers.Real) for value in space)
 
 
 def _allowed_values(ga: Any) -> Array | None:

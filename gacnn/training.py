@@ -36,6 +36,7 @@ from gacnn.evaluate import Augmentation, Fitness, Metric
 from gacnn.ga import GA, checked
 from gacnn.registry import OPERATORS, resolved
 from gacnn.stopping import EarlyStopping, TimeLimit
+from gacnn.strategy import is_nested, rounded_to_space
 from gacnn.validation import Validation, candidate, hold_out, validation_interval
 
 Numbers = NDArray[Any]
@@ -216,25 +217,27 @@ class Training:
         self.time_limit = TimeLimit(limit)
         self.num_generations = _generations(num_generations, time_limit)
         crossover = resolved("crossover_type", self.settings["crossover_type"])
-        recombines = isinstance(crossover, WeightedRecombination)
-        self.average = WeightAverage() if recombines and one_objective else None
+        self.recombines = isinstance(crossover, WeightedRecombination)
+        self.average = WeightAverage() if self.recombines and one_objective else None
         self.fitness.ranks_on_all = self.average is None  # otherwise that is the result
         self.validation: Validation | None = None
         if held_out is not None:
             every = validation_interval(
-                len(np.asarray(held_out[1])), num_solutions, self._images_per_generation
+                len(np.asarray(held_out[1])), num_solutions, self.fitness.images_per_network
             )
             scores = Fitness(model, *held_out, metric, threads=threads)
             self.validation = Validation(scores, self.average, every)
         self.patience = self._patience(patience, one_objective)
 
     @property
-    def _images_per_generation(self) -> int:
-        return self.fitness.batch_size or len(self.fitness.X)
+    def _num_ranked(self) -> int:
+        """How many networks are scored on all images when the run ends, to rank them."""
+        ranks = self.fitness.ranks_on_all and self.fitness.reevaluate
+        return self.num_solutions if ranks else 0
 
     def _patience(self, patience: int | str | None, one_objective: bool) -> int | None:
         if not isinstance(patience, str):
-            return patience
+            return None if patience is None else checks.whole(patience, "patience")
         _check_auto(patience, "patience", "a number of generations or None, never")
         follows = one_objective and (self.validation is not None or not self.fitness.reevaluate)
         return default_patience(self.num_generations) if follows else None
@@ -246,9 +249,12 @@ class Training:
         evaluations = None
         seconds = self.time_limit.seconds
         if generations is not None:
-            evaluations = (generations + 1) * len(population) * self._images_per_generation
+            networks = (generations + 1) * len(population)
+            networks += self.average is not None and generations > 0
+            evaluations = networks * self.fitness.images_per_network
+            evaluations += (self._num_ranked + 1) * len(self.fitness.X)  # 1 for the score
             if self.validation is not None:
-                evaluations += generations // self.validation.every * num_validation
+                evaluations += self.validation.planned(generations) * num_validation
             seconds = min(seconds, generations * seconds_per_generation(self.fitness, population))
         return Plan(
             num_weights=self.model.num_weights,
@@ -256,7 +262,7 @@ class Training:
             population_bytes=population.nbytes,
             num_images=len(self.fitness.X),
             num_validation=num_validation,
-            batch_size=self._images_per_generation,
+            batch_size=self.fitness.images_per_network,
             num_generations=generations,
             patience=self.patience,
             image_evaluations=evaluations,
@@ -282,6 +288,7 @@ class Training:
             "initial_population": vectors,
             "callbacks": self._listeners(checked(callbacks), checkpoint, verbose),
         }
+        self._fit_to_space(vectors)
         plan = self.plan(np.asarray(vectors))
         if verbose:
             print(plan)
@@ -291,6 +298,15 @@ class Training:
             ga = GA(num_generations=self.num_generations, **given)
         ga.run()
         return self._result(ga, plan)
+
+    def _fit_to_space(self, vectors: list[Numbers]) -> None:
+        """Move solutions into a gene space that all genes share, unless none will be kept."""
+        space = self.settings.get("gene_space")
+        if space is None or self.recombines or is_nested(space):
+            return
+        rng = np.random.default_rng(self.seed)
+        for vector in vectors:
+            vector[...] = rounded_to_space(vector, space, rng)
 
     def _resumed(self, checkpoint: Path, given: dict[str, Any]) -> GA:
         """Return the GA of a checkpoint, with nothing left to do where the time is over."""
@@ -337,8 +353,9 @@ class Training:
 
     def _spent(self, ga: GA) -> int:
         """Return how many images have gone through a network."""
-        images = int(ga.num_fitness_evaluations) * self._images_per_generation
-        images += len(self.fitness.X)  # for the score
+        evaluations = int(ga.num_fitness_evaluations) - self._num_ranked
+        images = evaluations * self.fitness.images_per_network
+        images += (self._num_ranked + 1) * len(self.fitness.X)  # 1 for the score
         if self.validation is not None:
             images += self.validation.evaluations * len(self.validation.fitness.X)
         return images

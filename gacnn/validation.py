@@ -32,9 +32,15 @@ class Validation(Callback):
     def __init__(self, fitness: Fitness, average: WeightAverage | None, every: int) -> None:
         self.fitness, self.average, self.every = fitness, average, every
         self.evaluations = 0
+        self._data = json.dumps(fitness.fingerprint(), sort_keys=True)
         self.score: Any = None
         self.best_score: Any = None
         self.vector: Numbers | None = None
+
+    def planned(self, generations: int) -> int:
+        """Return how often a run of that many generations scores: also at its start and end."""
+        first = generations > 0 and self.every > 1
+        return generations // self.every + first + 1
 
     def on_generation(self, ga: Any) -> None:
         """Score the candidate if it is time."""
@@ -57,17 +63,14 @@ class Validation(Callback):
         """Return the latest score, for `History`, whatever the solution."""
         return self.score
 
-    def _data(self) -> str:
-        return json.dumps(self.fitness.fingerprint(), sort_keys=True)
-
     def state(self) -> dict[str, Any]:
         """Return the best so far, and whose it is."""
         kept = {"score": self.score, "best_score": self.best_score, "vector": self.vector}
-        return {**kept, "evaluations": self.evaluations, "data": self._data()}
+        return {**kept, "evaluations": self.evaluations, "data": self._data}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take it up; ValueError where the validation data are others."""
-        if state["data"] != self._data():
+        if state["data"] != self._data:
             raise ValueError("the validation data are not those of the checkpoint; give the same")
         self.score, self.best_score = state["score"], state["best_score"]
         self.vector, self.evaluations = state["vector"], state["evaluations"]

@@ -496,6 +496,9 @@ class TestEarlyStopping:
             ({"patience": 0}, ValueError, "patience must be at least 1"),
             ({"patience": 2.5}, TypeError, "patience must be an integer"),
             ({"patience": 2, "min_delta": -1}, ValueError, "min_delta must be at least 0"),
+            ({"patience": 2, "min_delta": np.inf}, ValueError, "min_delta must be a finite number"),
+            ({"threshold": "0.9"}, TypeError, "threshold must hold real numbers"),
+            ({"threshold": np.nan}, ValueError, "threshold must be a finite number"),
             ({"patience": 2, "monitor": "loss"}, ValueError, "monitor must be one of"),
         ],
     )

@@ -302,6 +302,8 @@ def test_warm_start_goes_on(kind):
     estimator.set_params(num_generations=5).fit(X[::-1], y[::-1])
     assert estimator.n_generations_ == 35
     assert estimator.history_["generation"] == list(range(1, 36))
+    for name in ("seconds", "evaluations"):
+        assert (np.diff(estimator.history_[name]) > 0).all()
     assert estimator.history_["best"][:30] == before.history_["best"]
     assert estimator.history_["best"][30] > before.history_["best"][0]
     moved = np.abs(estimator.model_.weights - before.model_.weights)

@@ -181,6 +181,17 @@ def test_metric_that_fails_names_the_solution(monkeypatch):
         Fitness(model, X, y, nan)(vectors)
 
 
+def test_networks_that_overflow_are_named_with_importance_sampling_too():
+    model, (X, y) = network(), data()
+    vectors = population(model)
+    vectors[5] = 1e35
+    fitness = Fitness(model, X, y, batch_size=20, sampling="importance")
+    errors = fitness.sampler.errors.copy()
+    with pytest.raises(MetricError, match=r"cross_entropy failed for solution 5: .*NaN"):
+        fitness(vectors)
+    np.testing.assert_array_equal(fitness.sampler.errors, errors)
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [

@@ -266,6 +266,13 @@ def test_array_that_claims_to_be_huge(path):
     assert_refused(path)
 
 
+def test_fixed_weights_that_were_loaded_can_be_changed(path):
+    layer = next(layer for layer in cnn.load(path).weighted_layers if not layer.trainable)
+    initial = layer.initial_weights.copy()
+    layer.trained_weights[...] = 7
+    np.testing.assert_array_equal(layer.initial_weights, initial)
+
+
 # Disks that fail
 
 

@@ -165,6 +165,30 @@ def test_vectors_start_any_genetic_algorithm():
             assert ga.generations_completed == 1
 
 
+def test_average_is_asked_about_with_its_own_network():
+    manager = gacnn.GACNN(network(), 5, random_seed=0)
+    asked = []
+
+    def fitness(ga, solution, index):
+        weights = manager.population_networks[index].weights
+        asked.append((weights.copy(), np.array(solution, np.float32)))
+        return float(weights.sum())
+
+    ga = gacnn.GA(
+        num_generations=4,
+        num_parents_mating=2,
+        initial_population=manager.population_as_vectors(),
+        fitness_func=fitness,
+        crossover_type="recombination",
+        mutation_type="gaussian",
+        callbacks=[gacnn.WeightAverage()],
+        suppress_warnings=True,
+    )
+    ga.run()
+    for weights, solution in asked:
+        np.testing.assert_array_equal(weights, solution)
+
+
 def test_networks_in_another_order_are_not_tied():
     manager = gacnn.GACNN(network(), 4)
     before = manager.population.copy()
@@ -326,7 +350,7 @@ def test_bad_managers(arguments, error, message):
         ({"batch_size": 10**6}, ValueError, "batch_size must be at most"),
         ({"callbacks": [print]}, TypeError, "callbacks"),
         ({"num_generations": -1}, ValueError, "num_generations"),
-        ({"time_limit": -1}, ValueError, "seconds"),
+        ({"time_limit": -1}, ValueError, "time_limit"),
         ({"resume": True}, ValueError, "checkpoint"),
         ({"fitness_func": max}, TypeError, "fitness_func"),
     ],

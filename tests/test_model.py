@@ -195,6 +195,15 @@ def test_failed_train_leaves_the_weights():
     np.testing.assert_array_equal(model.weights, before)
 
 
+def test_model_with_other_weights_leaves_the_layers_alone():
+    last = small().last_layer
+    first, second = cnn.Model(last), cnn.Model(last, random_seed=3)
+    shown = [layer.trained_weights for layer in second.weighted_layers]
+    first.with_weights(first.weights + 1)
+    for layer, weights in zip(second.weighted_layers, shown, strict=True):
+        assert layer.trained_weights is weights
+
+
 def test_update_weights_leaves_frozen_layers():
     model = small(learning_rate=0.5, random_seed=1)
     fixed, before = model.fixed_weights, model.weights.copy()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import gacnn
 from gacnn.registry import OPERATORS, name_of
-from gacnn.strategy import fit_to_space, space_bounds
+from gacnn.strategy import fit_to_space, rounded_to_space, space_bounds
 
 # Every operator, by name and as an object
 
@@ -168,6 +168,25 @@ def test_nearest_value_is_nearest(space, genes):
     for gene, value in zip(genes, fitted, strict=True):
         assert value in space
         assert abs(value - gene) == min(abs(each - gene) for each in space)
+
+
+@given(st.lists(st.floats(-3, 3), min_size=1, unique=True), st.floats(-4, 4))
+def test_rounding_draws_one_of_two_neighbours_with_the_same_mean(space, gene):
+    rounded = rounded_to_space(np.full(4000, gene), space, np.random.default_rng(0))
+    inside = np.clip(gene, min(space), max(space))
+    below = max(value for value in space if value <= inside)
+    above = min(value for value in space if value >= inside)
+    assert set(rounded) <= {below, above}
+    assert rounded.mean() == pytest.approx(inside, abs=0.1 * (above - below) + 1e-9)
+
+
+def test_rounding_keeps_allowed_values():
+    values = np.array([-1.0, 0.0, 1.0])
+    rng = np.random.default_rng(0)
+    np.testing.assert_array_equal(rounded_to_space(values, [0, 1, -1], rng), values)
+    np.testing.assert_array_equal(
+        rounded_to_space(3 * values, {"low": -2, "high": 1}, rng), [-2, 0, 1]
+    )
 
 
 @KINDS

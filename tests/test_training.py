@@ -338,7 +338,8 @@ def test_numbers_of_a_plan():
     assert (plan.num_images, plan.num_validation, plan.batch_size) == (360, 40, 30)
     assert (plan.num_generations, plan.patience) == (50, default_patience(50))
     every = math.ceil(40 / (0.1 * 10 * 30))
-    assert plan.image_evaluations == 51 * 10 * 30 + 50 // every * 40
+    validations = 50 // every + 2  # the first generation, and the end
+    assert plan.image_evaluations == (51 * 10 + 1) * 30 + 360 + validations * 40
     assert 0 < plan.seconds < 60
     assert plan.settings["mutation_type"].mirrored
 
@@ -364,9 +365,17 @@ def test_image_evaluations_are_those_of_the_fitness(operators):
     manager.plan(X, y, **settings)
     timed = images[0]
     result = manager.train(X, y, num_generations=5, verbose=False, **settings)
-    counted = images[0] - 2 * timed
-    in_full = 0 if not operators else 6 * (100 - 20)  # of the last ranking
-    assert result.image_evaluations == counted - in_full
+    assert result.image_evaluations == images[0] - 2 * timed
+
+
+@pytest.mark.parametrize("generations", [0, 1, 7])
+@pytest.mark.parametrize("operators", [{}, {"mutation_type": "self_adaptive", "keep_elitism": 0}])
+def test_plan_tells_the_cost_of_the_run(operators, generations):
+    X, y = data(300)
+    settings = {"num_generations": generations, "batch_size": 20, "patience": None, **operators}
+    manager = gacnn.GACNN(network(), 6, random_seed=0)
+    result = manager.train(X, y, verbose=False, **settings)
+    assert result.plan.image_evaluations == result.image_evaluations
 
 
 def test_plan_evolves_nothing_and_takes_the_arguments_of_train(tmp_path):
@@ -459,6 +468,18 @@ def test_weights_of_the_result_are_in_the_gene_space(space, held):
             assert np.isin(weights, space).all()
         else:
             assert np.abs(weights).max() <= 0.5
+
+
+@pytest.mark.parametrize("space", [[-1, 0, 1], {"low": -0.05, "high": 0.05}, range(3)])
+def test_solutions_that_are_kept_are_in_the_gene_space(space):
+    X, y = data(60)
+    operators = {"mutation_type": "gaussian", "keep_elitism": 4, "num_generations": 0}
+    population = train(X, y, gene_space=space, **operators).ga.population
+    if isinstance(space, dict):
+        assert np.abs(population).max() == np.float32(0.05)
+    else:
+        assert np.isin(population, list(space)).all()
+        assert 0.01 < np.count_nonzero(population) / population.size < 0.5
 
 
 def test_few_weights():
@@ -583,6 +604,7 @@ def test_resume_of_a_finished_run_gives_its_result(tmp_path):
         ({"patience": 0}, ValueError, "patience must be at least 1, not 0"),
         ({"patience": 2.5}, TypeError, "patience must be an integer, not 2.5"),
         ({"num_generations": 1.5}, TypeError, "num_generations must be an integer, not 1.5"),
+        ({"patience": -5}, ValueError, "patience must be at least 1, not -5"),
         ({"time_limit": "1h"}, TypeError, "time_limit must hold real numbers"),
         ({"time_limit": -1}, ValueError, "time_limit must be at least 0, not -1"),
         ({"augment": 3}, TypeError, r"augment must be callable as augment\(images, rng\), not 3"),
