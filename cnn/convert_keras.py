@@ -15,6 +15,7 @@ from cnn.convert import (
     size,
     with_margins,
 )
+from cnn.kernels import NEGATIVE_SLOPE
 from cnn.layers import (
     ActivationLayer,
     Dense,
@@ -105,7 +106,7 @@ def _keras_layers(kinds: Any, layer: Any) -> list[Any]:
     if isinstance(layer, WeightedLayer):
         return _weighted(kinds, layer)
     if isinstance(layer, ActivationLayer):
-        return [_activation(kinds, layer.name, getattr(layer, "negative_slope", 0.01))]
+        return [_activation(kinds, layer.name, getattr(layer, "negative_slope", NEGATIVE_SLOPE))]
     if isinstance(layer, GlobalAveragePooling2D):
         return [kinds.GlobalAveragePooling2D(**_LAST)]
     if isinstance(layer, GlobalMaxPooling2D):
@@ -151,7 +152,7 @@ def _pooling(kinds: Any, layer: Any) -> Any:
     raise ValueError(f'Keras has no padding={layer.padding} of pooling; use "same" or cnn.to_onnx')
 
 
-def _activation(kinds: Any, name: str, negative_slope: float = 0.01) -> Any:
+def _activation(kinds: Any, name: str, negative_slope: float = NEGATIVE_SLOPE) -> Any:
     if name == "step":
         raise ValueError("Keras has no activation 'step'; use cnn.to_onnx")
     if name == "leaky_relu":

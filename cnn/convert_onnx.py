@@ -9,7 +9,7 @@ from typing import Any
 
 from cnn import files
 from cnn.convert import check_model
-from cnn.kernels import Array
+from cnn.kernels import NEGATIVE_SLOPE, Array
 from cnn.layers import ActivationLayer, Dense, Flatten, Layer, WeightedLayer
 from cnn.model import Model
 from cnn.windows import (
@@ -119,7 +119,7 @@ def _add(nodes: _Nodes, layer: Layer) -> None:
         nodes.add("Transpose", perm=(0, 2, 3, 1))
         nodes.add("Flatten")
     elif isinstance(layer, ActivationLayer):
-        _activate(nodes, layer.name, getattr(layer, "negative_slope", 0.01))
+        _activate(nodes, layer.name, getattr(layer, "negative_slope", NEGATIVE_SLOPE))
     if isinstance(layer, WeightedLayer) and layer.activation_function is not None:
         _activate(nodes, layer.activation_function)
 
@@ -138,7 +138,7 @@ def _window(layer: WindowedLayer) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _activate(nodes: _Nodes, name: str, negative_slope: float = 0.01) -> None:
+def _activate(nodes: _Nodes, name: str, negative_slope: float = NEGATIVE_SLOPE) -> None:
     settings: dict[str, Any] = {
         "leaky_relu": {"alpha": negative_slope},
         "softmax": {"axis": 1},

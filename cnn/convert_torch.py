@@ -21,6 +21,7 @@ from cnn.convert import (
     size,
     with_margins,
 )
+from cnn.kernels import NEGATIVE_SLOPE
 from cnn.layers import (
     ActivationLayer,
     Dense,
@@ -136,7 +137,7 @@ def _modules(torch: Any, layer: Layer) -> list[Any]:
         name = layer.activation_function
         return [*module, *([] if name is None else [_activation(nn, name)])]
     if isinstance(layer, ActivationLayer):
-        return [_activation(nn, layer.name, getattr(layer, "negative_slope", 0.01))]
+        return [_activation(nn, layer.name, getattr(layer, "negative_slope", NEGATIVE_SLOPE))]
     if isinstance(layer, GlobalAveragePooling2D):
         return [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
     if isinstance(layer, GlobalMaxPooling2D):
@@ -206,7 +207,7 @@ def _padding(nn: Any, layer: Any, value: float, limits: Any = None) -> tuple[Any
     return 0, [nn.ConstantPad2d(around, value) if value else nn.ZeroPad2d(around)]
 
 
-def _activation(nn: Any, name: str, negative_slope: float = 0.01) -> Any:
+def _activation(nn: Any, name: str, negative_slope: float = NEGATIVE_SLOPE) -> Any:
     kinds = {
         "relu": nn.ReLU,
         "leaky_relu": functools.partial(nn.LeakyReLU, negative_slope),
@@ -302,7 +303,8 @@ def _padded(chain: Converted, make: Callable[..., Any], module: Any, before: Any
         if _is_padding(before):
             raise ValueError(f'padding "same" behind {before}; give both as numbers')
         return make(padding="same")  # type: ignore[no-any-return]
-    rows, columns = (0, 0) if module.padding == "valid" else checks.pair(module.padding, "p", 0)
+    amounts = 0 if module.padding == "valid" else module.padding
+    rows, columns = checks.pair(amounts, "padding", 0)
     margins: Margins = ((top + rows, bottom + rows), (left + columns, right + columns))
     return with_margins(make, margins, chain.last.layer_output_size)
 

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 
 SMALL_PRODUCT = 10**6  # multiplications
+NEGATIVE_SLOPE = 0.01  # of leaky_relu
 
 
 class Window(NamedTuple):
@@ -261,7 +262,7 @@ def relu(x: Array) -> Array:
     return np.maximum(x, np.zeros(x.shape[_channel_axis(x) :], np.float32), out=x)
 
 
-def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
+def leaky_relu(x: Array, negative_slope: float = NEGATIVE_SLOPE) -> Array:
     """Return x where it is positive, negative_slope · x elsewhere (Maas et al. 2013)."""
     np.maximum(x, np.float32(negative_slope) * x, out=x)
     return x

@@ -17,15 +17,15 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from cnn import checks, kernels
-from cnn.kernels import Array
+from cnn.kernels import NEGATIVE_SLOPE, Array
 
 MapShape = tuple[int, int, int]
 Shape = MapShape | int
 
 
 class Activation(NamedTuple):
-    """`apply` works in place; `monotone` ones commute with max pooling; `gain` sets the variance
-    of the weights before it: gain / fan-in if `rectifies`, 2 / (fan-in + fan-out) otherwise."""
+    """`apply` works in place; `monotone` ones commute with max pooling; before one that
+    `rectifies` weights are drawn with He's variance, otherwise with Glorot's."""
 
     apply: Callable[[Array], Array]
     monotone: bool = True
@@ -291,6 +291,8 @@ class Dense(WeightedLayer):
 
 
 class ActivationLayer(Layer):
+    """A layer that is one of `ACTIVATIONS`, by its `name`."""
+
     name: ClassVar[str]
 
     @property
@@ -319,7 +321,7 @@ class LeakyReLU(ActivationLayer):
         previous_layer: Layer | None = None,
         logger: logging.Logger | None = None,
         *,
-        negative_slope: float = 0.01,
+        negative_slope: float = NEGATIVE_SLOPE,
     ) -> None:
         self.negative_slope = checks.number(negative_slope, "negative_slope")
         if not 0 <= self.negative_slope <= 1:

@@ -52,7 +52,7 @@ class Model:
             rng = np.random.default_rng(checks.whole(random_seed, "random_seed", minimum=0))
             for layer in self.weighted_layers:
                 layer.draw(rng)
-        own = self._weighted(trainable=True)
+        own = self.trainable_layers
         self._initial = _join([values for layer in own for values in layer.initial])
         self._vector = _join([values for layer in own for values in layer.trained])
         self._bind()
@@ -60,7 +60,7 @@ class Model:
 
     def _bind(self) -> None:
         """Make the weights of the trainable layers views of the flat vector."""
-        own = self._weighted(trainable=True)
+        own = self.trainable_layers
         for layer, views in zip(own, split(own, self._vector), strict=True):
             layer.fill(layer.initial, views)
 
@@ -131,8 +131,10 @@ class Model:
         """The layers that have weights, trainable or not."""
         return [layer for layer in self._chain if isinstance(layer, WeightedLayer)]
 
-    def _weighted(self, *, trainable: bool) -> list[WeightedLayer]:
-        return [layer for layer in self.weighted_layers if layer.trainable is trainable]
+    @property
+    def trainable_layers(self) -> list[WeightedLayer]:
+        """The layers whose weights are in the vector."""
+        return [layer for layer in self.weighted_layers if layer.trainable]
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -176,13 +178,13 @@ class Model:
 
     def draw_weights(self, rng: np.random.Generator) -> Array:
         """Return newly drawn initial weights (num_weights,), as a new model would have."""
-        own = self._weighted(trainable=True)
+        own = self.trainable_layers
         return _join([values for layer in own for values in layer.init(rng)])
 
     @property
     def fixed_weights(self) -> Array:
         """A copy, as one vector, of the weights that are not trainable."""
-        fixed = self._weighted(trainable=False)
+        fixed = [layer for layer in self.weighted_layers if not layer.trainable]
         return _join([values for layer in fixed for values in layer.trained])
 
     @property
@@ -278,7 +280,7 @@ class Model:
 
     def _weight_arrays(self, vectors: Array) -> list[Array]:
         """Views (members, …) of vectors for each weight array; (1, …) for those not trainable."""
-        parts = iter(split(self._weighted(trainable=True), vectors))
+        parts = iter(split(self.trainable_layers, vectors))
         arrays: list[Array] = []
         for layer in self.weighted_layers:
             if layer.trainable:

@@ -228,7 +228,7 @@ def _windows(layer: WindowedLayer) -> tuple[Window, Window]:
 def _map_steps(
     operations: Sequence[Operation], extents: Sequence[Extent], channels: int
 ) -> Iterator[Step]:
-    for operation, before, after in zip(operations, extents, extents[1:], strict=False):
+    for operation, after in zip(operations, extents[1:], strict=False):
         layer = operation.layer
         if not isinstance(layer, WindowedLayer) or operation.apply is not None:
             assert operation.apply is not None
@@ -237,7 +237,7 @@ def _map_steps(
         windows: dict[str, Any] = dict(zip(("rows", "columns"), _windows(layer), strict=True))
         if layer.padded:
             padded = after.before(*_windows(layer))
-            yield _pad_step(operation, before, padded, channels)
+            yield _pad_step(operation, padded, channels)
         if isinstance(layer, Conv2D):
             yield Step(partial(kernels.patches, **windows), None, _lowered(layer, after) * channels)
             channels = layer.num_filters
@@ -257,7 +257,7 @@ def _lowered(layer: Conv2D, after: Extent) -> int:
     return rows * copies * after.phases * after.columns * layer.columns.size
 
 
-def _pad_step(operation: Operation, before: Extent, padded: Extent, channels: int) -> Step:
+def _pad_step(operation: Operation, padded: Extent, channels: int) -> Step:
     layer = operation.layer
     assert isinstance(layer, WindowedLayer)
     (above, _), (left, _) = layer.margins(layer.layer_input_size)

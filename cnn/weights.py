@@ -61,5 +61,4 @@ def _vector(model: Model, initial: bool) -> Array:
 
 
 def _matrices(model: Model, vector: NDArray[Any]) -> list[NDArray[Any]]:
-    layers = [layer for layer in model.weighted_layers if layer.trainable]
-    return [array for arrays in split(layers, vector) for array in arrays]
+    return [array for arrays in split(model.trainable_layers, vector) for array in arrays]

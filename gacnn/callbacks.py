@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from cnn import checks, tables
+from cnn import checks, files, tables
 from gacnn import plots
 from gacnn.strategy import fit_to_space
 
@@ -152,7 +152,7 @@ class History(Callback):
             "std": std.tolist(),
             "diversity": _diversity(ga.population),
             "evaluations": ga.num_fitness_evaluations,
-            "seconds": time.monotonic() - ga.run_start_time,
+            "seconds": ga.seconds,
         }
         if self.validation is not None:
             solution, _, _ = ga.best_solution(pop_fitness=fitness)
@@ -193,10 +193,12 @@ class History(Callback):
                     table[f"{name}_{objective}"] = list(values)
             else:
                 table[name] = column
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(table)
-            writer.writerows(zip(*table.values(), strict=True))
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(table)
+        writer.writerows(zip(*table.values(), strict=True))
+        with files.replacing(path) as file:
+            file.write(text.getvalue().encode())
 
     def state(self) -> dict[str, Any]:
         """Return the columns as arrays."""

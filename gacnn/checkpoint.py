@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 import warnings
 from collections.abc import Iterable
 from functools import partial
@@ -199,7 +198,7 @@ def _state(ga: GA) -> dict[str, Any]:
             for name, value in ga._built.items()
             if getattr(ga, name) is not value
         },
-        "seconds": time.monotonic() - ga.run_start_time,
+        "seconds": ga.seconds,
         "numpy_random": ga.numpy_random_generator.get_state(legacy=False),
         "python_random": (version, np.array(internal, np.uint32), gauss),
         "callbacks": [each.state() for each in ga.callbacks if each.is_part_of_run],

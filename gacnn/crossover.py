@@ -223,10 +223,9 @@ class LayerCrossover(_BlockCrossover):
 
 def _numbered(model: Model, *, units: bool) -> Array:
     """Number the layers, or their units, and return the number of each weight."""
-    layers = [layer for layer in model.weighted_layers if layer.trainable]
     blocks = np.empty(model.num_weights, np.intp)
     next_block = 0
-    for arrays in split(layers, blocks):
+    for arrays in split(model.trainable_layers, blocks):
         weights = arrays[0]
         count = (weights.shape[-1] if weights.ndim == 2 else len(weights)) if units else 1
         numbers = next_block + np.arange(count)

@@ -25,7 +25,7 @@ from gacnn.evaluate import Augmentation, Metric
 from gacnn.gacnn import GACNN
 from gacnn.networks import default_layers
 
-Numbers = NDArray[Any]
+Array = NDArray[Any]
 
 
 class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no types
@@ -85,7 +85,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         """Whether `fit` goes on with the network that is there."""
         return bool(self.warm_start) and self.__sklearn_is_fitted__()
 
-    def _learned_inputs(self, X: Numbers) -> Numbers:
+    def _learned_inputs(self, X: Array) -> Array:
         """Return the inputs of the network for X; note their shape and scale."""
         if not self._goes_on:
             self.__dict__.pop("model_", None)  # it would not fit what a fit that fails has noted
@@ -95,7 +95,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
             self.n_features_in_ = math.prod(shape)
         return self._inputs(X)
 
-    def _inputs(self, X: Numbers) -> Numbers:
+    def _inputs(self, X: Array) -> Array:
         """Return standardised float32 inputs (N, *input_shape_) of the network."""
         inputs = _shaped(X, self.input_shape_)
         scaled = self.input_scaler_.transform(_columns(inputs))
@@ -153,7 +153,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
 
     # Evolution
 
-    def _evolve(self, X: Numbers, y: Numbers, num_outputs: int) -> Self:
+    def _evolve(self, X: Array, y: Array, num_outputs: int) -> Self:
         """Train on inputs of the network (N, *input_shape_) and what it shall give for them."""
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         spread = earlier = None
@@ -248,7 +248,7 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
 
     default_metric = "cross_entropy"
     output_activation = "softmax"
-    classes_: Numbers
+    classes_: Array
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Evolve a network on inputs X and labels y (N,); raises ValueError for a single class."""
@@ -268,16 +268,16 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
         self.classes_ = classes
         return self._evolve(inputs, numbered, len(classes))
 
-    def predict_proba(self, X: ArrayLike) -> Numbers:
+    def predict_proba(self, X: ArrayLike) -> Array:
         """Return probabilities (N, classes), float64, in the order of classes_."""
         check_is_fitted(self)
         inputs = self._inputs(self._validated(X, reset=False))
         logarithms = self.model_.log_proba(inputs, threads=self._threads)
-        likelihood: Numbers = np.exp(logarithms.astype(np.float64))
+        likelihood: Array = np.exp(logarithms.astype(np.float64))
         likelihood /= likelihood.sum(axis=1, keepdims=True)
         return likelihood
 
-    def predict(self, X: ArrayLike) -> Numbers:
+    def predict(self, X: ArrayLike) -> Array:
         """Return the most probable labels (N,)."""
         most_probable = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[most_probable])
@@ -326,7 +326,7 @@ class CNNRegressor(RegressorMixin, _Estimator):  # type: ignore[misc] # no types
         targets = self.target_scaler_.transform(columns)
         return self._evolve(inputs, targets.reshape(values.shape), columns.shape[1])
 
-    def predict(self, X: ArrayLike) -> Numbers:
+    def predict(self, X: ArrayLike) -> Array:
         """Return values, float64, of the shape that y had in `fit`: (N,) or (N, outputs)."""
         check_is_fitted(self)
         inputs = self._inputs(self._validated(X, reset=False))
@@ -340,7 +340,7 @@ class CNNRegressor(RegressorMixin, _Estimator):  # type: ignore[misc] # no types
         return tags
 
 
-def _shape_of(X: Numbers) -> tuple[int, ...]:
+def _shape_of(X: Array) -> tuple[int, ...]:
     """Return the shape of a network's input: (features,) or (height, width, channels)."""
     if X.ndim > 4:
         raise ValueError(
@@ -350,7 +350,7 @@ def _shape_of(X: Numbers) -> tuple[int, ...]:
     return (*X.shape[1:], 1) if X.ndim == 3 else X.shape[1:]
 
 
-def _shaped(X: Numbers, shape: tuple[int, ...]) -> Numbers:
+def _shaped(X: Array, shape: tuple[int, ...]) -> Array:
     """Return X, such inputs or rows of as many values, as (N, *shape)."""
     own = _shape_of(X)
     if own not in (shape, (math.prod(shape),)):
@@ -361,7 +361,7 @@ def _shaped(X: Numbers, shape: tuple[int, ...]) -> Numbers:
     return X.reshape(len(X), *shape)
 
 
-def _columns(inputs: Numbers) -> Numbers:
+def _columns(inputs: Array) -> Array:
     """Return inputs (N, …) as columns of one scale: the features of rows, one of all pixels."""
     return inputs if inputs.ndim == 2 else inputs.reshape(-1, 1).astype(np.float32, copy=False)
 

@@ -14,9 +14,9 @@ from cnn import Model, checks
 from cnn.chain import describe
 from gacnn.sampling import ImportanceSampling
 
-Numbers = NDArray[Any]
-Metric = str | Callable[[Numbers, Numbers], float]
-Augmentation = Callable[[Numbers, np.random.Generator], Numbers]
+Array = NDArray[Any]
+Metric = str | Callable[[Array, Array], float]
+Augmentation = Callable[[Array, np.random.Generator], Array]
 
 OUTPUT_BYTES = 64 * 2**20  # of network outputs that are held at a time
 
@@ -24,51 +24,51 @@ OUTPUT_BYTES = 64 * 2**20  # of network outputs that are held at a time
 class _Batch(NamedTuple):
     """Images and targets, their indices among all, and how much each counts in a mean."""
 
-    X: Numbers
-    y: Numbers
-    chosen: Numbers
-    weights: Numbers
+    X: Array
+    y: Array
+    chosen: Array
+    weights: Array
 
 
 class _Scorer(NamedTuple):
     """`score` takes outputs (P, N, classes) and targets (N, …) and returns (P,)."""
 
-    score: Callable[[Numbers, Numbers], Numbers]
+    score: Callable[[Array, Array], Array]
     on: str  # "log_proba", "outputs"
     targets: str  # "labels", "values", "any"
 
 
-def cross_entropy(log_proba: Numbers, labels: Numbers) -> Numbers:
+def cross_entropy(log_proba: Array, labels: Array) -> Array:
     """Minus the mean cross-entropy, of log-probabilities (P, N, classes) and labels (N,)."""
-    mean: Numbers = log_proba[:, np.arange(len(labels)), labels].mean(axis=1, dtype=np.float64)
+    mean: Array = log_proba[:, np.arange(len(labels)), labels].mean(axis=1, dtype=np.float64)
     return mean
 
 
-def accuracy(log_proba: Numbers, labels: Numbers) -> Numbers:
+def accuracy(log_proba: Array, labels: Array) -> Array:
     """Share of the images whose largest output (P, N, classes) is at their label (N,)."""
-    right: Numbers = (log_proba.argmax(axis=2) == labels).mean(axis=1)
+    right: Array = (log_proba.argmax(axis=2) == labels).mean(axis=1)
     return right
 
 
-def balanced_accuracy(log_proba: Numbers, labels: Numbers) -> Numbers:
+def balanced_accuracy(log_proba: Array, labels: Array) -> Array:
     """Mean over the classes in `labels` of the share of their images that is right."""
     confusion = _confusion(log_proba, labels)
     support = confusion.sum(axis=2)
     recall = np.diagonal(confusion, axis1=1, axis2=2) / np.maximum(support, 1)
-    balanced: Numbers = recall.sum(axis=1) / (support > 0).sum(axis=1)
+    balanced: Array = recall.sum(axis=1) / (support > 0).sum(axis=1)
     return balanced
 
 
-def f1_macro(log_proba: Numbers, labels: Numbers) -> Numbers:
+def f1_macro(log_proba: Array, labels: Array) -> Array:
     """Mean F1 over the classes that are a label or a prediction, as scikit-learn's."""
     confusion = _confusion(log_proba, labels)
     both = confusion.sum(axis=1) + confusion.sum(axis=2)
     f1 = 2 * np.diagonal(confusion, axis1=1, axis2=2) / np.maximum(both, 1)
-    macro: Numbers = f1.sum(axis=1) / (both > 0).sum(axis=1)
+    macro: Array = f1.sum(axis=1) / (both > 0).sum(axis=1)
     return macro
 
 
-def _confusion(log_proba: Numbers, labels: Numbers) -> Numbers:
+def _confusion(log_proba: Array, labels: Array) -> Array:
     """Counts (P, true class, predicted class)."""
     members, _, classes = log_proba.shape
     cells = labels * classes + log_proba.argmax(axis=2)
@@ -77,10 +77,10 @@ def _confusion(log_proba: Numbers, labels: Numbers) -> Numbers:
     return counts.reshape(members, classes, classes)
 
 
-def mse(outputs: Numbers, targets: Numbers) -> Numbers:
+def mse(outputs: Array, targets: Array) -> Array:
     """Minus the mean squared error of outputs (P, N, values) against targets (N, values)."""
     error = outputs.astype(np.float64) - targets
-    mean: Numbers = -np.square(error).mean(axis=(1, 2))
+    mean: Array = -np.square(error).mean(axis=(1, 2))
     return mean
 
 
@@ -196,7 +196,7 @@ class Fitness:
             return fitness.tolist() if fitness.ndim == 1 else list(fitness)
         return float(fitness[0]) if fitness.ndim == 1 else fitness[0]
 
-    def _on_batch(self, vectors: Numbers) -> Numbers:
+    def _on_batch(self, vectors: Array) -> Array:
         batch = self.batch
         if batch is None:
             if self.sampler is not None:
@@ -206,7 +206,7 @@ class Fitness:
             return self._score(vectors, batch.X, batch.y)
         return self._weighted(vectors, batch, self.sampler)
 
-    def _weighted(self, vectors: Numbers, batch: _Batch, sampler: ImportanceSampling) -> Numbers:
+    def _weighted(self, vectors: Array, batch: _Batch, sampler: ImportanceSampling) -> Array:
         """Score on images that were not drawn evenly, and tell the sampler how they went."""
         own = np.arange(len(batch.y)), batch.y
         log_proba = np.concatenate(
@@ -215,28 +215,28 @@ class Fitness:
                 for part in self._parts(vectors, len(batch.X))
             ]
         )
-        fitness: Numbers = (log_proba * batch.weights).mean(axis=1)
+        fitness: Array = (log_proba * batch.weights).mean(axis=1)
         _check_numbers(fitness, "cross_entropy", 0)
         sampler.note(batch.chosen, 1 - np.exp(log_proba).mean(axis=0))
         return fitness
 
-    def full(self, vectors: ArrayLike) -> Numbers:
+    def full(self, vectors: ArrayLike) -> Array:
         """Return the fitness (P,) or (P, objectives) of vectors (P, num_weights) on all data."""
         return self._score(np.asarray(vectors), self.X, self.y)
 
-    def _parts(self, vectors: Numbers, images: int) -> list[Numbers]:
+    def _parts(self, vectors: Array, images: int) -> list[Array]:
         """Cut the members into parts whose outputs take little memory."""
         share = max(1, OUTPUT_BYTES // (4 * images * int(np.prod(self.model.output_shape))))
         return [vectors[start : start + share] for start in range(0, len(vectors), share)]
 
-    def _score(self, vectors: Numbers, X: Numbers, y: Numbers) -> Numbers:
+    def _score(self, vectors: Array, X: Array, y: Array) -> Array:
         parts, start = [], 0
         for part in self._parts(vectors, len(X)):
             parts.append(self._score_part(part, start, X, y))
             start += len(part)
         return np.concatenate(parts)
 
-    def _score_part(self, vectors: Numbers, start: int, X: Numbers, y: Numbers) -> Numbers:
+    def _score_part(self, vectors: Array, start: int, X: Array, y: Array) -> Array:
         forward = functools.cache(lambda kind: self._forward(kind, X, vectors))
         columns = []
         for metric, scorer in zip(self.metrics, self.scorers, strict=True):
@@ -248,7 +248,7 @@ class Fitness:
             columns.append(scores)
         return np.stack(columns, axis=1) if self.several else columns[0]
 
-    def _forward(self, kind: str, X: Numbers, vectors: Numbers) -> Numbers:
+    def _forward(self, kind: str, X: Array, vectors: Array) -> Array:
         run = self.model.log_proba if kind == "log_proba" else self.model.forward
         return run(X, vectors, threads=self.threads)
 
@@ -285,7 +285,7 @@ def _scorer(metric: Metric) -> _Scorer:
     return _Scorer(functools.partial(_each, metric), "outputs", "any")
 
 
-def _each(metric: Callable[[Numbers, Numbers], float], outputs: Numbers, y: Numbers) -> Numbers:
+def _each(metric: Callable[[Array, Array], float], outputs: Array, y: Array) -> Array:
     """Call a metric for the outputs of one member after the other."""
     scores = np.empty(len(outputs))
     outputs = outputs.view()
@@ -299,7 +299,7 @@ def _each(metric: Callable[[Numbers, Numbers], float], outputs: Numbers, y: Numb
     return scores
 
 
-def _check_numbers(scores: Numbers, metric: Metric, start: int) -> None:
+def _check_numbers(scores: Array, metric: Metric, start: int) -> None:
     """Raise MetricError for the first NaN among scores of the solutions from `start` on."""
     for position in np.flatnonzero(np.isnan(scores)):
         raise MetricError(metric, start + int(position), "it returned NaN")
@@ -320,7 +320,7 @@ def _shown(instance: object) -> str:
     return kind.__name__ if kind.__repr__ is object.__repr__ else repr(instance)
 
 
-def _targets(model: Model, y: ArrayLike, number: int, kinds: set[str]) -> Numbers:
+def _targets(model: Model, y: ArrayLike, number: int, kinds: set[str]) -> Array:
     if kinds >= {"labels", "values"}:
         raise ValueError("metric cannot mix 'mse' with metrics of labels: y holds one or the other")
     if "labels" in kinds:

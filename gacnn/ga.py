@@ -85,7 +85,9 @@ class GA(Steps):
     after the run. A `fitness_func` may have `draw_batch(rng)`, which is called before every
     evaluation, with the same random numbers throughout a generation; and `full(vectors)`, which
     ranks the last population and answers outside a run (unless it says `ranks_on_all = False`).
-    Neither is used where the function says `reevaluate = False`. A `sampler` of the function is
+    Neither is used where the function says `reevaluate = False`. One that says
+    `evaluates_population = True` is called once with all solutions, as an array (P, n), and
+    returns (P,), or (P, objectives). A `sampler` of the function is
     told when a run begins (`reset`) and a batch is behind it (`advance`).
 
     parent_selection_type, crossover_type and mutation_type also take the operators of
@@ -150,14 +152,18 @@ class GA(Steps):
         return 0.0 if self._resumed is None else float(self._resumed["seconds"])
 
     @property
+    def seconds(self) -> float:
+        """How long the run has taken, before a resume included."""
+        return float(time.monotonic() - self.run_start_time)
+
+    @property
     def progress(self) -> float:
         """The share of the run that is done, from 0 to 1: of the generations, or of a TimeLimit."""
         done = self.generations_completed - self._since
         shares = [done / max(1, self._until - self._since)]
         if self.run_start_time is not None:
-            seconds = time.monotonic() - self.run_start_time
             limits = [each.seconds for each in self.callbacks if isinstance(each, TimeLimit)]
-            shares += [seconds / limit for limit in limits if limit > 0]
+            shares += [self.seconds / limit for limit in limits if limit > 0]
         return min(1.0, max(shares))
 
     def operators(self) -> list[Operator]:
@@ -268,7 +274,7 @@ class GA(Steps):
             return self._unchanged >= values[0]
         if kind == "evaluations":
             return self.num_fitness_evaluations >= values[0]
-        late = time.monotonic() - self.run_start_time >= values[0]
+        late = self.seconds >= values[0]
         return late and criterion is not _INTERRUPT
 
     def _commit(self) -> None:

@@ -22,7 +22,7 @@ from gacnn.defaults import NUM_SOLUTIONS
 from gacnn.evaluate import Augmentation, Fitness, Metric
 from gacnn.training import Plan, Result, Training
 
-Numbers = NDArray[Any]
+Array = NDArray[Any]
 
 
 class Vector(np.ndarray[Any, Any]):
@@ -33,10 +33,10 @@ class Vector(np.ndarray[Any, Any]):
     population.
     """
 
-    networks_array: Numbers | None = None
+    networks_array: Array | None = None
 
 
-def population_as_vectors(population_networks: Sequence[Model]) -> list[Numbers]:
+def population_as_vectors(population_networks: Sequence[Model]) -> list[Array]:
     """Return the trained weights (num_weights,) of each network, as a list.
 
     Given to `gacnn.GA`, those of all networks of a `GACNN` tie the networks to it.
@@ -51,7 +51,7 @@ def population_as_vectors(population_networks: Sequence[Model]) -> list[Numbers]
     return list(tied)
 
 
-def _are_rows(networks: Sequence[Model], array: Numbers | None) -> bool:
+def _are_rows(networks: Sequence[Model], array: Array | None) -> bool:
     """Tell whether the networks view the rows of the array, all of them and in their order."""
     if array is None or array.ndim != 2 or len(array) != len(networks):
         return False
@@ -62,8 +62,8 @@ def _are_rows(networks: Sequence[Model], array: Numbers | None) -> bool:
 
 
 def population_as_matrices(
-    population_networks: Sequence[Model], population_vectors: Sequence[ArrayLike] | Numbers
-) -> list[Numbers]:
+    population_networks: Sequence[Model], population_vectors: Sequence[ArrayLike] | Array
+) -> list[Array]:
     """Return, for each network and its vector, the vector as arrays of the layers' weights."""
     if len(population_networks) != len(population_vectors):
         raise ValueError(
@@ -127,11 +127,11 @@ class GACNN:
     def _networks(self) -> list[Model]:
         return [self.model.with_weights(member) for member in self.population]
 
-    def population_as_vectors(self) -> list[Numbers]:
+    def population_as_vectors(self) -> list[Array]:
         """Return copies of the population's rows, to be the `initial_population` of a GA."""
         return population_as_vectors(self.population_networks)
 
-    def population_as_matrices(self, population_vectors: Any = None) -> list[Numbers]:
+    def population_as_matrices(self, population_vectors: Any = None) -> list[Array]:
         """Return, for each network, the arrays of its layers' weights, or those of the vectors."""
         vectors = self.population if population_vectors is None else population_vectors
         return population_as_matrices(self.population_networks, vectors)

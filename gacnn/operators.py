@@ -1,7 +1,7 @@
 """Selection, crossover and mutation as functions of whole arrays.
 
-An operator is ``operator(parents, num_offspring, rng) -> offspring``: (K, n) to (num_offspring, n)
-of the same dtype, with a ``numpy.random.Generator``. Costs are linear in members times genes.
+An operator is `operator(parents, num_offspring, rng) -> offspring`: (K, n) to (num_offspring, n)
+of the same dtype, with a `numpy.random.Generator`. Costs are linear in members times genes.
 """
 
 from collections import deque
@@ -23,7 +23,7 @@ _BLOCK_GENES = 2**16  # a block of offspring that stays in the second-level cach
 def spin_wheel(probabilities: Array, pointers: Array) -> Indices:
     """Return the slice of a wheel that each pointer in [0, 1) falls into.
 
-    ``probabilities`` (P,) are the widths of the slices; ``pointers`` (K,) give indices (K,).
+    `probabilities` (P,) are the widths of the slices; `pointers` (K,) give indices (K,).
     """
     order = np.argsort(probabilities)
     edges = np.cumsum(probabilities[order])
@@ -34,7 +34,7 @@ def spin_wheel(probabilities: Array, pointers: Array) -> Indices:
 def win_tournaments(ranks: Array, candidates: Indices) -> Indices:
     """Return the candidate of lowest rank in each tournament, the first one if several tie.
 
-    ``ranks`` (P,), 0 is best; ``candidates`` (tournaments, K) are indices into it.
+    `ranks` (P,), 0 is best; `candidates` (tournaments, K) are indices into it.
     """
     winners = ranks[candidates].argmin(axis=1)
     return np.take_along_axis(candidates, winners[:, None], axis=1)[:, 0]
@@ -43,7 +43,7 @@ def win_tournaments(ranks: Array, candidates: Indices) -> Indices:
 def front_numbers(fitness: Array) -> Indices:
     """Return the Pareto front of every solution (P,), 0 for those that none dominates.
 
-    ``fitness`` is (P, objectives), higher is better; a front is what none outside the earlier
+    `fitness` is (P, objectives), higher is better; a front is what none outside the earlier
     fronts dominates (Deb et al. 2002, non-dominated sorting).
     """
     mine, other = fitness[:, None, :], fitness[None, :, :]
@@ -60,7 +60,7 @@ def front_numbers(fitness: Array) -> Indices:
 def crowding_distances(front_of: Array, fitness: Array) -> NDArray[np.float64]:
     """Return how far apart the neighbours of every solution are in its Pareto front (P,).
 
-    ``front_of`` (P,) numbers the fronts of ``fitness`` (P, objectives). The gap between the two
+    `front_of` (P,) numbers the fronts of `fitness` (P, objectives). The gap between the two
     neighbours along an objective, over the span of the objective in the population, is summed
     over the objectives; the ends of a front are infinitely far (Deb et al. 2002).
     """
@@ -83,7 +83,7 @@ def mating_pairs(
 ) -> tuple[Indices, Indices]:
     """Return the first and the second parent of every offspring.
 
-    Neighbours mate in turn. With a ``probability`` each parent is willing with that chance, and
+    Neighbours mate in turn. With a `probability` each parent is willing with that chance, and
     two of the willing mate; a single one mates with itself, and when there is none the parent
     whose turn it is stands for both.
     """
@@ -103,7 +103,7 @@ def single_point_crossover(
 ) -> Array:
     """Return offspring with the first parent's genes before a random point, the second's after.
 
-    ``parents`` (K, n) give offspring (num_offspring, n); the point is uniform in [0, n).
+    `parents` (K, n) give offspring (num_offspring, n); the point is uniform in [0, n).
     """
     first, second = mating_pairs(num_offspring, len(parents), rng, probability)
     points = rng.integers(parents.shape[1], size=num_offspring)
@@ -118,7 +118,7 @@ def two_points_crossover(
 ) -> Array:
     """Return offspring with the second parent's genes between two random points.
 
-    ``parents`` (K, n) give offspring (num_offspring, n); the points are two different values in
+    `parents` (K, n) give offspring (num_offspring, n); the points are two different values in
     [0, n], every pair equally likely.
     """
     first, second = mating_pairs(num_offspring, len(parents), rng, probability)
@@ -138,7 +138,7 @@ def uniform_crossover(
 ) -> Array:
     """Return offspring that take every gene from one of two parents at the toss of a coin.
 
-    ``parents`` (K, n), numbers, C-contiguous, give offspring (num_offspring, n).
+    `parents` (K, n), numbers, C-contiguous, give offspring (num_offspring, n).
     """
     first, second = mating_pairs(num_offspring, len(parents), rng, probability)
     num_genes = parents.shape[1]
@@ -172,7 +172,7 @@ def _toss_coins(num_rows: int, num_genes: int, rng: Generator) -> NDArray[np.uin
 
 
 def choose_genes(counts: Array, num_genes: int, rng: Generator) -> Indices:
-    """Choose ``counts[i]`` different genes of each row i, every such set equally likely.
+    """Choose `counts[i]` different genes of each row i, every such set equally likely.
 
     Returns sorted positions in the flattened (rows, num_genes) array. Every gene is taken with
     one rate that gives each row a few too many, and the surplus is dropped at random: given
@@ -193,7 +193,7 @@ def choose_genes(counts: Array, num_genes: int, rng: Generator) -> Indices:
 
 
 def _bernoulli_positions(total: int, rate: float, rng: Generator) -> Indices:
-    """Take each of ``total`` positions with probability ``rate``, or all if that is a half or more.
+    """Take each of `total` positions with probability `rate`, or all if that is a half or more.
 
     The gaps between positions taken are geometric: one draw per position taken, none for others.
     """
@@ -209,7 +209,7 @@ def _bernoulli_positions(total: int, rate: float, rng: Generator) -> Indices:
 
 
 def _mark(edges: Indices, counts: Array, rng: Generator) -> NDArray[np.bool_]:
-    """Mark ``counts[i]`` random items of each segment between ``edges``, drawn until all differ.
+    """Mark `counts[i]` random items of each segment between `edges`, drawn until all differ.
 
     Where more than half of a segment is to be marked, the others are drawn instead.
     """
@@ -235,7 +235,7 @@ def gene_counts(
     count: Numbers | None,
     probability: Numbers | None = None,
 ) -> Array:
-    """Return how many genes of each row mutate: ``count``, or as many as ``probability`` hits.
+    """Return how many genes of each row mutate: `count`, or as many as `probability` hits.
 
     Both are one number or one for each row; a probability takes precedence.
     """
@@ -250,9 +250,9 @@ def random_mutation(
     change: Callable[[Array, Indices, Generator], Array],
     rng: Generator,
 ) -> Array:
-    """Replace ``counts[i]`` random genes of each row i of ``offspring`` (rows, n), in place.
+    """Replace `counts[i]` random genes of each row i of `offspring` (rows, n), in place.
 
-    ``change(values, genes, rng)`` returns the new values for the present ``values`` of ``genes``,
+    `change(values, genes, rng)` returns the new values for the present `values` of `genes`,
     positions in the flattened array.
     """
     genes = choose_genes(counts, offspring.shape[1], rng)
@@ -262,7 +262,7 @@ def random_mutation(
 
 
 def uniform_values(low: Numbers, high: Numbers, size: int, rng: Generator) -> Array:
-    """Return ``size`` float64 values uniform in [low, high); bounds are numbers or (size,)."""
+    """Return `size` float64 values uniform in [low, high); bounds are numbers or (size,)."""
     values = rng.random(size)
     values *= np.subtract(high, low)
     values += low
@@ -270,9 +270,9 @@ def uniform_values(low: Numbers, high: Numbers, size: int, rng: Generator) -> Ar
 
 
 def other_values(allowed: Array, values: Array, genes: Indices, rng: Generator) -> Array:
-    """Return for each of ``values`` one of the ``allowed`` ones, sorted, that differs from it.
+    """Return for each of `values` one of the `allowed` ones, sorted, that differs from it.
 
-    All that differ are equally likely, whatever the ``genes``; a lone allowed value is returned.
+    All that differ are equally likely, whatever the `genes`; a lone allowed value is returned.
     """
     if len(allowed) == 1:
         return np.repeat(allowed, len(values))
@@ -287,9 +287,9 @@ def other_values(allowed: Array, values: Array, genes: Indices, rng: Generator) 
 def rearrange(
     offspring: Array, eligible: Iterable[Indices], arrangement: str, rng: Generator
 ) -> Array:
-    """Move the genes of ``offspring`` (rows, n) around within each eligible set, in place.
+    """Move the genes of `offspring` (rows, n) around within each eligible set, in place.
 
-    ``eligible`` are positions in the flattened array, a set for each row; ``arrangement`` is
+    `eligible` are positions in the flattened array, a set for each row; `arrangement` is
     "swap" (disjoint random pairs; one of an odd number stays), "inversion" or "scramble".
     """
     arrange = {"swap": _swap, "inversion": _invert, "scramble": _scramble}[arrangement]
@@ -336,7 +336,7 @@ def random_halves(num_rows: int, num_genes: int, rng: Generator) -> Indices:
 
 
 def find_rows(rows: Array, table: Array) -> dict[int, int]:
-    """Return which of ``rows`` (P, n) equal a row of ``table`` (T, n), and the first it equals.
+    """Return which of `rows` (P, n) equal a row of `table` (T, n), and the first it equals.
 
     A few genes tell most pairs apart, a sum of all of them nearly all others.
     """
@@ -363,7 +363,7 @@ def _digests(rows: Array) -> Array:
     return digests
 
 
-class History:
+class SolutionIndex:
     """Finds rows among the lists of solutions that PyGAD keeps, as they grow.
 
     A few genes sort the solutions into groups; all genes are compared only within a group, and
@@ -376,7 +376,7 @@ class History:
         self._groups: dict[Hashable, tuple[deque[tuple[int, Any]], dict[Hashable, int]]] = {}
 
     def extend(self, solutions: Sequence[Any], size: int) -> None:
-        """Add the ``solutions`` from the present size on up to ``size``."""
+        """Add the `solutions` from the present size on up to `size`."""
         for index in range(self.size, size):
             solution = solutions[index]
             unread, _ = self._groups.setdefault(self._probe(solution), (deque(), {}))
@@ -384,7 +384,7 @@ class History:
         self.size = size
 
     def find_rows(self, rows: Array) -> dict[int, int]:
-        """Return which of ``rows`` (P, n) equal a solution, and the first each equals."""
+        """Return which of `rows` (P, n) equal a solution, and the first each equals."""
         found = {index: self._find(row) for index, row in enumerate(rows)}
         return {index: match for index, match in found.items() if match is not None}
 

@@ -7,6 +7,7 @@ None of them shows or saves anything.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -66,7 +67,7 @@ def fitness(
     """
     runs = _runs(history, label, x)
     span = None if smooth is None else checks.whole(smooth, "smooth")
-    for table in (table for tables in runs.values() for table in tables):
+    for table in chain(*runs.values()):
         for name in {"best", "validation"} & table.keys():
             if table[name].ndim > 1:
                 raise ValueError(
@@ -242,7 +243,7 @@ def _half_span(values: Column, span: int | None) -> int:
 
 def _explanation(runs: Mapping[str | None, list[Table]]) -> str:
     """Return what the lines of named runs are."""
-    tables = [table for tables in runs.values() for table in tables]
+    tables = list(chain(*runs.values()))
     several = len(tables) > len(runs)
     validates = any("validation" in table for table in tables)
     return (

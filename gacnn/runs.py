@@ -41,17 +41,17 @@ class Settings:
     """
 
     data: str
-    size: tuple[int, int] | None = None
-    test_share: float = 0.2
-    shift: float = 0.0
-    flip: bool = False
-    num_solutions: int = 64
-    num_generations: int | None = None
-    time_limit: float | None = None
-    early_stopping: bool = True
-    batch_size: int | None = None
-    metric: str = "cross_entropy"
-    random_seed: int = 0
+    size: tuple[int, int] | None
+    test_share: float
+    shift: float
+    flip: bool
+    num_solutions: int
+    num_generations: int | None
+    time_limit: float | None
+    early_stopping: bool
+    batch_size: int | None
+    metric: str
+    random_seed: int
 
     def training(self) -> dict[str, Any]:
         """Return what they are as arguments of `GACNN.train`."""

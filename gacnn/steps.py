@@ -21,11 +21,11 @@ _LARGEST_SPACE = 1024  # values of a stepped gene space that are listed to draw 
 
 
 class Evaluator(Protocol):
-    """A fitness function of whole populations, which ``GA`` takes as ``fitness_func``.
+    """A fitness function of whole populations, which `GA` takes as `fitness_func`.
 
-    ``GA`` calls it once with all the solutions it has to score, as one read-only array (P, n) of
+    `GA` calls it once with all the solutions it has to score, as one read-only array (P, n) of
     genes, and takes (P,) fitness values or (P, objectives), higher is better. It may carry
-    ``reevaluate = True``: then kept elites and parents are scored again in every generation.
+    `reevaluate = True`: then kept elites and parents are scored again in every generation.
     """
 
     evaluates_population: bool
@@ -34,13 +34,13 @@ class Evaluator(Protocol):
 
 
 class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
-    """``pygad.GA``, with the same constructor and behaviour, at the speed of arrays.
+    """`pygad.GA`, with the same constructor and behaviour, at the speed of arrays.
 
     The loop is PyGAD's own; named steps of it are replaced. Those that work on genes do so where
     all genes are numbers of one type, may repeat and have no constraint; anything else is left
-    to PyGAD. ``fitness_func`` may also be an ``Evaluator``, to which ``fitness_batch_size`` and
-    ``parallel_processing`` do not apply. All random numbers derive from
-    ``numpy_random_generator`` and ``python_random_generator``.
+    to PyGAD. `fitness_func` may also be an `Evaluator`, to which `fitness_batch_size` and
+    `parallel_processing` do not apply. All random numbers derive from
+    `numpy_random_generator` and `python_random_generator`.
     """
 
     best_solutions: Any
@@ -54,7 +54,7 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
 
     @property
     def _gene_dtype(self) -> np.dtype[Any]:
-        """The dtype of the population: ``object`` where genes have several types."""
+        """The dtype of the population: `object` where genes have several types."""
         return self.initialize_parents_array((0, 0)).dtype
 
     def _validate_initial_population_shape(self, initial_population: Any, *size: Any) -> Any:
@@ -106,7 +106,7 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
             raise
 
     def _complete_fitness(self, known: dict[int, Any]) -> Array:
-        """Return the fitness of the population, evaluating the rows that are not ``known``."""
+        """Return the fitness of the population, evaluating the rows that are not `known`."""
         for fitness in known.values():
             self._validate_fitness_value(fitness, "cached fitness")
         missing = [row for row in range(len(self.population)) if row not in known]
@@ -147,7 +147,7 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         indexed, history = indexes.get((Steps, name), (None, None))
         running = getattr(self, "_fitness_run_active", False)
         if not running or indexed is not solutions or history.size > size:
-            history = operators.History(self.num_genes)
+            history = operators.SolutionIndex(self.num_genes)
         history.extend(solutions, size)
         indexes[Steps, name] = solutions, history
         return history.find_rows(self.population)
@@ -187,12 +187,12 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         return bool((~np.isnan(fitness) if fitness.ndim == 1 else np.isfinite(fitness)).all())
 
     def _pick(self, indices: Indices) -> Selection:
-        """Return copies of the solutions at ``indices``, drawn as PyGAD draws, and ``indices``."""
+        """Return copies of the solutions at `indices`, drawn as PyGAD draws, and `indices`."""
         parents = self.population.take(indices, axis=0)
         return parents.astype(self._gene_dtype, copy=False), indices
 
     def steady_state_selection(self, fitness: Array, num_parents: int) -> Selection:
-        """Return the best ``num_parents`` solutions and their indices."""
+        """Return the best `num_parents` solutions and their indices."""
         return self._pick(np.array(self.sort_solutions_nsga2(fitness)[:num_parents]))
 
     def rank_selection(self, fitness: Array, num_parents: int) -> Selection:
@@ -207,7 +207,7 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         return self._pick(self.numpy_random_generator.randint(len(fitness), size=num_parents))
 
     def tournament_selection(self, fitness: Array, num_parents: int) -> Selection:
-        """Return the winners of tournaments among ``K_tournament`` solutions, and their indices."""
+        """Return the winners of tournaments among `K_tournament` solutions, and their indices."""
         ranks = np.argsort(self.sort_solutions_nsga2(fitness))
         size = (num_parents, self.K_tournament)
         candidates = self.numpy_random_generator.randint(len(fitness), size=size)
@@ -267,19 +267,19 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         return int(best[0] if len(best) == 1 else self.numpy_random_generator.choice(finalists))
 
     def single_point_crossover(self, parents: Array, offspring_size: tuple[int, int]) -> Array:
-        """Return offspring of ``offspring_size``, (members, n), cut at a random gene."""
+        """Return offspring of `offspring_size`, (members, n), cut at a random gene."""
         return self._cross("single_point_crossover", parents, offspring_size)
 
     def two_points_crossover(self, parents: Array, offspring_size: tuple[int, int]) -> Array:
-        """Return offspring of ``offspring_size``, (members, n), cut at two random genes."""
+        """Return offspring of `offspring_size`, (members, n), cut at two random genes."""
         return self._cross("two_points_crossover", parents, offspring_size)
 
     def uniform_crossover(self, parents: Array, offspring_size: tuple[int, int]) -> Array:
-        """Return offspring of ``offspring_size``, (members, n), mixed gene by gene."""
+        """Return offspring of `offspring_size`, (members, n), mixed gene by gene."""
         return self._cross("uniform_crossover", parents, offspring_size)
 
     def scattered_crossover(self, parents: Array, offspring_size: tuple[int, int]) -> Array:
-        """Return offspring of ``offspring_size``, (members, n), mixed gene by gene."""
+        """Return offspring of `offspring_size`, (members, n), mixed gene by gene."""
         return self._cross("scattered_crossover", parents, offspring_size)
 
     def _cross(self, name: str, parents: Array, offspring_size: tuple[int, int]) -> Array:
@@ -289,14 +289,14 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         return crossover(parents, offspring_size[0], generator(self), self.crossover_probability)
 
     def random_mutation(self, offspring: Array) -> Array:
-        """Mutate ``offspring`` (members, n) in place and return it."""
+        """Mutate `offspring` (members, n) in place and return it."""
         change = self._gene_change()
         if change is None or not self._covers(offspring):
             return super().random_mutation(offspring)
         return self._mutate(offspring, change, self.mutation_num_genes, self.mutation_probability)
 
     def adaptive_mutation(self, offspring: Array) -> Array:
-        """Mutate ``offspring`` (members, n) in place, those below average more; return it."""
+        """Mutate `offspring` (members, n) in place, those below average more; return it."""
         change = self._gene_change()
         if change is None or not self._covers(offspring):
             return super().adaptive_mutation(offspring)
@@ -390,7 +390,7 @@ def _is_interval(space: Any) -> bool:
 
 
 def _vectors(population: Array, indices: list[int]) -> Array:
-    """Return the rows at ascending ``indices``, read-only and without a copy where they adjoin."""
+    """Return the rows at ascending `indices`, read-only and without a copy where they adjoin."""
     adjoining = indices[-1] - indices[0] + 1 == len(indices)
     vectors = population[indices[0] : indices[-1] + 1] if adjoining else population[indices]
     if vectors.dtype == object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -123,4 +122,4 @@ class TimeLimit(Callback):
 
     def on_generation(self, ga: Any) -> str | None:
         """Stop when it is time."""
-        return "stop" if time.monotonic() - ga.run_start_time >= self.seconds else None
+        return "stop" if ga.seconds >= self.seconds else None

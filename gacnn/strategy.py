@@ -40,7 +40,7 @@ class Operator:
 
 
 def generator(ga: Any) -> np.random.Generator:
-    """Return a fast generator for one step, seeded by the GA's own."""
+    """Return a new, fast generator for an operator's step, seeded by the GA's own."""
     seed = ga.numpy_random_generator.randint(2**32, size=4, dtype=np.uint32)
     return np.random.Generator(np.random.SFC64(seed))
 
@@ -89,11 +89,10 @@ def fan_in_scale(model: Model) -> Array:
     That is the scale at which the weights are drawn (LeCun et al. 1998, Efficient BackProp), so
     that all layers are disturbed alike; the root of the mean square is 1.
     """
-    layers = [layer for layer in model.weighted_layers if layer.trainable]
     scale = np.empty(model.num_weights, np.float32)
-    for arrays in split(layers, scale):
-        weights = arrays[0]
-        fan_in = weights.shape[0] if weights.ndim == 2 else weights[0].size
+    layers = model.trainable_layers
+    for layer, arrays in zip(layers, split(layers, scale), strict=True):
+        fan_in, _ = layer.fans()
         for array in arrays:
             array[...] = fan_in**-0.5
     return np.asarray(scale / np.sqrt(np.square(scale).mean()), np.float32)

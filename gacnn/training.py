@@ -39,7 +39,7 @@ from gacnn.stopping import EarlyStopping, TimeLimit
 from gacnn.strategy import is_nested, rounded_to_space
 from gacnn.validation import Validation, candidate, hold_out, validation_interval
 
-Numbers = NDArray[Any]
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def _score(value: Any) -> str:
     return "none" if value is None else " / ".join(f"{each:.4g}" for each in np.atleast_1d(value))
 
 
-def seconds_per_generation(fitness: Fitness, population: Numbers) -> float:
+def seconds_per_generation(fitness: Fitness, population: Array) -> float:
     """Return the time that a generation's fitness takes here: the better of two."""
     times = []
     for _ in range(2):
@@ -242,7 +242,7 @@ class Training:
         follows = one_objective and (self.validation is not None or not self.fitness.reevaluate)
         return default_patience(self.num_generations) if follows else None
 
-    def plan(self, population: Numbers) -> Plan:
+    def plan(self, population: Array) -> Plan:
         """Return what the run will do and cost, from the time of two evaluations."""
         generations = self.num_generations if self.num_generations < ENDLESS else None
         num_validation = 0 if self.validation is None else len(self.validation.fitness.X)
@@ -272,7 +272,7 @@ class Training:
 
     def run(
         self,
-        vectors: list[Numbers],
+        vectors: list[Array],
         callbacks: Sequence[Callback],
         checkpoint: Checkpoint | None,
         *,
@@ -299,7 +299,7 @@ class Training:
         ga.run()
         return self._result(ga, plan)
 
-    def _fit_to_space(self, vectors: list[Numbers]) -> None:
+    def _fit_to_space(self, vectors: list[Array]) -> None:
         """Move solutions into a gene space that all genes share, unless none will be kept."""
         space = self.settings.get("gene_space")
         if space is None or self.recombines or is_nested(space):

@@ -14,7 +14,7 @@ from cnn import Model
 from gacnn.callbacks import Callback, WeightAverage
 from gacnn.evaluate import Fitness
 
-Numbers = NDArray[Any]
+Array = NDArray[Any]
 
 VALIDATION = 0.1  # share of the images that are held out, where there are enough
 ENOUGH_IMAGES = 200
@@ -35,7 +35,7 @@ class Validation(Callback):
         self._data = json.dumps(fitness.fingerprint(), sort_keys=True)
         self.score: Any = None
         self.best_score: Any = None
-        self.vector: Numbers | None = None
+        self.vector: Array | None = None
 
     def planned(self, generations: int) -> int:
         """Return how often a run of that many generations scores: also at its start and end."""
@@ -47,7 +47,7 @@ class Validation(Callback):
         if self.score is None or ga.generations_completed % self.every == 0:
             self.rate(candidate(ga, self.average))
 
-    def rate(self, vector: Numbers) -> None:
+    def rate(self, vector: Array) -> None:
         """Score a solution (num_weights,)."""
         self.evaluations += 1
         try:
@@ -59,7 +59,7 @@ class Validation(Callback):
         if np.ndim(score) == 0 and (self.best_score is None or score > self.best_score):
             self.best_score, self.vector = float(score), vector.copy()
 
-    def latest(self, solution: Numbers) -> Any:
+    def latest(self, solution: Array) -> Any:
         """Return the latest score, for `History`, whatever the solution."""
         return self.score
 
@@ -76,7 +76,7 @@ class Validation(Callback):
         self.vector, self.evaluations = state["vector"], state["evaluations"]
 
 
-def candidate(ga: Any, average: WeightAverage | None) -> Numbers:
+def candidate(ga: Any, average: WeightAverage | None) -> Array:
     """Return the solution (num_weights,) that stands for a generation."""
     if average is not None and average.solution is not None:
         return average.solution
@@ -125,7 +125,7 @@ def hold_out(
     return images[~out], targets[~out], (images[out], targets[out])
 
 
-def stratified(targets: Numbers, number: int, random_seed: int) -> NDArray[np.bool_]:
+def stratified(targets: Array, number: int, random_seed: int) -> NDArray[np.bool_]:
     """Return a mask (N,) that is True for `number` entries; of labels, as many of every class."""
     order = np.random.default_rng(random_seed).permutation(len(targets))
     if targets.ndim == 1:

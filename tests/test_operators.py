@@ -306,7 +306,7 @@ def test_rows_are_found_as_tuples_are(dtype: Any, num_genes: int) -> None:
     table[np.arange(12), rng.integers(num_genes, size=12)] = rng.integers(2, size=12)
     rows = np.concatenate([table[rng.integers(12, size=8)], table[:2] * -1, np.eye(2, num_genes)])
     rows = rows.astype(dtype)
-    history = operators.History(num_genes)
+    history = operators.SolutionIndex(num_genes)
     lists = [list(row) for row in table]
     history.extend(lists, 5)
     history.extend(lists, 12)
@@ -319,7 +319,7 @@ def test_rows_are_found_as_tuples_are(dtype: Any, num_genes: int) -> None:
 
 def test_rows_with_nan_are_never_found() -> None:
     rows = np.array([[np.nan, 1.0], [0.0, 1.0]])
-    history = operators.History(2)
+    history = operators.SolutionIndex(2)
     history.extend(rows.tolist(), 2)
     assert operators.find_rows(rows, rows) == history.find_rows(rows) == {1: 1}
 
