@@ -122,6 +122,8 @@ def _all_finite(array: NDArray[Any]) -> bool:
 def labels(value: ArrayLike, name: str, images: int, classes: int) -> NDArray[np.intp]:
     """Return class labels (images,) as integers from 0 to classes - 1."""
     cure = f"of one-hot {name} take {name}.argmax(axis=1)"
+    if np.shape(value) == (images, 1):
+        cure = f"of a column take {name}[:, 0]"
     array = shaped(value, name, (images,), "one label an image", cure)
     wrong = array[~np.isin(array, np.arange(classes))]
     if wrong.size:

@@ -33,7 +33,7 @@ def dense(inputs: int, hidden: int, outputs: int, seed: int) -> cnn.Model:
 
 
 def solve_xor(seed: int, num_generations: int) -> bool:
-    """Evolve two hidden units until all four rows are right; tell whether they are."""
+    """Evolve two hidden units; tell whether all four rows are right."""
     X, y = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
     result = gacnn.GACNN(dense(2, 2, 2, seed), random_seed=seed).train(
         X, y, num_generations=num_generations, verbose=False

@@ -116,7 +116,7 @@ class WeightedRecombination(Crossover):
 def standardised(fitness: Array) -> Array:
     """Return fitness (K,) minus its mean, over its standard deviation; 0 where all are equal.
 
-    An infinite fitness counts as the worst finite one.
+    Minus infinity counts as the worst finite fitness, plus infinity as the best.
     """
     fitness = fitness.astype(float)
     finite = np.isfinite(fitness)

@@ -11,7 +11,7 @@ from gacnn.callbacks import ENDLESS
 from gacnn.crossover import WeightedRecombination
 from gacnn.mutation import CumulativeMutation, GaussianMutation
 from gacnn.registry import OPERATORS, resolved
-from gacnn.strategy import space_values
+from gacnn.strategy import is_nested, space_values
 
 NUM_SOLUTIONS = 64
 NUM_GENERATIONS = 2000
@@ -41,12 +41,19 @@ def default_sigma(num_weights: int, gene_space: Any = None, gene_type: Any = flo
 
     Noise of 4 / sqrt(n) in each of n weights moves a network equally far whatever its size.
     """
-    values = space_values(gene_space)
-    if values is not None and len(values) > 1:
-        return 0.4 * float(np.diff(values).min())
-    if not isinstance(gene_type, list | tuple) and np.dtype(gene_type).kind in "iu":
-        return 0.4
+    if _has_steps(gene_space, gene_type):
+        values = space_values(gene_space)
+        least = 1.0 if values is None else float(np.diff(values).min())
+        return 0.4 * least
     return _short(min(0.1, max(0.02, 4 / math.sqrt(num_weights))))
+
+
+def _has_steps(gene_space: Any, gene_type: Any) -> bool:
+    """Tell whether genes take some values only: those of a finite space, or integers."""
+    values = space_values(gene_space)
+    if values is not None:
+        return len(values) > 1
+    return not isinstance(gene_type, list | tuple) and np.dtype(gene_type).kind in "iu"
 
 
 def default_learning_rate(num_solutions: int, num_weights: int) -> float:
@@ -69,21 +76,23 @@ def strategy_settings(
 
     Without an operator among them, and for more than 24 weights: an evolution strategy, with
     recombination by fitness and mirrored Gaussian mutation; the learning rate falls, nothing is
-    kept. For fewer weights a wide search: tournaments of two, uniform crossover, Gaussian mutation
-    whose sigma falls from 2 to 0.1, two elites. With "csa" or "separable", or a recombination:
-    the better half as parents, mirrored mutation, nothing kept. With other operators, or several
-    objectives: truncation of the best quarter (or NSGA-II), uniform crossover, self-adaptive
-    mutation, two elites.
+    kept; with fewer parents than solutions, recombination by rank. For fewer weights a wide
+    search: tournaments of two, uniform crossover, Gaussian mutation whose sigma falls from 2 to
+    0.1, two elites. With "csa" or "separable", or a recombination: the better half as parents,
+    mirrored mutation, nothing kept. With other operators, or several objectives: truncation of
+    the best quarter (or NSGA-II), uniform crossover, self-adaptive mutation, two elites. Where
+    genes have steps, a mutation given by name gets a sigma of 0.4 of the least one.
     """
     common = {"gene_type": np.float32, "save_best_solutions": False, "suppress_warnings": True}
     settings = {**common, **settings}
     crossover = resolved("crossover_type", settings.get("crossover_type"))
     mutation = resolved("mutation_type", settings.get("mutation_type"))
     free = one_objective and not OPERATORS.keys() & settings.keys()
+    many = free and num_weights > FEW_WEIGHTS
     recombines = isinstance(crossover, WeightedRecombination)
-    if free and num_weights > FEW_WEIGHTS:
+    if many and settings.get("num_parents_mating", num_solutions) == num_solutions:
         chosen = _evolution_strategy(num_solutions, num_weights, settings)
-    elif recombines or (crossover is None and isinstance(mutation, CumulativeMutation)):
+    elif many or recombines or (crossover is None and isinstance(mutation, CumulativeMutation)):
         by_fitness = recombines and crossover.weights == "fitness"
         chosen = {
             **_NOTHING_KEPT,
@@ -105,7 +114,18 @@ def strategy_settings(
         if free:
             wide = {"parent_selection_type": "tournament", "K_tournament": 2}
             chosen |= {**wide, "mutation_type": GaussianMutation(2.0, 0.1)}
-    return {**chosen, **settings}
+    return _stepped({**chosen, **settings}, num_weights)
+
+
+def _stepped(settings: dict[str, Any], num_weights: int) -> dict[str, Any]:
+    """Return settings whose mutation, where it is a name and genes have steps, is wide enough."""
+    space, gene_type = settings.get("gene_space"), settings["gene_type"]
+    name = settings["mutation_type"]
+    known = OPERATORS["mutation_type"].get(name.lower()) if isinstance(name, str) else None
+    if known is None or is_nested(space) or not _has_steps(space, gene_type):
+        return settings
+    sigma = default_sigma(num_weights, space, gene_type)
+    return {**settings, "mutation_type": known(sigma)}  # type: ignore[call-arg] # the first of all
 
 
 _NOTHING_KEPT = {"keep_elitism": 0, "keep_parents": 0, "parent_selection_type": "truncation"}

@@ -139,6 +139,8 @@ class Fitness:
         self.y = _targets(model, y, len(self.X), {scorer.targets for scorer in self.scorers})
         self.batch_size = None if batch_size is None else _batch(batch_size, len(self.X))
         self.threads = None if threads is None else checks.whole(threads, "threads")
+        if isinstance(augment, type):
+            raise TypeError(f"augment must be an object, not a class: write {augment.__name__}(…)")
         if augment is not None and not callable(augment):
             raise TypeError(f"augment must be callable as augment(images, rng), not {augment!r}")
         self.augment = augment
@@ -324,8 +326,12 @@ def _targets(model: Model, y: ArrayLike, number: int, kinds: set[str]) -> Array:
     if kinds >= {"labels", "values"}:
         raise ValueError("metric cannot mix 'mse' with metrics of labels: y holds one or the other")
     if "labels" in kinds:
-        model.check_classifies()
-        return checks.labels(y, "y", number, model.num_classes)
+        try:
+            model.check_classifies()
+            return checks.labels(y, "y", number, model.num_classes)
+        except (TypeError, ValueError) as error:
+            error.add_note('such a metric is for class labels; for values use metric="mse"')
+            raise
     if "values" in kinds:
         values = checks.real(y, "y")
         values = values[:, None] if values.ndim == 1 and model.output_shape == (1,) else values

@@ -194,7 +194,8 @@ class GACNN:
     ) -> Result:
         """Evolve the population on data and return its best network, scores and history.
 
-        X, y, metric, sampling, augment: as for `fitness`. With nothing else said,
+        X, y, metric, sampling, augment: as for `fitness`; numbers in X far above 1 bring a warning,
+        because networks hardly learn from them. With nothing else said,
         `gacnn.defaults` chooses: mirrored mutation with a sigma of 4 / sqrt(weights), and
         recombination by fitness with a learning rate that falls (`strategy_settings`); batches of
         128 images, drawn by importance where the metric is "cross_entropy", or all images where

@@ -59,7 +59,7 @@ class GaussianMutation(Mutation):
 
     sigma: float = 0.05
     final_sigma: float | None = None
-    scale: Array | Literal["fan_in"] | None = field(default=None, repr=False)
+    scale: Array | Literal["fan_in"] | None = None
     mirrored: bool = False
     probability: float = 1.0
     _fan_in: Array | None = field(default=None, init=False, repr=False, compare=False)

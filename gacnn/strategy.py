@@ -136,7 +136,7 @@ def rounded_to_space(genes: Array, space: Any, rng: np.random.Generator) -> Arra
     """
     values = space_values(space)
     if values is None:
-        return np.clip(genes, space["low"], space["high"])
+        return np.clip(genes, space.get("low", -np.inf), space.get("high", np.inf))
     genes = np.clip(genes, values[0], values[-1])
     above = np.searchsorted(values, genes)
     low, high = values[np.maximum(above - 1, 0)], values[above]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,9 @@ from gacnn.validation import Validation, candidate, hold_out, validation_interva
 
 Array = NDArray[Any]
 
+LARGE_INPUTS = 5.0  # root mean square of the inputs from which on a training warns
+LOOKS = 4  # at the validation data, at least, before patience is over
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -58,6 +62,7 @@ class Plan:
     num_images: int
     num_validation: int
     batch_size: int
+    sampling: str
     num_generations: int | None
     patience: int | None
     image_evaluations: int | None
@@ -72,7 +77,7 @@ class Plan:
             f"{self.num_solutions} networks of {self.num_weights:,} weights "
             f"({self.population_bytes / 2**20:.1f} MiB); {self.num_images:,} images to train on, "
             f"{self.num_validation:,} to validate",
-            f"{generations} on batches of {self.batch_size:,}",
+            f"{generations} on batches of {self.batch_size:,}, {_DRAWN[self.sampling]}",
         ]
         if self.patience is not None:
             lines[1] += f"; stops after {self.patience:,} without improvement"
@@ -88,7 +93,7 @@ class Plan:
             "memory": f"{self.population_bytes / 2**20:.1f} MiB",
             "images to train on": f"{self.num_images:,}",
             "images to validate on": f"{self.num_validation:,}",
-            "batch": f"{self.batch_size:,}",
+            "batch": f"{self.batch_size:,}, {_DRAWN[self.sampling]}",
             "generations": _count(self.num_generations, "until the time limit"),
             "patience": _count(self.patience, "none"),
             **{name: _name(self.settings[name]) for name in OPERATORS},
@@ -96,6 +101,9 @@ class Plan:
             "seconds": f"about {self.seconds:,.0f}",
         }
         return tables.as_html((), rows.items(), names=2)
+
+
+_DRAWN = {"uniform": "drawn evenly", "importance": "drawn by importance"}
 
 
 def _count(number: int | None, otherwise: str) -> str:
@@ -174,6 +182,7 @@ class Training:
         num_solutions: int,
         X: ArrayLike,
         y: ArrayLike,
+        /,
         *,
         num_generations: int | None = None,
         time_limit: float | None = None,
@@ -188,6 +197,8 @@ class Training:
     ) -> None:
         for name in {"fitness_func", "initial_population"} & settings.keys():
             raise TypeError(f"{name} is what train makes itself; to give your own use gacnn.GA")
+        for name in {"num_solutions", "sol_per_pop", "num_genes"} & settings.keys():
+            raise TypeError(f"{name} is settled already: give GACNN its num_solutions")
         for name in settings.keys() - inspect.signature(GA).parameters.keys():
             raise TypeError(f"neither train nor gacnn.GA has a setting {name!r}")
         self.model, self.num_solutions = model, num_solutions
@@ -220,14 +231,18 @@ class Training:
         self.recombines = isinstance(crossover, WeightedRecombination)
         self.average = WeightAverage() if self.recombines and one_objective else None
         self.fitness.ranks_on_all = self.average is None  # otherwise that is the result
+        _warn_of_large(self.fitness.X)
+        follows = held_out is not None or not self.fitness.reevaluate
+        self.patience = self._patience(patience, one_objective, follows)
         self.validation: Validation | None = None
         if held_out is not None:
             every = validation_interval(
                 len(np.asarray(held_out[1])), num_solutions, self.fitness.images_per_network
             )
+            if self.patience is not None:
+                every = min(every, max(1, self.patience // LOOKS))
             scores = Fitness(model, *held_out, metric, threads=threads)
             self.validation = Validation(scores, self.average, every)
-        self.patience = self._patience(patience, one_objective)
 
     @property
     def _num_ranked(self) -> int:
@@ -235,12 +250,15 @@ class Training:
         ranks = self.fitness.ranks_on_all and self.fitness.reevaluate
         return self.num_solutions if ranks else 0
 
-    def _patience(self, patience: int | str | None, one_objective: bool) -> int | None:
-        if not isinstance(patience, str):
-            return None if patience is None else checks.whole(patience, "patience")
-        _check_auto(patience, "patience", "a number of generations or None, never")
-        follows = one_objective and (self.validation is not None or not self.fitness.reevaluate)
-        return default_patience(self.num_generations) if follows else None
+    def _patience(
+        self, patience: int | str | None, one_objective: bool, follows: bool
+    ) -> int | None:
+        if isinstance(patience, str):
+            _check_auto(patience, "patience", "a number of generations or None, never")
+            return default_patience(self.num_generations) if one_objective and follows else None
+        if patience is not None and not one_objective:
+            raise ValueError("patience needs one metric to follow, not a list; give None")
+        return None if patience is None else checks.whole(patience, "patience")
 
     def plan(self, population: Array) -> Plan:
         """Return what the run will do and cost, from the time of two evaluations."""
@@ -263,6 +281,7 @@ class Training:
             num_images=len(self.fitness.X),
             num_validation=num_validation,
             batch_size=self.fitness.images_per_network,
+            sampling="uniform" if self.fitness.sampler is None else "importance",
             num_generations=generations,
             patience=self.patience,
             image_evaluations=evaluations,
@@ -365,6 +384,18 @@ def _generations(num_generations: int | None, time_limit: float | None) -> int:
     if num_generations is None:
         return NUM_GENERATIONS if time_limit is None else ENDLESS
     return checks.whole(num_generations, "num_generations", minimum=0)
+
+
+def _warn_of_large(X: Array) -> None:
+    """Warn of inputs that weights of the usual size make far too large."""
+    size = float(np.sqrt(np.square(X[:1000], dtype=np.float64).mean()))
+    if size > LARGE_INPUTS:
+        warnings.warn(
+            f"X holds numbers of about {size:,.0f}, and networks learn from numbers of about 1: "
+            "divide images by their largest value, 255 for bytes, or standardise the columns; and "
+            "do the same before predict",
+            stacklevel=5,
+        )
 
 
 def _check_auto(value: str, name: str, otherwise: str) -> None:

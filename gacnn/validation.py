@@ -96,6 +96,8 @@ def hold_out(
 
     "auto" holds out a tenth of 200 images or more.
     """
+    if np.ndim(y) == 0:
+        raise ValueError(f"y must have one entry for each image, not {y!r}")
     if isinstance(validation, str):
         if validation != "auto":
             raise ValueError(
@@ -126,7 +128,7 @@ def hold_out(
 
 
 def stratified(targets: Array, number: int, random_seed: int) -> NDArray[np.bool_]:
-    """Return a mask (N,) that is True for `number` entries; of labels, as many of every class."""
+    """Return a mask (N,) that is True for `number` entries; of labels, the same share of each."""
     order = np.random.default_rng(random_seed).permutation(len(targets))
     if targets.ndim == 1:
         order = order[np.argsort(targets[order], kind="stable")]

@@ -198,6 +198,7 @@ def test_networks_that_overflow_are_named_with_importance_sampling_too():
         ({"y": np.zeros(49, int)}, ValueError, "y must have the shape"),
         ({"y": np.full(50, 3)}, ValueError, "whole numbers from 0 to 2"),
         ({"y": np.full(50, -1)}, ValueError, "whole numbers from 0 to 2"),
+        ({"y": np.zeros((50, 1), int)}, ValueError, r"of a column take y\[:, 0\]"),
         ({"y": np.full(50, 0.5)}, ValueError, "whole numbers"),
         ({"y": np.full(50, "a")}, TypeError, "y must hold real numbers"),
         ({"X": np.zeros((50, 5, 6, 1))}, ValueError, "X must have the shape"),

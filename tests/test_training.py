@@ -111,6 +111,29 @@ def test_settings_of_the_evolution_strategy():
     assert mutation.scale == "fan_in"
 
 
+def test_fewer_parents_are_recombined_by_rank():
+    chosen = strategy_settings(30, 1600, {"num_parents_mating": 5}, one_objective=True)
+    assert chosen["num_parents_mating"] == 5
+    assert chosen["crossover_type"] == "recombination"
+    assert chosen["mutation_type"] == gacnn.GaussianMutation(0.1, mirrored=True)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "Mirrored", "self_adaptive"])
+def test_named_mutations_change_genes_that_have_steps(name):
+    X, y = data(60)
+    changed = []
+
+    def count(ga, offspring):
+        changed.append(np.any(offspring != ga.last_generation_offspring_crossover))
+
+    settings = {"gene_space": [-1, 0, 1], "crossover_type": "uniform", "mutation_type": name}
+    train(X, y, num_generations=6, on_mutation=count, **settings)
+    assert all(changed)
+    settings = {"gene_type": int, "crossover_type": "uniform", "mutation_type": name}
+    chosen = strategy_settings(8, 1600, settings, one_objective=True)
+    assert chosen["mutation_type"].sigma == 0.4
+
+
 def test_settings_with_a_finite_gene_space_neither_scale_nor_decay():
     chosen = strategy_settings(30, 1600, {"gene_space": [-1, 0, 1]}, one_objective=True)
     assert chosen["mutation_type"].sigma == pytest.approx(0.4)
@@ -146,7 +169,7 @@ def test_settings_for_several_objectives():
 
 
 def test_given_settings_come_first():
-    given = {"keep_elitism": 1, "num_parents_mating": 5, "gene_type": np.float64}
+    given = {"keep_elitism": 1, "num_parents_mating": 30, "gene_type": np.float64}
     chosen = strategy_settings(30, 1600, given, one_objective=True)
     assert {name: chosen[name] for name in given} == given
     assert "weights='fitness'" in repr(chosen["crossover_type"])
@@ -378,6 +401,21 @@ def test_plan_tells_the_cost_of_the_run(operators, generations):
     assert result.plan.image_evaluations == result.image_evaluations
 
 
+def test_validation_looks_several_times_before_patience_is_over():
+    X, y = data(240)
+    held = data(240)
+    result = train(X, y, 6, num_generations=60, batch_size=6, validation=held, patience=8)
+    scores = result.history["validation"]
+    assert len(set(scores[:8])) >= 4
+
+
+def test_large_inputs_are_warned_of():
+    X, y = data(60)
+    with pytest.warns(UserWarning, match=r"X holds numbers of about \d+, and .*divide images") as caught:
+        gacnn.GACNN(network(), 4).plan(500 * X, y, num_generations=1)
+    assert caught[0].filename == __file__
+
+
 def test_plan_evolves_nothing_and_takes_the_arguments_of_train(tmp_path):
     X, y = data(60)
     manager = gacnn.GACNN(network(), 4, random_seed=0)
@@ -419,7 +457,7 @@ def test_plan_is_printed_once_when_verbose(capsys):
     weights = network().num_weights
     assert f"8 networks of {weights} weights" in printed
     assert "45 images to train on, 15 to validate" in printed
-    assert "6 generations on batches of 45; stops after 2 without improvement" in printed
+    assert "6 generations on batches of 45, drawn evenly; stops after 2 without improvement" in printed
     assert "crossover_type: WeightedRecombination(weights='fitness'" in printed
     assert "mutation_type: GaussianMutation(sigma=" in printed
     assert "parent_selection_type: truncation" in printed
@@ -604,6 +642,11 @@ def test_resume_of_a_finished_run_gives_its_result(tmp_path):
         ({"patience": 0}, ValueError, "patience must be at least 1, not 0"),
         ({"patience": 2.5}, TypeError, "patience must be an integer, not 2.5"),
         ({"num_generations": 1.5}, TypeError, "num_generations must be an integer, not 1.5"),
+        ({"patience": 3, "metric": ["accuracy", "f1_macro"]}, ValueError, "patience needs one"),
+        ({"sol_per_pop": 20}, TypeError, "sol_per_pop is settled already"),
+        ({"augment": gacnn.augment.Flip}, TypeError, r"not a class: write Flip\(…\)"),
+        ({"y": None}, ValueError, "y must have one entry for each image, not None"),
+        ({"gene_space": {"low": 0}, "crossover_type": "uniform"}, ValueError, "high"),
         ({"patience": -5}, ValueError, "patience must be at least 1, not -5"),
         ({"time_limit": "1h"}, TypeError, "time_limit must hold real numbers"),
         ({"time_limit": -1}, ValueError, "time_limit must be at least 0, not -1"),
