@@ -1,8 +1,8 @@
 """Evolve a small CNN on scikit-learn's digits: `python examples/digits.py`, and `--resume`.
 
 Writes the fitness curve, the network and a checkpoint to the folder runs/digits. A run that was
-stopped with Ctrl-C, or killed, is finished by `--resume`, with the same `--generations` if it had any; a longer `--time-limit`
-lets a finished one go on.
+stopped with Ctrl-C, or killed, is finished by `--resume`, with the same `--generations` if it had
+any; a longer `--time-limit` lets a finished one go on.
 """
 
 from __future__ import annotations

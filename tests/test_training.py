@@ -411,7 +411,8 @@ def test_validation_looks_several_times_before_patience_is_over():
 
 def test_large_inputs_are_warned_of():
     X, y = data(60)
-    with pytest.warns(UserWarning, match=r"X holds numbers of about \d+, and .*divide images") as caught:
+    message = r"X holds numbers of about \d+, and .*divide images"
+    with pytest.warns(UserWarning, match=message) as caught:
         gacnn.GACNN(network(), 4).plan(500 * X, y, num_generations=1)
     assert caught[0].filename == __file__
 
@@ -457,7 +458,7 @@ def test_plan_is_printed_once_when_verbose(capsys):
     weights = network().num_weights
     assert f"8 networks of {weights} weights" in printed
     assert "45 images to train on, 15 to validate" in printed
-    assert "6 generations on batches of 45, drawn evenly; stops after 2 without improvement" in printed
+    assert "6 generations on batches of 45, drawn evenly; stops after 2 without" in printed
     assert "crossover_type: WeightedRecombination(weights='fitness'" in printed
     assert "mutation_type: GaussianMutation(sigma=" in printed
     assert "parent_selection_type: truncation" in printed
