@@ -236,7 +236,7 @@ def mnist_328(options: Options) -> Iterator[Row]:
 
 
 def mnist_long(options: Options) -> Iterator[Row]:
-    """1,150 million image evaluations of a larger network: two hours on two cores.
+    """1,150 million image evaluations of a larger network: two hours on two idle cores.
 
     One seed; the run goes on from a checkpoint in runs/.
     """
