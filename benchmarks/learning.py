@@ -197,12 +197,14 @@ def fruits(options: Options) -> Iterator[Row]:
 def mnist(
     options: Options,
     case: str,
-    evaluations: float,
     rates: tuple[float, float],
     network: Callable[[int], cnn.Model] = mnist_network,
+    *,
+    weight_decay: float = 5e-4,
+    layerwise: bool = False,
     **how: Any,
 ) -> Iterator[Row]:
-    """MNIST with a given number of image evaluations, in batches of 128."""
+    """MNIST with learning rates that fall from the first to the second."""
     data = stored(options.data / "mnist.npz")
     for seed in range(options.seeds):
         model = network(seed)
@@ -211,13 +213,16 @@ def mnist(
             data.X,
             data.y,
             seed,
-            num_generations=int(evaluations * options.budget / (64 * 128)),
             num_parents_mating=64,
-            crossover_type=gacnn.WeightedRecombination("fitness", *rates, weight_decay=5e-4),
-            mutation_type=gacnn.GaussianMutation(
-                round(4 / model.num_weights**0.5, 4), scale="fan_in", mirrored=True
+            crossover_type=gacnn.WeightedRecombination(
+                "fitness", *rates, weight_decay=weight_decay
             ),
-            batch_size=128,
+            mutation_type=gacnn.GaussianMutation(
+                round(4 / model.num_weights**0.5, 4),
+                scale="fan_in",
+                mirrored=True,
+                layerwise=layerwise,
+            ),
             validation=None,
             **how,
         )
@@ -227,16 +232,21 @@ def mnist(
 
 def mnist_66(options: Options) -> Iterator[Row]:
     """66 million image evaluations, as EvoJAX's 64 networks times 1,000 batches of 1,024."""
-    yield from mnist(options, "mnist-66M", 66e6, (1.5, 0.1))
+    yield from mnist(options, "mnist-66M", (1.5, 0.1), **batches_of_128(66e6 * options.budget))
 
 
 def mnist_328(options: Options) -> Iterator[Row]:
     """328 million image evaluations, as EvoJAX's 64 networks times 5,000 batches of 1,024."""
-    yield from mnist(options, "mnist-328M", 328e6, (1.5, 0.05))
+    yield from mnist(options, "mnist-328M", (1.5, 0.05), **batches_of_128(328e6 * options.budget))
+
+
+def batches_of_128(evaluations: float) -> dict[str, int]:
+    """Return the settings of a run with so many image evaluations, by 64 networks."""
+    return {"batch_size": 128, "num_generations": int(evaluations / (64 * 128))}
 
 
 def mnist_long(options: Options) -> Iterator[Row]:
-    """1,150 million image evaluations of a larger network: two hours on two idle cores.
+    """A larger network, a layer at a time, for two hours.
 
     One seed; the run goes on from a checkpoint in runs/.
     """
@@ -245,11 +255,14 @@ def mnist_long(options: Options) -> Iterator[Row]:
     yield from mnist(
         options._replace(seeds=1),
         "mnist-long",
-        1150e6,
-        (1.0, 0.02),
+        (3.0, 0.03),
         large_mnist_network,
-        augment=gacnn.augment.Shift(1.0),
-        checkpoint=gacnn.Checkpoint(path, every=500),
+        weight_decay=1e-4,
+        layerwise=True,
+        batch_size=512,
+        augment=gacnn.augment.Shift(0.5),
+        time_limit=7200 * options.budget,
+        checkpoint=gacnn.Checkpoint(path, every=2000),
         resume=True,
     )
 

@@ -279,12 +279,18 @@ class Model:
         return checks.finite(images, name)
 
     def _weight_arrays(self, vectors: Array) -> list[Array]:
-        """Views (members, …) of vectors for each weight array; (1, …) for those not trainable."""
+        """Views (members, …) of vectors for each weight array; (1, …) where all members share it.
+
+        Shared are layers that are not trainable, and those before the first one that differs.
+        """
         parts = iter(split(self.trainable_layers, vectors))
         arrays: list[Array] = []
+        shared = True
         for layer in self.weighted_layers:
             if layer.trainable:
-                arrays += next(parts)
+                own = next(parts)
+                shared = shared and all(map(_are_alike, own))
+                arrays += [array[:1] for array in own] if shared else own
             else:
                 arrays += [checks.finite(a, f"weights of {layer}")[None] for a in layer.trained]
         return arrays
@@ -460,6 +466,12 @@ def _stored(arrays: dict[str, NDArray[Any]], name: str) -> Array:
     if array.dtype != np.float32 or array.ndim != 1 or not np.isfinite(array).all():
         raise ValueError(f"its {name} are not a vector of finite float32 numbers")
     return array
+
+
+def _are_alike(arrays: Array) -> bool:
+    """Tell whether the arrays of all members (members, …) are the same."""
+    first = arrays[:1]
+    return bool((arrays[1:2] == first).all() and (arrays[2:] == first).all())
 
 
 def _join(arrays: Sequence[Array]) -> Array:

@@ -28,7 +28,8 @@ MAP_BYTES = 3_400_000  # of the largest maps of a block: with less, Python takes
 BLOCK_IMAGES = 8, 256  # fewer make short rows, more gain nothing
 PRODUCT_ROWS = 16  # that a matrix product needs to run at full speed
 TASKS = 12  # enough for the threads to end together
-THREAD_FLOATS = 30_000_000  # that steps write, below which another thread only gets in the way
+SHARED_PART = 4  # a task spends at most one part in so many on layers that members share
+THREAD_FLOATS = 18_000_000  # that steps write, below which another thread only gets in the way
 
 # Freeing one large array tells glibc's malloc that such arrays come and go. Otherwise it returns
 # the memory of every step to the system, and getting it back takes longer than the step.
@@ -44,12 +45,20 @@ class Blocks(NamedTuple):
     bytes: int
 
 
-def choose_blocks(program: Program, members: int, images: int, memory_limit: int) -> Blocks:
-    """Choose blocks from the shapes: the largest maps fit the cache, everything the limit."""
-    shared, own = program.steps[: program.shared], program.steps[program.shared :]
+def choose_blocks(
+    program: Program, num_shared: int, filters: int, members: int, images: int, memory_limit: int
+) -> Blocks:
+    """Choose blocks from the shapes: the largest maps fit the cache, everything the limit.
+
+    num_shared: steps that are the same for all members; filters: of the first that differs.
+    """
+    shared, own = program.steps[:num_shared], program.steps[num_shared:]
     largest = 4 * max((step.floats for step in own), default=1)
-    least = min(members, -(-PRODUCT_ROWS // (program.filters or PRODUCT_ROWS)))
-    block = min(max(MAP_BYTES // (largest * least), BLOCK_IMAGES[0]), BLOCK_IMAGES[1], images)
+    least = min(members, -(-PRODUCT_ROWS // filters))
+    block = MAP_BYTES // (largest * least)
+    if any(step.weights is not None for step in shared):
+        block = min(block, _block_of_shared(shared, own, members, images))
+    block = min(max(block, BLOCK_IMAGES[0]), BLOCK_IMAGES[1], images)
     block = block if block == images else 1 << (block.bit_length() - 1)
     group = min(max(MAP_BYTES // (largest * block), least), members)
     for_image, for_member = _working_bytes(program.floats, shared), _working_bytes(0, own)
@@ -66,6 +75,17 @@ def choose_blocks(program: Program, members: int, images: int, memory_limit: int
     gathered = 8 * block * program.steps[-1].floats if program.closing else 1  # of a member
     share = min(-(-members // chunks), max(1, memory_limit // 16 // gathered))
     return Blocks(block, group, -(-share // group) * group, needed)
+
+
+def _block_of_shared(shared: Sequence[Step], own: Sequence[Step], members: int, images: int) -> int:
+    """Images of a block where members share layers: every task on a block runs those anew.
+
+    So there are only as many tasks to a block as take little more time for it, and more blocks.
+    """
+    once = sum(step.floats for step in shared)
+    chunks = max(1, members * sum(step.floats for step in own) // (SHARED_PART * once))
+    fits = MAP_BYTES // (4 * max(step.floats for step in shared))
+    return min(fits, images * chunks // (TASKS // 2))
 
 
 def _working_bytes(floats: int, steps: Sequence[Step]) -> int:
@@ -89,11 +109,13 @@ def evaluate(
     (1, …) where they share them.
     """
     members, number = out.shape[:2]
-    blocks = choose_blocks(program, members, number, memory_limit)
+    first = _first_own(program, weights, members)
+    filters = _filters(program, weights, first)
+    blocks = choose_blocks(program, first, filters, members, number, memory_limit)
 
     ending = len(program.steps) - program.closing
-    shared, own = program.steps[: program.shared], program.steps[program.shared : ending]
-    closing = program.steps[max(ending, program.shared) :]
+    shared, own = program.steps[:first], program.steps[first:ending]
+    closing = program.steps[max(ending, first) :]
 
     def write(values: Array, part: slice, block: slice) -> None:
         values = kernels.leave(values) if values.ndim == 6 else values
@@ -121,10 +143,28 @@ def evaluate(
         for first in range(0, members, blocks.members)
         for start in range(0, number, blocks.images)
     ]
-    worth = members * number * sum(step.floats for step in program.steps) // THREAD_FLOATS
+    floats = sum(step.floats for step in shared)
+    floats += members * sum(step.floats for step in program.steps[first:])
+    worth = number * floats // THREAD_FLOATS
     limits = len(places), memory_limit // blocks.bytes, worth
     with single_threaded_blas():
         _work(task, places, min(threads, *(max(1, limit) for limit in limits)))
+
+
+def _first_own(program: Program, weights: Sequence[Array], members: int) -> int:
+    """Return the position of the first step that is not the same for all members."""
+    for position, step in enumerate(program.steps):
+        if step.weights is not None and len(weights[step.weights]) == members:
+            return position
+    return len(program.steps)
+
+
+def _filters(program: Program, weights: Sequence[Array], first: int) -> int:
+    """Return the filters of the step at a position, or many where it does not convolve."""
+    index = program.steps[first].weights if first < len(program.steps) else None
+    if index is None or weights[index].ndim != 5:
+        return PRODUCT_ROWS
+    return int(weights[index].shape[1])
 
 
 def _run(steps: Sequence[Step], values: Array, weights: Sequence[Array], part: slice) -> Array:

@@ -45,16 +45,11 @@ class Step(NamedTuple):
 
 
 class Program(NamedTuple):
-    """The steps of a network.
-
-    The first `shared` of them are the same for all members; the last `closing` need no weights.
-    """
+    """The steps of a network; the last `closing` of them need no weights."""
 
     enter: Callable[[NDArray[Any]], Array]
     steps: tuple[Step, ...]
-    shared: int
     closing: int
-    filters: int | None  # of the first layer that differs between members, if it convolves
     floats: int  # of an image that enters
 
 
@@ -101,13 +96,7 @@ def compile_program(chain: Sequence[Layer], *, logarithms: bool = False) -> Prog
         floats = extents[0].floats * shape[2]
         steps = list(_map_steps(operations[:end], extents, shape[2]))
         steps += [_flat_step(operation) for operation in operations[end:]]
-    weighted = [layer for layer in inner if isinstance(layer, WeightedLayer)]
-    fixed = {i for i, layer in enumerate(_owners(weighted)) if not layer.trainable}
-    own = [i for i, step in enumerate(steps) if step.weights not in fixed | {None}]
-    first_own = next((layer for layer in weighted if layer.trainable), None)
-    filters = first_own.num_filters if isinstance(first_own, Conv2D) else None
-    shared = own[0] if own else len(steps)
-    return Program(enter, tuple(steps), shared, _closing(operations), filters, floats)
+    return Program(enter, tuple(steps), _closing(operations), floats)
 
 
 def _closing(operations: Sequence[Operation]) -> int:
@@ -117,12 +106,6 @@ def _closing(operations: Sequence[Operation]) -> int:
         reversed(operations),
     )
     return sum(1 for _ in closing)
-
-
-def _owners(weighted: Sequence[WeightedLayer]) -> Iterator[WeightedLayer]:
-    """The layer of each weight array, in the order of the arrays."""
-    for layer in weighted:
-        yield from [layer] * len(layer.weight_shapes())
 
 
 def _operations(chain: Sequence[Layer]) -> Iterator[Operation]:

@@ -39,19 +39,25 @@ class Shift:
 def shifted(images: Array, distances: Array, axis: int) -> Array:
     """Return images (N, height, width, channels) moved along an axis by distances (N,)."""
     length = images.shape[axis]
+    distances = np.clip(distances, -length, length)  # further away, nothing of an image is left
     floor = np.floor(distances)
     share = (distances - floor).astype(np.float32).reshape(-1, 1, 1, 1)
-    sources = np.arange(length) - floor.astype(np.intp)[:, None]
-    return (1 - share) * _taken(images, sources, axis) + share * _taken(images, sources - 1, axis)
-
-
-def _taken(images: Array, sources: Array, axis: int) -> Array:
-    """Return, for each image, its rows or columns at sources (N, length); zeros from outside."""
-    shape = [len(images), 1, 1, 1]
-    shape[axis] = sources.shape[1]
-    inside = ((sources >= 0) & (sources < images.shape[axis])).reshape(shape)
-    nearest = np.clip(sources, 0, images.shape[axis] - 1).reshape(shape)
-    return np.asarray(np.take_along_axis(images, nearest, axis) * inside.astype(np.float32))
+    margin = int(np.abs(floor).max(initial=0)) + 1
+    wide = np.pad(images, [(margin, margin) if each == axis else (0, 0) for each in range(4)])
+    # of every image, what lies from one place before its first pixel's source on
+    shape = list(images.shape)
+    shape[axis] += 1
+    windows = np.lib.stride_tricks.as_strided(
+        wide,
+        (len(images), 2 * margin, *shape[1:]),
+        (wide.strides[0], wide.strides[axis], *wide.strides[1:]),
+        writeable=False,
+    )
+    taken = windows[np.arange(len(images)), margin - 1 - floor.astype(np.intp)]
+    every = (slice(None),) * axis
+    nearer, further = taken[(*every, slice(1, None))], taken[(*every, slice(-1))]
+    moved: Array = (1 - share) * nearer + share * further
+    return moved
 
 
 @dataclass(frozen=True)

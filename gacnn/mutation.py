@@ -18,6 +18,8 @@ from gacnn.strategy import (
     fan_in_scale,
     fit_to_space,
     generator,
+    layer_chances,
+    layer_slices,
     model_of,
     positive,
 )
@@ -55,6 +57,12 @@ class GaussianMutation(Mutation):
     the noise of offspring 2i with the other sign (Brockhoff et al. 2010, Mirrored sampling and
     sequential selection for evolution strategies). probability: the chance of a gene to be
     disturbed.
+
+    layerwise: in every generation one layer alone is disturbed, drawn anew (`layer_chances`), as
+    in cooperative coevolution (Potter & De Jong 1994, A cooperative coevolutionary approach to
+    function optimization). What lies before it is the same for all members and computed once,
+    and fitness tells more about fewer weights. It goes with crossover_type="recombination", and
+    pays in networks of several layers and in long runs.
     """
 
     sigma: float = 0.05
@@ -62,6 +70,7 @@ class GaussianMutation(Mutation):
     scale: Array | Literal["fan_in"] | None = None
     mirrored: bool = False
     probability: float = 1.0
+    layerwise: bool = False
     _fan_in: Array | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -77,13 +86,23 @@ class GaussianMutation(Mutation):
     def __call__(self, offspring: Array, ga: Any) -> Array:
         """Return the offspring (members, n) disturbed."""
         rng = generator(ga)
-        noise = normal_noise(offspring.shape, rng, mirrored=self.mirrored)
+        genes = self._layer(ga, rng) if self.layerwise else slice(0, offspring.shape[1])
+        shape = len(offspring), genes.stop - genes.start
+        noise = normal_noise(shape, rng, mirrored=self.mirrored)
         noise *= np.float32(annealed(self.sigma, self.final_sigma, ga))
         if self.scale is not None:
-            noise *= self._factors(ga)
+            noise *= self._factors(ga)[genes]
         if self.probability < 1:
             noise *= rng.random(noise.shape, np.float32) < self.probability
-        return fit_to_space(offspring + noise, ga)
+        disturbed = offspring.astype(np.result_type(offspring, noise))
+        disturbed[:, genes] += noise
+        return fit_to_space(disturbed, ga)
+
+    def _layer(self, ga: Any, rng: np.random.Generator) -> slice:
+        """Return the genes of a layer, drawn."""
+        model = model_of(ga, self)
+        layers = layer_slices(model)
+        return layers[rng.choice(len(layers), p=layer_chances(model))]
 
     def _factors(self, ga: Any) -> Array:
         if isinstance(self.scale, str) and self._fan_in is None:

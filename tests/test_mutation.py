@@ -1,5 +1,6 @@
 """Gaussian, self-adaptive and cumulative mutation: beside naive ones."""
 
+import itertools
 import math
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ from scipy import stats
 
 import gacnn
 from gacnn.mutation import normal_noise
-from gacnn.strategy import annealed, fan_in_scale
+from gacnn.strategy import annealed, fan_in_scale, layer_chances, layer_slices
 
 # Gaussian mutation
 
@@ -78,6 +79,80 @@ def test_fan_in_scale_equals_a_naive_one():
     plain = gacnn.GaussianMutation(0.1)(zeros, stub(zeros))
     mutated = gacnn.GaussianMutation(0.1, scale="fan_in")(zeros, ga)
     np.testing.assert_allclose(mutated, plain * scale, rtol=1e-5)
+
+
+# A layer at a time
+
+
+def test_layers_lie_one_after_the_other():
+    model = network()
+    ends = [0, 27, 31, 107, 122]
+    assert layer_slices(model) == [slice(*pair) for pair in itertools.pairwise(ends)]
+    assert ends[-1] == model.num_weights
+
+
+def test_chances_of_layers_equal_naive_ones():
+    # multiplications: 4 * 4 * 3 of 8 inputs; 3 * 3 * 2 of 12 (fixed); 3 * 3 * 2 of 2; 18 * 4; 4 * 3
+    work = [384, 216, 36, 72, 12]
+    rest = sum(work) / 16
+    sizes_and_costs = [
+        (27, 384 + 216 + 36 + 72 + 12 + rest),
+        (4, 36 + 72 + 12 + rest),
+        (76, 72 + 12 + rest),
+        (15, 12 + rest),
+    ]
+    expected = np.array([math.sqrt(size / cost) for size, cost in sizes_and_costs])
+    np.testing.assert_allclose(layer_chances(network()), expected / expected.sum())
+
+
+def test_layerwise_mutation_disturbs_one_layer_of_all_offspring():
+    model = network()
+    zeros = np.zeros((6, model.num_weights), np.float32)
+    ga = stub(zeros, fitness_func=network_fitness())
+    mutation = gacnn.GaussianMutation(0.3, mirrored=True, layerwise=True)
+    drawn, noise = np.zeros(4), []
+    for _ in range(600):
+        mutated = mutation(zeros, ga)
+        disturbed = np.flatnonzero(mutated.any(axis=0))
+        layer = next(i for i, each in enumerate(layer_slices(model)) if each.start == disturbed[0])
+        np.testing.assert_array_equal(disturbed, np.arange(122)[layer_slices(model)[layer]])
+        np.testing.assert_array_equal(mutated[1::2], -mutated[::2])
+        drawn[layer] += 1
+        noise.append(mutated[::2, disturbed].ravel())
+    assert (zeros == 0).all()
+    assert stats.chisquare(drawn, 600 * layer_chances(model)).pvalue > 1e-4
+    assert stats.kstest(np.concatenate(noise) / 0.3, "norm").pvalue > 1e-4
+
+
+def test_layerwise_mutation_scales_by_fan_in_too():
+    model = network()
+    zeros = np.zeros((2, model.num_weights), np.float32)
+    ga = [stub(zeros, fitness_func=network_fitness()) for _ in range(2)]
+    plain = gacnn.GaussianMutation(0.3, layerwise=True)(zeros, ga[0])
+    scaled = gacnn.GaussianMutation(0.3, scale="fan_in", layerwise=True)(zeros, ga[1])
+    np.testing.assert_allclose(scaled, plain * fan_in_scale(model), rtol=1e-5)
+
+
+@KINDS
+def test_a_run_a_layer_at_a_time_learns(kind):
+    fitness = network_fitness()
+    ga = make(
+        kind,
+        num_generations=150,
+        initial_population=[fitness.model.weights] * 16,
+        fitness_func=fitness,
+        fitness_batch_size=16 if kind is not gacnn.GA else None,
+        num_parents_mating=8,
+        keep_elitism=0,
+        keep_parents=0,
+        gene_type=np.float32,
+        parent_selection_type="truncation",
+        crossover_type="recombination",
+        mutation_type=gacnn.GaussianMutation(0.3, scale="fan_in", mirrored=True, layerwise=True),
+    )
+    before = float(fitness(fitness.model.weights[None])[0])
+    ga.run()
+    assert max(ga.last_generation_fitness) > before / 2
 
 
 # Annealing

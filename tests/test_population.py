@@ -155,6 +155,69 @@ def test_a_network_without_genes_gives_every_member_the_same():
     np.testing.assert_array_equal(outputs, np.stack([model.forward(X)] * 3))
 
 
+# Layers that all members share
+
+HALF_FIXED = [
+    cnn.Input2D((9, 8, 2)),
+    cnn.Conv2D(4, 3, activation_function="relu"),
+    cnn.Conv2D(3, 2, trainable=False),
+    cnn.MaxPooling2D(2),
+    cnn.Conv2D(6, 2, use_bias=False),
+    cnn.Flatten(),
+    cnn.Dense(3, activation_function="softmax"),
+]
+
+
+def alike_before(model, vectors, layer):
+    """The vectors with those weights of the first member that lie before a trainable layer."""
+    end = sum(a.size for each in model.trainable_layers[:layer] for a in each.trained)
+    vectors = vectors.copy()
+    vectors[:, :end] = vectors[0, :end]
+    return vectors
+
+
+@pytest.mark.parametrize("layers", [DIGITS, DEEP, FLAT, HALF_FIXED])
+@pytest.mark.parametrize(("members", "number"), [(2, 300), (5, 7), (33, 131), (64, 1)])
+def test_members_that_share_layers_give_what_each_gives_alone(layers, members, number):
+    model, X, population = case(layers, members, number)
+    for layer in range(len(model.trainable_layers) + 1):
+        vectors = alike_before(model, population, layer)
+        alone = np.stack([model.forward(X, vector[None])[0] for vector in vectors])
+        together = model.forward(X, vectors, threads=1)
+        naive.assert_close(together, alone, 2e-6)
+        for threads in (2, 3, 16):
+            np.testing.assert_array_equal(model.forward(X, vectors, threads=threads), together)
+        naive.assert_close(model.forward(X, vectors.astype(np.float64)), alone, 2e-6)
+        naive.assert_close(model.forward(X, vectors, memory_limit=2 * MIB), alone, 2e-6)
+
+
+@pytest.mark.parametrize("layers", [DEEP, FLAT, HALF_FIXED])
+@pytest.mark.parametrize("odd", [0, 1, 4, 5])
+def test_one_member_of_its_own_is_enough_to_share_nothing(layers, odd):
+    model, X, vectors = case(layers, 6, 20)
+    vectors = alike_before(model, vectors, 2)
+    vectors[odd, 0] += 1
+    alone = np.stack([model.forward(X, vector[None])[0] for vector in vectors])
+    naive.assert_close(model.forward(X, vectors), alone, 2e-6)
+
+
+def test_shared_layers_run_once(monkeypatch):
+    model, X, vectors = case(DEEP, 12, 40)
+    members_at_once = set()
+    convolve = kernels.convolve
+
+    def noted(patches, weights):
+        members_at_once.add(len(weights))
+        return convolve(patches, weights)
+
+    monkeypatch.setattr(kernels, "convolve", noted)
+    model = cnn.Model(model.layers)
+    for layer, expected in [(0, {12}), (1, {1, 12}), (2, {1}), (4, {1})]:
+        members_at_once.clear()
+        model.forward(X, alike_before(model, vectors, layer))
+        assert members_at_once == expected
+
+
 # Memory
 
 WIDE = [cnn.Input2D((32, 32, 4)), cnn.Conv2D(32, 3, padding="same"), cnn.LeakyReLU(), cnn.Flatten()]
