@@ -40,7 +40,7 @@ from learning_tasks import (
 import cnn
 import gacnn
 from gacnn.operators import front_numbers
-from gacnn.training import Result
+from gacnn.result import Result
 
 RESULTS = Path(__file__).with_suffix(".csv")
 FRESH = 100  # seeds of diabetes' folds: the settings were chosen on some of the folds below

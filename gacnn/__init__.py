@@ -30,10 +30,11 @@ from gacnn.mutation import (
     SeparableMutation,
 )
 from gacnn.networks import default_network
+from gacnn.plan import Plan
+from gacnn.result import Result
 from gacnn.selection import TruncationSelection
 from gacnn.stopping import EarlyStopping, TimeLimit
 from gacnn.strategy import fan_in_scale
-from gacnn.training import Plan, Result
 
 if TYPE_CHECKING:
     from gacnn.estimator import CNNClassifier as CNNClassifier

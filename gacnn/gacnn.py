@@ -20,7 +20,9 @@ from gacnn.callbacks import Callback
 from gacnn.checkpoint import Checkpoint
 from gacnn.defaults import NUM_SOLUTIONS
 from gacnn.evaluate import Augmentation, Fitness, Metric
-from gacnn.training import Plan, Result, Training
+from gacnn.plan import Plan
+from gacnn.result import Result
+from gacnn.training import Training
 
 Array = NDArray[Any]
 

@@ -21,7 +21,7 @@ from cnn import datasets, files
 from cnn.datasets import Dataset
 from gacnn import augment, plots
 from gacnn.checkpoint import describe
-from gacnn.training import Result
+from gacnn.result import Result
 from gacnn.validation import stratified
 
 FORMAT = "gacnn run 1"

@@ -1,21 +1,18 @@
-"""What `GACNN.train` chooses where nothing is said: settings, validation, cost, result."""
+"""A training: what `GACNN.train` chooses where nothing is said, its callbacks and its run."""
 
 from __future__ import annotations
 
 import inspect
 import math
-import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cnn import Model, checks, tables
-from gacnn import plots
+from cnn import Model, checks
 from gacnn.callbacks import (
     ENDLESS,
     Callback,
@@ -35,7 +32,9 @@ from gacnn.defaults import (
 )
 from gacnn.evaluate import Augmentation, Fitness, Metric
 from gacnn.ga import GA, checked
-from gacnn.registry import OPERATORS, resolved
+from gacnn.plan import Plan, seconds_per_generation
+from gacnn.registry import resolved
+from gacnn.result import Result
 from gacnn.stopping import EarlyStopping, TimeLimit
 from gacnn.strategy import is_nested, rounded_to_space
 from gacnn.validation import Validation, candidate, hold_out, validation_interval
@@ -44,133 +43,6 @@ Array = NDArray[Any]
 
 LARGE_INPUTS = 5.0  # root mean square of the inputs from which on a training warns
 LOOKS = 4  # at the validation data, at least, before patience is over
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What `GACNN.train` will do and cost.
-
-    num_weights: genes of a solution; population_bytes: of the population; image_evaluations:
-    networks times images over all generations, validation included, or None where a time limit
-    ends the run; seconds: estimated from the time of one generation here, or the time limit.
-    settings: those that `gacnn.GA` will be given.
-    """
-
-    num_weights: int
-    num_solutions: int
-    population_bytes: int
-    num_images: int
-    num_validation: int
-    batch_size: int
-    sampling: str
-    num_generations: int | None
-    patience: int | None
-    image_evaluations: int | None
-    seconds: float
-    settings: dict[str, Any]
-
-    def __str__(self) -> str:
-        generations = "generations until the time limit"
-        if self.num_generations is not None:
-            generations = f"{self.num_generations:,} generations"
-        lines = [
-            f"{self.num_solutions} networks of {self.num_weights:,} weights "
-            f"({self.population_bytes / 2**20:.1f} MiB); {self.num_images:,} images to train on, "
-            f"{self.num_validation:,} to validate",
-            f"{generations} on batches of {self.batch_size:,}, {_DRAWN[self.sampling]}",
-        ]
-        if self.patience is not None:
-            lines[1] += f"; stops after {self.patience:,} without improvement"
-        lines += [f"{name}: {_name(self.settings[name])}" for name in OPERATORS]
-        cost = f"about {self.seconds:,.0f} seconds"
-        if self.image_evaluations is not None:
-            cost = f"{self.image_evaluations / 1e6:,.1f} million image evaluations, {cost}"
-        return "\n".join([*lines, cost])
-
-    def _repr_html_(self) -> str:
-        rows = {
-            "networks": f"{self.num_solutions:,} of {self.num_weights:,} weights",
-            "memory": f"{self.population_bytes / 2**20:.1f} MiB",
-            "images to train on": f"{self.num_images:,}",
-            "images to validate on": f"{self.num_validation:,}",
-            "batch": f"{self.batch_size:,}, {_DRAWN[self.sampling]}",
-            "generations": _count(self.num_generations, "until the time limit"),
-            "patience": _count(self.patience, "none"),
-            **{name: _name(self.settings[name]) for name in OPERATORS},
-            "image evaluations": _count(self.image_evaluations, "until the time limit"),
-            "seconds": f"about {self.seconds:,.0f}",
-        }
-        return tables.as_html((), rows.items(), names=2)
-
-
-_DRAWN = {"uniform": "drawn evenly", "importance": "drawn by importance"}
-
-
-def _count(number: int | None, otherwise: str) -> str:
-    return otherwise if number is None else f"{number:,}"
-
-
-def _name(operator: Any) -> str:
-    return operator if isinstance(operator, str) else repr(operator)
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a training gives: the best network and how it was found.
-
-    score: its fitness on all training data; validation_score: that on the held-out data, or
-    None; history: a `gacnn.History`; ga: the `gacnn.GA` after its run; plan: what was planned;
-    image_evaluations: what it cost, networks times images, validation included.
-    """
-
-    model: Model
-    score: Any
-    validation_score: Any
-    history: History
-    ga: GA
-    plan: Plan
-    image_evaluations: int
-
-    def plot(self, ax: Any = None, **options: Any) -> Any:
-        """Draw the fitness over the run, or the front of two objectives; return the Axes.
-
-        options: those of `gacnn.plots.fitness` or `gacnn.plots.pareto_front`.
-        """
-        if np.ndim(self.score):
-            return plots.pareto_front(self, ax=ax, **options)
-        return self.history.plot(ax, **options)
-
-    def _facts(self) -> dict[str, str]:
-        facts = {"score": _score(self.score), "validation score": _score(self.validation_score)}
-        seconds = self.history["seconds"][-1] if len(self.history) else 0.0
-        return {
-            **facts,
-            "generations": f"{self.ga.generations_completed:,}",
-            "image evaluations": f"{self.image_evaluations:,}",
-            "seconds": f"{seconds:,.1f}",
-            "weights": f"{self.model.num_weights:,}",
-        }
-
-    def __repr__(self) -> str:
-        return f"<Result: {', '.join(f'{name} {value}' for name, value in self._facts().items())}>"
-
-    def _repr_html_(self) -> str:
-        settings = {name: _name(self.plan.settings[name]) for name in OPERATORS}
-        return tables.as_html((), {**self._facts(), **settings}.items(), names=2)
-
-
-def _score(value: Any) -> str:
-    return "none" if value is None else " / ".join(f"{each:.4g}" for each in np.atleast_1d(value))
-
-
-def seconds_per_generation(fitness: Fitness, population: Array) -> float:
-    """Return the time that a generation's fitness takes here: the better of two."""
-    times = []
-    for _ in range(2):
-        start = time.perf_counter()
-        fitness(population)
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 class Training:
@@ -195,12 +67,7 @@ class Training:
         threads: int | None = None,
         **settings: Any,
     ) -> None:
-        for name in {"fitness_func", "initial_population"} & settings.keys():
-            raise TypeError(f"{name} is what train makes itself; to give your own use gacnn.GA")
-        for name in {"num_solutions", "sol_per_pop", "num_genes"} & settings.keys():
-            raise TypeError(f"{name} is settled already: give GACNN its num_solutions")
-        for name in settings.keys() - inspect.signature(GA).parameters.keys():
-            raise TypeError(f"neither train nor gacnn.GA has a setting {name!r}")
+        _check_names(settings)
         self.model, self.num_solutions = model, num_solutions
         self.seed = settings.get("random_seed")
         one_objective = not isinstance(metric, list | tuple)
@@ -236,13 +103,16 @@ class Training:
         self.patience = self._patience(patience, one_objective, follows)
         self.validation: Validation | None = None
         if held_out is not None:
-            every = validation_interval(
-                len(np.asarray(held_out[1])), num_solutions, self.fitness.images_per_network
-            )
-            if self.patience is not None:
-                every = min(every, max(1, self.patience // LOOKS))
-            scores = Fitness(model, *held_out, metric, threads=threads)
-            self.validation = Validation(scores, self.average, every)
+            self.validation = self._validation(Fitness(model, *held_out, metric, threads=threads))
+
+    def _validation(self, scores: Fitness) -> Validation:
+        """Return what looks at the held-out data, often enough for patience."""
+        every = validation_interval(
+            len(scores.X), self.num_solutions, self.fitness.images_per_network
+        )
+        if self.patience is not None:
+            every = min(every, max(1, self.patience // LOOKS))
+        return Validation(scores, self.average, every)
 
     @property
     def _num_ranked(self) -> int:
@@ -378,6 +248,16 @@ class Training:
         if self.validation is not None:
             images += self.validation.evaluations * len(self.validation.fitness.X)
         return images
+
+
+def _check_names(settings: dict[str, Any]) -> None:
+    """Raise TypeError for settings that are no business of train, or unknown."""
+    for name in {"fitness_func", "initial_population"} & settings.keys():
+        raise TypeError(f"{name} is what train makes itself; to give your own use gacnn.GA")
+    for name in {"num_solutions", "sol_per_pop", "num_genes"} & settings.keys():
+        raise TypeError(f"{name} is settled already: give GACNN its num_solutions")
+    for name in settings.keys() - inspect.signature(GA).parameters.keys():
+        raise TypeError(f"neither train nor gacnn.GA has a setting {name!r}")
 
 
 def _generations(num_generations: int | None, time_limit: float | None) -> int:
