@@ -98,6 +98,7 @@ class _Images:
             raise ValueError(f"size must be {_LARGEST:,} pixels at most, not {_by(self.sides)}")
 
     def add(self, file: Path) -> None:
+        """Decode a file; ValueError if its size differs from that of those before."""
         picture = _decoded(file, self.sides, self.channels)
         if not self.files:
             self._all = self._empty(picture)

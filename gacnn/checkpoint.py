@@ -102,6 +102,7 @@ class _Rows:
         self._arrays: list[Array] = []
 
     def array(self, rows: list[Any], population: Array) -> Array:
+        """Return the rows as one array, of which only those that are new are converted."""
         pairs = zip(rows, self._lists, strict=False)
         same = sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1], pairs))
         self._lists[same:] = rows[same:]

@@ -211,6 +211,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def train(options: argparse.Namespace) -> int:
+    """Begin a run in a new folder."""
     generations = options.generations
     if generations is None and options.time_limit is None:
         generations = NUM_GENERATIONS
@@ -246,6 +247,7 @@ def train(options: argparse.Namespace) -> int:
 
 
 def resume(options: argparse.Namespace) -> int:
+    """Go on with the run of a folder."""
     folder: RunFolder = options.folder
     given = {"time_limit": options.time_limit, "num_generations": options.generations}
     given = {name: value for name, value in given.items() if value is not None}
@@ -279,6 +281,7 @@ def _check_goes_on(folder: RunFolder, settings: Settings, *, finished: bool, lon
 
 
 def evaluate(options: argparse.Namespace) -> None:
+    """Print how well a model does on labelled images."""
     folder: RunFolder = options.folder
     model, names = folder.trained_model(), folder.class_names()
     if options.data is None:
@@ -298,6 +301,7 @@ def evaluate(options: argparse.Namespace) -> None:
 
 
 def predict(options: argparse.Namespace) -> int:
+    """Print the labels of images, as a table or as CSV; 1 if one could not be read."""
     folder: RunFolder = options.folder
     model, names = folder.trained_model(), folder.class_names()
     height, width, channels = model.input_shape
@@ -321,6 +325,7 @@ def predict(options: argparse.Namespace) -> int:
 
 
 def export(options: argparse.Namespace) -> None:
+    """Write a model as an ONNX file."""
     if options.file.suffix != ".onnx":
         raise ValueError(f"{options.file} must end in .onnx, the format that is written")
     model = _model(options.folder)
@@ -329,6 +334,7 @@ def export(options: argparse.Namespace) -> None:
 
 
 def info(options: argparse.Namespace) -> None:
+    """Print what a file or run folder holds."""
     print(information(options.file))
 
 
