@@ -44,9 +44,9 @@ class WeightedRecombination(Crossover):
 
     learning_rate: how far the centre moves to where the parents say, 1 all the way; it falls
     exponentially to final_learning_rate during the run, where that is given. weight_decay: the
-    share of the centre that is lost in every generation, times the learning rate; it holds back
-    the random walk of weights that matter little. The best parent of the first generation is the
-    first centre: independent networks have no meaningful mean.
+    share of the centre that is lost in every generation, times the learning rate, where the
+    parents differ; it holds back the random walk of weights that matter little. The best parent
+    of the first generation is the first centre: independent networks have no meaningful mean.
     """
 
     weights: Literal["log", "equal", "fitness"] = "log"
@@ -92,7 +92,9 @@ class WeightedRecombination(Crossover):
             weights[order] = self.rank_weights(len(parents))
         weights = weights.astype(parents.dtype)
         step: Array = weights @ parents - weights.sum() * centre
-        step -= parents.dtype.type(self.weight_decay) * centre
+        if self.weight_decay:
+            differ = (parents != parents[0]).any(axis=0)
+            step -= parents.dtype.type(self.weight_decay) * np.where(differ, centre, 0)
         moved: Array = centre + parents.dtype.type(rate) * step
         return moved
 
