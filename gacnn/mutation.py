@@ -62,7 +62,7 @@ class GaussianMutation(Mutation):
     in cooperative coevolution (Potter & De Jong 1994, A cooperative coevolutionary approach to
     function optimization). What lies before it is the same for all members and computed once,
     and fitness tells more about fewer weights. It goes with crossover_type="recombination", and
-    pays in networks of several layers and in long runs.
+    refines a network that was trained with noise in all layers.
     """
 
     sigma: float = 0.05
