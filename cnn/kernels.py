@@ -157,21 +157,21 @@ def patches(maps: Array, *, rows: Window, columns: Window) -> Array:
 def convolve(windows: Array, weights: Array) -> Array:
     """Multiply patches by filters (members, filters, …): maps, one channel a filter.
 
-    Where all members share the patches, one product serves the filters of all members.
+    Each set of patches serves as many consecutive members as there are members to a set, and one
+    member's filters serve all sets. Where one set serves them all, one product does for the
+    filters of all members.
     """
     sets, phases, rows, taps, columns, images = windows.shape
     members, filters = weights.shape[:2]
-    matrix = weights.reshape(members, filters, taps)
-    if sets == 1:
-        matrix = matrix.reshape(1, members * filters, taps)
-    depth = matrix.shape[1]
+    family, depth = (1, members * filters) if sets == 1 else (-(-members // sets), filters)
+    matrix = weights.reshape(-1, family, depth, taps)
     pieces = _pieces(depth * taps * images, columns)
     length = columns // pieces * images
-    products = np.empty((max(sets, len(matrix)), phases, rows, depth, pieces, length), np.float32)
+    products = np.empty((sets, family, phases, rows, depth, pieces, length), np.float32)
     np.matmul(
-        matrix[:, None, None, None],
-        windows.reshape(sets, phases, rows, taps, pieces, length).swapaxes(3, 4),
-        out=products.swapaxes(3, 4),
+        matrix[:, :, None, None, None],
+        windows.reshape(sets, 1, phases, rows, taps, pieces, length).swapaxes(4, 5),
+        out=products.swapaxes(4, 5),
     )
     if sets > 1:
         return products.reshape(-1, phases, rows, filters, columns, images)
@@ -217,9 +217,16 @@ def pool(maps: Array, *, rows: Window, columns: Window, reduce: np.ufunc) -> Arr
 
 
 def dense(features: Array, weights: Array) -> Array:
-    """Multiply features (members, inputs, images) by weights (members, inputs, neurons)."""
-    products: Array = np.matmul(weights.transpose(0, 2, 1), features)
-    return products
+    """Multiply features (sets, inputs, images) by weights (members, inputs, neurons).
+
+    Each set serves as many consecutive members as there are members to a set, and one member's
+    weights serve all sets.
+    """
+    sets, inputs, images = features.shape
+    members, _, neurons = weights.shape
+    matrix = weights.swapaxes(1, 2).reshape(-1, -(-members // sets), neurons, inputs)
+    products: Array = np.matmul(matrix, features[:, None])
+    return products.reshape(-1, neurons, images)
 
 
 # What follows works in place: on maps, or on features.

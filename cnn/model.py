@@ -279,18 +279,20 @@ class Model:
         return checks.finite(images, name)
 
     def _weight_arrays(self, vectors: Array) -> list[Array]:
-        """Views (members, …) of vectors for each weight array; (1, …) where all members share it.
+        """Views of vectors for each weight array: (members, …), or fewer where members share it.
 
-        Shared are layers that are not trainable, and those before the first one that differs.
+        With a k-th as many, each serves k consecutive members, whose weights are then the same in
+        all layers up to this one. Layers that are not trainable have one for all.
         """
         parts = iter(split(self.trainable_layers, vectors))
         arrays: list[Array] = []
-        shared = True
+        family = len(vectors)
         for layer in self.weighted_layers:
             if layer.trainable:
                 own = next(parts)
-                shared = shared and all(map(_are_alike, own))
-                arrays += [array[:1] for array in own] if shared else own
+                for array in own:
+                    family = _family(array, family)
+                arrays += [array[::family] for array in own]
             else:
                 arrays += [checks.finite(a, f"weights of {layer}")[None] for a in layer.trained]
         return arrays
@@ -468,10 +470,20 @@ def _stored(arrays: dict[str, NDArray[Any]], name: str) -> Array:
     return array
 
 
-def _are_alike(arrays: Array) -> bool:
-    """Tell whether the arrays of all members (members, …) are the same."""
-    first = arrays[:1]
-    return bool((arrays[1:2] == first).all() and (arrays[2:] == first).all())
+def _family(arrays: Array, limit: int) -> int:
+    """Return how many consecutive members have the same arrays (members, …): a divisor of limit.
+
+    1 where some have more in common than others.
+    """
+    members = arrays.reshape(len(arrays), -1)
+    if limit == 1 or (members[1] != members[0]).any():
+        return 1
+    differs = (members[:limit] != members[0]).any(axis=1)
+    size = int(differs.argmax()) or limit
+    if limit % size:
+        return 1
+    families = members.reshape(-1, size, members.shape[1])
+    return size if (families[:, 1:] == families[:, :1]).all() else 1
 
 
 def _join(arrays: Sequence[Array]) -> Array:

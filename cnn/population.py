@@ -7,12 +7,13 @@ the work of one thread: the results are the same for any number of threads.
 
 from __future__ import annotations
 
+import collections
 import functools
 import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ BLOCK_IMAGES = 8, 256  # fewer make short rows, more gain nothing
 PRODUCT_ROWS = 16  # that a matrix product needs to run at full speed
 TASKS = 12  # enough for the threads to end together
 SHARED_PART = 4  # a task spends at most one part in so many on layers that members share
+MOST_THREADS = 1024
 THREAD_FLOATS = 18_000_000  # that steps write, below which another thread only gets in the way
 
 # Freeing one large array tells glibc's malloc that such arrays come and go. Otherwise it returns
@@ -46,52 +48,83 @@ class Blocks(NamedTuple):
 
 
 def choose_blocks(
-    program: Program, num_shared: int, filters: int, members: int, images: int, memory_limit: int
+    program: Program,
+    families: Sequence[int],
+    filters: int,
+    members: int,
+    images: int,
+    memory_limit: int,
 ) -> Blocks:
     """Choose blocks from the shapes: the largest maps fit the cache, everything the limit.
 
-    num_shared: steps that are the same for all members; filters: of the first that differs.
+    families: for each step, how many consecutive members share what it returns; filters: of the
+    first step that is not the same for all. Members of one family stay together where memory
+    allows.
     """
-    shared, own = program.steps[:num_shared], program.steps[num_shared:]
-    largest = 4 * max((step.floats for step in own), default=1)
+    num_shared = sum(1 for family in families if family == members > 1)
+    shared = [step.floats for step in program.steps[:num_shared]]
+    steps = [step.floats for step in program.steps[num_shared:]]
+    family = families[num_shared] if steps else 1
+    own = [floats * family // size for floats, size in zip(steps, families[num_shared:])]
+    most = images
+    if any(step.weights is not None for step in program.steps[:num_shared]):
+        most = _block_of_shared(shared, own, members // family, images)
+    if family > 1:  # whole families
+        blocks = _blocks(
+            program, shared, own, filters, members // family, images, most, memory_limit
+        )
+        if blocks.bytes <= memory_limit:
+            group, share = blocks.group * family, blocks.members * family
+            return blocks._replace(group=group, members=share)
+    blocks = _blocks(program, shared, steps, filters, members, images, most, memory_limit)
+    if blocks.bytes > memory_limit:
+        raise ValueError(
+            f"memory_limit must be at least {blocks.bytes} bytes for one image and one network of "
+            f"this size, not {memory_limit}"
+        )
+    return blocks
+
+
+def _blocks(
+    program: Program,
+    shared: Sequence[int],
+    own: Sequence[int],
+    filters: int,
+    members: int,
+    images: int,
+    most: int,
+    memory_limit: int,
+) -> Blocks:
+    """Blocks of at most so many images, and of members, or families, that write `own` numbers in each step for an image."""
+    largest = 4 * max(own, default=1)
     least = min(members, -(-PRODUCT_ROWS // filters))
-    block = MAP_BYTES // (largest * least)
-    if any(step.weights is not None for step in shared):
-        block = min(block, _block_of_shared(shared, own, members, images))
+    block = min(MAP_BYTES // (largest * least), most)
     block = min(max(block, BLOCK_IMAGES[0]), BLOCK_IMAGES[1], images)
     block = block if block == images else 1 << (block.bit_length() - 1)
     group = min(max(MAP_BYTES // (largest * block), least), members)
-    for_image, for_member = _working_bytes(program.floats, shared), _working_bytes(0, own)
+    for_image, for_member = _working_bytes([program.floats, *shared]), _working_bytes([0, *own])
     while (block, group) != (1, 1) and block * (for_image + group * for_member) > memory_limit // 8:
         block, group = (block, group // 2) if group > least else (max(1, block // 2), group)
         least = 1 if block == 1 else least
     needed = block * (for_image + group * for_member)
-    if needed > memory_limit:
-        raise ValueError(
-            f"memory_limit must be at least {needed} bytes for one image and one network of this "
-            f"size, not {memory_limit}"
-        )
     chunks = -(-TASKS // -(-images // block))
-    gathered = 8 * block * program.steps[-1].floats if program.closing else 1  # of a member
+    gathered = 8 * block * own[-1] if own and program.closing else 1  # of a member
     share = min(-(-members // chunks), max(1, memory_limit // 16 // gathered))
     return Blocks(block, group, -(-share // group) * group, needed)
 
 
-def _block_of_shared(shared: Sequence[Step], own: Sequence[Step], members: int, images: int) -> int:
+def _block_of_shared(shared: Sequence[int], own: Sequence[int], members: int, images: int) -> int:
     """Images of a block where members share layers: every task on a block runs those anew.
 
     So there are only as many tasks to a block as take little more time for it, and more blocks.
     """
-    once = sum(step.floats for step in shared)
-    chunks = max(1, members * sum(step.floats for step in own) // (SHARED_PART * once))
-    fits = MAP_BYTES // (4 * max(step.floats for step in shared))
-    return min(fits, images * chunks // (TASKS // 2))
+    chunks = max(1, members * sum(own) // (SHARED_PART * sum(shared)))
+    return min(MAP_BYTES // (4 * max(shared)), images * chunks // (TASKS // 2))
 
 
-def _working_bytes(floats: int, steps: Sequence[Step]) -> int:
+def _working_bytes(floats: Sequence[int]) -> int:
     """Most bytes that a step holds for an image: input, output, and half as much for its own."""
-    sizes = [floats, *(step.floats for step in steps)]
-    return 6 * max(before + after for before, after in itertools.pairwise([*sizes, 0]))
+    return 6 * max(before + after for before, after in itertools.pairwise([*floats, 0]))
 
 
 def evaluate(
@@ -105,13 +138,14 @@ def evaluate(
 ) -> None:
     """Run images (N, …) through every member's network, into out (members, N, …).
 
-    weights: for each weight array of the network, the values of all members (members, …), or
-    (1, …) where they share them.
+    weights: for each weight array of the network, the values of all members (members, …), or of
+    a fraction of them, where each serves as many consecutive members.
     """
     members, number = out.shape[:2]
-    first = _first_own(program, weights, members)
+    families = _families(program, weights, members)
+    first = sum(1 for family in families if family == members > 1)
     filters = _filters(program, weights, first)
-    blocks = choose_blocks(program, first, filters, members, number, memory_limit)
+    blocks = choose_blocks(program, families, filters, members, number, memory_limit)
 
     ending = len(program.steps) - program.closing
     shared, own = program.steps[:first], program.steps[first:ending]
@@ -119,6 +153,8 @@ def evaluate(
 
     def write(values: Array, part: slice, block: slice) -> None:
         values = kernels.leave(values) if values.ndim == 6 else values
+        family = (part.stop - part.start) // len(values)
+        values = values if family == 1 else values.repeat(family, axis=0)
         out[part, block] = np.moveaxis(values, -1, 1)
 
     def task(place: tuple[int, int]) -> None:
@@ -126,37 +162,42 @@ def evaluate(
         chunk = slice(first, min(first + blocks.members, members))
         block = slice(start, min(start + blocks.images, number))
         with np.errstate(all="ignore"):
-            entered = _run(shared, program.enter(images[block]), weights, slice(0, 1))
+            entered = _run(shared, program.enter(images[block]), weights, chunk, members)
             gathered = []
             for low in range(first, chunk.stop, blocks.group):
                 part = slice(low, min(low + blocks.group, chunk.stop))
-                values = _run(own, entered, weights, part)
+                values = _run(own, entered, weights, part, members)
                 if closing:
                     gathered.append(values)
                 else:
                     write(values, part, block)
             if closing:
-                write(_run(closing, np.concatenate(gathered), weights, chunk), chunk, block)
+                values = np.concatenate(gathered)
+                write(_run(closing, values, weights, chunk, members), chunk, block)
 
     places = [
         (first, start)
         for first in range(0, members, blocks.members)
         for start in range(0, number, blocks.images)
     ]
-    floats = sum(step.floats for step in shared)
-    floats += members * sum(step.floats for step in program.steps[first:])
+    floats = sum(
+        members // family * step.floats
+        for step, family in zip(program.steps, families, strict=True)
+    )
     worth = number * floats // THREAD_FLOATS
     limits = len(places), memory_limit // blocks.bytes, worth
     with single_threaded_blas():
         _work(task, places, min(threads, *(max(1, limit) for limit in limits)))
 
 
-def _first_own(program: Program, weights: Sequence[Array], members: int) -> int:
-    """Return the position of the first step that is not the same for all members."""
-    for position, step in enumerate(program.steps):
-        if step.weights is not None and len(weights[step.weights]) == members:
-            return position
-    return len(program.steps)
+def _families(program: Program, weights: Sequence[Array], members: int) -> list[int]:
+    """Return for each step how many consecutive members share what it returns."""
+    families, family = [], members
+    for step in program.steps:
+        if step.weights is not None and len(weights[step.weights]) > 1:
+            family = members // len(weights[step.weights])
+        families.append(family)
+    return families
 
 
 def _filters(program: Program, weights: Sequence[Array], first: int) -> int:
@@ -167,27 +208,49 @@ def _filters(program: Program, weights: Sequence[Array], first: int) -> int:
     return int(weights[index].shape[1])
 
 
-def _run(steps: Sequence[Step], values: Array, weights: Sequence[Array], part: slice) -> Array:
+def _run(
+    steps: Sequence[Step], values: Array, weights: Sequence[Array], part: slice, members: int
+) -> Array:
+    """Run steps for some of the members."""
     for step in steps:
         if step.weights is None:
             values = step.run(values)
         else:
             own = weights[step.weights]
-            values = step.run(values, own[part] if len(own) > 1 else own)
+            family = members // len(own)
+            values = step.run(values, own[part.start // family : -(-part.stop // family)])
     return values
 
 
 def _work(task: Callable[[tuple[int, int]], None], places: Sequence[Any], threads: int) -> None:
-    if threads == 1:
-        for place in places:
-            task(place)
-        return
-    executor = ThreadPoolExecutor(threads, thread_name_prefix="cnn")
+    """Do a task at all places, in this thread and as many others as are wanted."""
+    left = iter(places)
+
+    def work() -> None:
+        try:
+            for place in left:
+                task(place)
+        finally:
+            collections.deque(left, maxlen=0)  # after an error nobody goes on
+
+    helpers = [_helpers(os.getpid()).submit(work) for _ in range(threads - 1)]
     try:
-        for _ in executor.map(task, places):
-            pass
+        work()
     finally:
-        executor.shutdown(cancel_futures=True)
+        started = [helper for helper in helpers if not helper.cancel()]
+        wait(started)
+    for helper in started:
+        helper.result()
+
+
+@functools.cache
+def _helpers(process: int) -> ThreadPoolExecutor:
+    """Return threads, as many as are wanted, that wait for work.
+
+    They are kept from one population to the next: to start a thread can take milliseconds. A
+    process that was forked has none of its parent's.
+    """
+    return ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="cnn")
 
 
 def available_threads() -> int:

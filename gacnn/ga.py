@@ -18,6 +18,7 @@ import numpy as np
 import pygad
 from numpy.typing import NDArray
 
+from cnn.population import single_threaded_blas
 from gacnn.callbacks import Callback
 from gacnn.registry import OPERATORS, resolved
 from gacnn.steps import Steps
@@ -185,6 +186,9 @@ class GA(Steps):
             for callback in self.callbacks:
                 stack.callback(callback.close)
             stack.enter_context(self._interruptible())
+            if getattr(self.fitness_func, "evaluates_population", False):
+                # BLAS threads that an operator woke would spin on while the fitness needs cores
+                stack.enter_context(single_threaded_blas())
             try:
                 super().run()
             except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -15,12 +16,13 @@ from gacnn.strategy import (
     Operator,
     annealed,
     check_schedule,
+    checked_counts,
     fan_in_scale,
     fit_to_space,
     generator,
-    layer_chances,
     layer_slices,
     model_of,
+    nested_counts,
     positive,
 )
 
@@ -58,11 +60,13 @@ class GaussianMutation(Mutation):
     sequential selection for evolution strategies). probability: the chance of a gene to be
     disturbed.
 
-    layerwise: in every generation one layer alone is disturbed, drawn anew (`layer_chances`), as
-    in cooperative coevolution (Potter & De Jong 1994, A cooperative coevolutionary approach to
-    function optimization). What lies before it is the same for all members and computed once,
-    and fitness tells more about fewer weights. It goes with crossover_type="recombination", and
-    refines a network that was trained with noise in all layers.
+    nested: how many versions of each trainable layer there are among the offspring, from the
+    first layer to the last, such as (16, 16, 64, 128); True for `nested_counts`. Consecutive
+    offspring share a version, and every version occurs with as many of the next layer: a nested
+    design (Montgomery, Design and analysis of experiments, ch. 14). Early layers, which have few
+    weights and cost much, run once for all offspring that share them, and with mirrored noise
+    what one layer does to the fitness cancels out of the estimates for the others. It goes with
+    crossover_type="recombination" by fitness. Raises ValueError where the counts do not fit.
     """
 
     sigma: float = 0.05
@@ -70,13 +74,16 @@ class GaussianMutation(Mutation):
     scale: Array | Literal["fan_in"] | None = None
     mirrored: bool = False
     probability: float = 1.0
-    layerwise: bool = False
+    nested: bool | Sequence[int] = False
     _fan_in: Array | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_schedule(self.sigma, self.final_sigma, "sigma")
         if not 0 < checks.number(self.probability, "probability") <= 1:
             raise ValueError(f"probability must be above 0 and at most 1, not {self.probability!r}")
+        if not isinstance(self.nested, bool):
+            counts = [checks.whole(count, "nested") for count in self.nested]
+            self.nested = tuple(counts)
         if isinstance(self.scale, str):
             checks.one_of(self.scale, "scale", ("fan_in",))
         elif self.scale is not None:
@@ -86,23 +93,29 @@ class GaussianMutation(Mutation):
     def __call__(self, offspring: Array, ga: Any) -> Array:
         """Return the offspring (members, n) disturbed."""
         rng = generator(ga)
-        genes = self._layer(ga, rng) if self.layerwise else slice(0, offspring.shape[1])
-        shape = len(offspring), genes.stop - genes.start
-        noise = normal_noise(shape, rng, mirrored=self.mirrored)
+        if self.nested:
+            noise = self._nested_noise(offspring.shape, ga, rng)
+        else:
+            noise = normal_noise(offspring.shape, rng, mirrored=self.mirrored)
         noise *= np.float32(annealed(self.sigma, self.final_sigma, ga))
         if self.scale is not None:
-            noise *= self._factors(ga)[genes]
+            noise *= self._factors(ga)
         if self.probability < 1:
             noise *= rng.random(noise.shape, np.float32) < self.probability
-        disturbed = offspring.astype(np.result_type(offspring, noise))
-        disturbed[:, genes] += noise
-        return fit_to_space(disturbed, ga)
+        return fit_to_space(offspring + noise, ga)
 
-    def _layer(self, ga: Any, rng: np.random.Generator) -> slice:
-        """Return the genes of a layer, drawn."""
+    def _nested_noise(self, shape: tuple[int, int], ga: Any, rng: np.random.Generator) -> Array:
+        """Return noise of the shape (members, n), the same for members that share a version."""
         model = model_of(ga, self)
-        layers = layer_slices(model)
-        return layers[rng.choice(len(layers), p=layer_chances(model))]
+        if self.nested is True:
+            counts = nested_counts(model, shape[0])
+        else:
+            counts = checked_counts(self.nested, model, shape[0], mirrored=self.mirrored)
+        noise = np.empty(shape, np.float32)
+        for genes, count in zip(layer_slices(model), counts, strict=True):
+            versions = normal_noise((count, genes.stop - genes.start), rng, mirrored=self.mirrored)
+            noise[:, genes].reshape(count, -1, versions.shape[1])[...] = versions[:, None]
+        return noise
 
     def _factors(self, ga: Any) -> Array:
         if isinstance(self.scale, str) and self._fan_in is None:

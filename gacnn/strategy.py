@@ -109,23 +109,51 @@ def layer_slices(model: Model) -> list[slice]:
     return list(itertools.starmap(slice, itertools.pairwise(ends)))
 
 
-def layer_chances(model: Model) -> Array:
-    """Return the probability (layers,) with which each trainable layer is to be disturbed alone.
+def nested_counts(model: Model, members: int) -> tuple[int, ...]:
+    """Return how many versions of each trainable layer a nested population should hold.
 
-    It is proportional to sqrt(weights / cost), which gives the estimates of all layers' gradients
-    the least total variance for the time, if the gradients are equally large (Neyman 1934, On the
-    two different aspects of the representative method). cost: the multiplications from the layer
-    on, what is before it being the same for all members, and a sixteenth of the whole network's
-    for the rest of a generation.
+    As near as may be to counts proportional to sqrt(weights / cost), which give the estimated
+    gradient the least variance for the time if the gradients of all layers are equally large
+    (Neyman 1934, On the two different aspects of the representative method). The last layer has
+    `members` versions, and every count divides the next, in pairs of opposite noise. cost: a
+    layer's multiplications, and for the last one a sixteenth of the whole network's for the rest
+    of a generation.
     """
     layers = model.weighted_layers
-    work = np.array([layer.fans()[0] * np.prod(layer.layer_output_size) for layer in layers])
-    cost = work[::-1].cumsum()[::-1] + work.sum() / REST_OF_GENERATION
-    trainable = np.array([layer.trainable for layer in layers])
-    sizes = np.array([each.stop - each.start for each in layer_slices(model)])
-    shares = np.sqrt(sizes / cost[trainable])
-    chances: Array = shares / shares.sum()
-    return chances
+    work = np.array([layer.fans()[0] * np.prod(layer.layer_output_size) for layer in layers], float)
+    work[-1] += work.sum() / REST_OF_GENERATION
+    owner = np.cumsum([layer.trainable for layer in layers])  # fixed layers run with those before
+    cost = np.bincount(owner, work)[1:]
+    sizes = [each.stop - each.start for each in layer_slices(model)]
+    wanted = np.sqrt(sizes / cost)
+    wanted *= members / wanted[-1]
+    counts = [members]
+    for ideal in wanted[-2::-1]:
+        distance = np.abs(np.log(np.array(_fewer(counts[0])) / ideal))
+        counts.insert(0, _fewer(counts[0])[distance.argmin()])
+    return tuple(counts)
+
+
+def _fewer(count: int) -> list[int]:
+    """Return the even numbers that divide one an even number of times, and itself."""
+    return [*(n for n in range(2, count, 2) if count % (2 * n) == 0), count]
+
+
+def checked_counts(
+    counts: Any, model: Model, members: int, *, mirrored: bool
+) -> tuple[int, ...]:
+    """Return the versions of each layer that a user named; ValueError where they do not fit."""
+    number, step = len(model.trainable_layers), 2 if mirrored else 1
+    ratios = [(count, more) for count, more in itertools.pairwise([1, *counts]) if count != more]
+    fit = all(more % (step * count) == 0 for count, more in ratios)
+    if len(counts) != number or counts[-1] != members or counts[0] % step or not fit:
+        pairs = " an even number of times, the first one too" if mirrored else ""
+        raise ValueError(
+            f"nested must have a count for each of {number} trainable layers, each dividing the "
+            f"next{pairs}, or the same, and the last the {members} offspring, not {counts!r}; "
+            "True chooses"
+        )
+    return tuple(counts)
 
 
 def space_bounds(ga: Any) -> tuple[float, float] | None:

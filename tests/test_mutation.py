@@ -13,7 +13,7 @@ from scipy import stats
 
 import gacnn
 from gacnn.mutation import normal_noise
-from gacnn.strategy import annealed, fan_in_scale, layer_chances, layer_slices
+from gacnn.strategy import annealed, checked_counts, fan_in_scale, layer_slices, nested_counts
 
 # Gaussian mutation
 
@@ -81,7 +81,19 @@ def test_fan_in_scale_equals_a_naive_one():
     np.testing.assert_allclose(mutated, plain * scale, rtol=1e-5)
 
 
-# A layer at a time
+# Nested noise
+
+COUNTS = [(2, 2, 4, 16), (4, 4, 8, 16), (16, 16, 16, 16), (2, 4, 16, 16)]
+
+
+def nested(counts, members, **options):
+    """The noise of a nested mutation."""
+    model = network()
+    zeros = np.zeros((members, model.num_weights), np.float32)
+    ga = stub(zeros, fitness_func=network_fitness())
+    mutated = gacnn.GaussianMutation(1, mirrored=True, nested=counts, **options)(zeros, ga)
+    assert (zeros == 0).all()
+    return mutated
 
 
 def test_layers_lie_one_after_the_other():
@@ -91,50 +103,69 @@ def test_layers_lie_one_after_the_other():
     assert ends[-1] == model.num_weights
 
 
-def test_chances_of_layers_equal_naive_ones():
-    # multiplications: 4 * 4 * 3 of 8 inputs; 3 * 3 * 2 of 12 (fixed); 3 * 3 * 2 of 2; 18 * 4; 4 * 3
-    work = [384, 216, 36, 72, 12]
-    rest = sum(work) / 16
-    sizes_and_costs = [
-        (27, 384 + 216 + 36 + 72 + 12 + rest),
-        (4, 36 + 72 + 12 + rest),
-        (76, 72 + 12 + rest),
-        (15, 12 + rest),
-    ]
-    expected = np.array([math.sqrt(size / cost) for size, cost in sizes_and_costs])
-    np.testing.assert_allclose(layer_chances(network()), expected / expected.sum())
+@pytest.mark.parametrize("counts", COUNTS)
+def test_offspring_of_a_family_share_the_noise_of_a_layer(counts):
+    noise = nested(counts, 16)
+    for genes, count in zip(layer_slices(network()), counts, strict=True):
+        versions = noise[:: 16 // count, genes]
+        np.testing.assert_array_equal(noise[:, genes], np.repeat(versions, 16 // count, axis=0))
+        assert len(np.unique(versions, axis=0)) == count
+        np.testing.assert_array_equal(versions[1::2], -versions[::2])
+    assert stats.kstest(np.unique(noise[:, -15:]), "norm").pvalue > 1e-4
 
 
-def test_layerwise_mutation_disturbs_one_layer_of_all_offspring():
-    model = network()
-    zeros = np.zeros((6, model.num_weights), np.float32)
-    ga = stub(zeros, fitness_func=network_fitness())
-    mutation = gacnn.GaussianMutation(0.3, mirrored=True, layerwise=True)
-    drawn, noise = np.zeros(4), []
-    for _ in range(600):
-        mutated = mutation(zeros, ga)
-        disturbed = np.flatnonzero(mutated.any(axis=0))
-        layer = next(i for i, each in enumerate(layer_slices(model)) if each.start == disturbed[0])
-        np.testing.assert_array_equal(disturbed, np.arange(122)[layer_slices(model)[layer]])
-        np.testing.assert_array_equal(mutated[1::2], -mutated[::2])
-        drawn[layer] += 1
-        noise.append(mutated[::2, disturbed].ravel())
-    assert (zeros == 0).all()
-    assert stats.chisquare(drawn, 600 * layer_chances(model)).pvalue > 1e-4
-    assert stats.kstest(np.concatenate(noise) / 0.3, "norm").pvalue > 1e-4
+@pytest.mark.parametrize("counts", COUNTS)
+def test_what_other_layers_do_to_the_fitness_cancels(counts):
+    noise = nested(counts, 16).astype(float)
+    gradient = np.random.default_rng(0).normal(size=noise.shape[1])
+    for genes, count in zip(layer_slices(network()), counts, strict=True):
+        alone = np.zeros_like(gradient)
+        alone[genes] = gradient[genes]
+        shared = [(g, c) for g, c in zip(layer_slices(network()), counts, strict=True) if c == count]
+        for other, _ in shared:  # layers that change together are one block
+            alone[other] = gradient[other]
+        estimate, expected = (noise @ gradient) @ noise, (noise @ alone) @ noise
+        np.testing.assert_allclose(estimate[genes], expected[genes], atol=1e-4)
 
 
-def test_layerwise_mutation_scales_by_fan_in_too():
-    model = network()
-    zeros = np.zeros((2, model.num_weights), np.float32)
-    ga = [stub(zeros, fitness_func=network_fitness()) for _ in range(2)]
-    plain = gacnn.GaussianMutation(0.3, layerwise=True)(zeros, ga[0])
-    scaled = gacnn.GaussianMutation(0.3, scale="fan_in", layerwise=True)(zeros, ga[1])
-    np.testing.assert_allclose(scaled, plain * fan_in_scale(model), rtol=1e-5)
+def test_nested_noise_scales_by_fan_in_too():
+    plain, scaled = nested((2, 4, 4, 8), 8), nested((2, 4, 4, 8), 8, scale="fan_in")
+    np.testing.assert_allclose(scaled, plain * fan_in_scale(network()), rtol=1e-5)
+
+
+def test_counts_are_chosen_by_weights_and_cost():
+    # multiplications: 4 * 4 * 3 of 8 inputs, and 3 * 3 * 2 of 12 in the fixed layer behind it;
+    # 3 * 3 * 2 of 2; 18 * 4; 4 * 3 and a sixteenth of all
+    costs = [384 + 216, 36, 72, 12 + 720 / 16]
+    ideal = [math.sqrt(size / cost) for size, cost in zip([27, 4, 76, 15], costs, strict=True)]
+    np.testing.assert_allclose(64 * np.array(ideal) / ideal[-1], [26.5, 41.6, 128.2, 64], rtol=0.01)
+    assert nested_counts(network(), 64) == (32, 32, 64, 64)
+    assert nested_counts(network(), 13) == (13, 13, 13, 13)
+    assert nested_counts(network(), 1) == (1, 1, 1, 1)
+
+
+@given(st.integers(1, 300))
+def test_chosen_counts_fit(members):
+    counts = nested_counts(network(), members)
+    assert checked_counts(counts, network(), members, mirrored=members % 2 == 0) == counts
+
+
+@pytest.mark.parametrize(
+    "counts", [(2, 4, 12), (2, 4, 6, 12), (2, 2, 4, 8), (1, 2, 4, 12), (4, 2, 12, 12)]
+)
+def test_counts_that_do_not_fit(counts):
+    with pytest.raises(ValueError, match="nested must have a count for each of 4 .* not"):
+        nested(counts, 12)
+
+
+def test_nested_counts_are_whole_numbers():
+    with pytest.raises(TypeError, match="nested must be"):
+        gacnn.GaussianMutation(1, nested=(2, "4"))
+    assert gacnn.GaussianMutation(1, nested=[2, 4]) == gacnn.GaussianMutation(1, nested=(2, 4))
 
 
 @KINDS
-def test_a_run_a_layer_at_a_time_learns(kind):
+def test_a_run_with_nested_noise_learns(kind):
     fitness = network_fitness()
     ga = make(
         kind,
@@ -142,13 +173,13 @@ def test_a_run_a_layer_at_a_time_learns(kind):
         initial_population=[fitness.model.weights] * 16,
         fitness_func=fitness,
         fitness_batch_size=16 if kind is not gacnn.GA else None,
-        num_parents_mating=8,
+        num_parents_mating=16,
         keep_elitism=0,
         keep_parents=0,
         gene_type=np.float32,
         parent_selection_type="truncation",
-        crossover_type="recombination",
-        mutation_type=gacnn.GaussianMutation(0.3, scale="fan_in", mirrored=True, layerwise=True),
+        crossover_type=gacnn.WeightedRecombination("fitness"),
+        mutation_type=gacnn.GaussianMutation(0.1, scale="fan_in", mirrored=True, nested=True),
     )
     before = float(fitness(fitness.model.weights[None])[0])
     ga.run()

@@ -1,5 +1,6 @@
 """A population in one call: blocks, threads, memory, kinds of numbers, BLAS."""
 
+import os
 import threading
 import tracemalloc
 
@@ -50,9 +51,8 @@ def case(layers, members, number):
 def test_permuted_members_give_permuted_results(layers, members, number):
     model, X, vectors = case(layers, members, number)
     order = np.random.default_rng(3).permutation(members)
-    np.testing.assert_array_equal(
-        model.forward(X, vectors[order]), model.forward(X, vectors)[order]
-    )
+    permuted = model.forward(X, vectors[order])
+    naive.assert_close(permuted, model.forward(X, vectors)[order], 2e-6)  # BLAS cares for the row
 
 
 @CASES
@@ -201,21 +201,119 @@ def test_one_member_of_its_own_is_enough_to_share_nothing(layers, odd):
     naive.assert_close(model.forward(X, vectors), alone, 2e-6)
 
 
-def test_shared_layers_run_once(monkeypatch):
-    model, X, vectors = case(DEEP, 12, 40)
-    members_at_once = set()
+def in_families(model, vectors, sizes):
+    """The vectors with each trainable layer the same in families of consecutive members."""
+    vectors, start = vectors.copy(), 0
+    for layer, size in zip(model.trainable_layers, sizes, strict=True):
+        genes = slice(start, start + sum(array.size for array in layer.trained))
+        vectors[:, genes] = np.repeat(vectors[::size, genes], size, axis=0)
+        start = genes.stop
+    return vectors
+
+
+@pytest.mark.parametrize(
+    ("layers", "sizes"),
+    [
+        (DIGITS, (6, 1)),
+        (DIGITS, (6, 6)),
+        (DEEP, (12, 6, 2, 1)),
+        (DEEP, (12, 3, 3, 3)),
+        (DEEP, (24, 12, 12, 1)),
+        (FLAT, (8, 2)),
+        (HALF_FIXED, (12, 4, 2)),
+        (HALF_FIXED, (4, 6, 1)),  # the second layer differs where the first does
+    ],
+)
+@pytest.mark.parametrize("number", [1, 7, 300])
+def test_members_that_share_layers_with_some_give_what_each_gives_alone(layers, sizes, number):
+    model, X, vectors = case(layers, 24, number)
+    vectors = in_families(model, vectors, sizes)
+    alone = np.stack([model.forward(X, vector[None])[0] for vector in vectors])
+    together = model.forward(X, vectors, threads=1)
+    naive.assert_close(together, alone, 2e-6)
+    for threads in (2, 16):
+        np.testing.assert_array_equal(model.forward(X, vectors, threads=threads), together)
+    for least in (600_000, MIB, 2 * MIB):
+        naive.assert_close(model.forward(X, vectors, memory_limit=least), alone, 2e-6)
+    naive.assert_close(model.forward(X, vectors[:-1]), alone[:-1], 2e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(networks.networks(), st.data())
+def test_families_in_random_networks(model, data):
+    number = len(model.trainable_layers)
+    sizes = np.cumprod(data.draw(st.lists(st.integers(1, 3), min_size=number, max_size=number)))
+    members = int(sizes[-1]) * data.draw(st.integers(1, 3)) if number else 3
+    X, vectors = networks.images_for(model, 9), networks.vectors_for(model, members)
+    vectors = in_families(model, vectors, [int(size) for size in sizes[::-1]])
+    alone = np.stack([model.forward(X, vector[None])[0] for vector in vectors])
+    naive.assert_close(model.forward(X, vectors), alone, 2e-6)
+
+
+def convolutions(monkeypatch, layers, vectors_of):
+    """How many (sets of patches, members) each convolution of one forward pass is called with."""
+    model, X, vectors = case(layers, 12, 40)
+    calls = []
     convolve = kernels.convolve
 
     def noted(patches, weights):
-        members_at_once.add(len(weights))
+        calls.append((len(patches), len(weights)))
         return convolve(patches, weights)
 
     monkeypatch.setattr(kernels, "convolve", noted)
-    model = cnn.Model(model.layers)
+    cnn.Model(model.layers).forward(X, vectors_of(model, vectors))
+    monkeypatch.undo()
+    return calls
+
+
+def test_shared_layers_run_once(monkeypatch):
     for layer, expected in [(0, {12}), (1, {1, 12}), (2, {1}), (4, {1})]:
-        members_at_once.clear()
-        model.forward(X, alike_before(model, vectors, layer))
-        assert members_at_once == expected
+        calls = convolutions(monkeypatch, DEEP, lambda m, v, end=layer: alike_before(m, v, end))
+        assert {members for _, members in calls} == expected
+
+
+def test_a_family_runs_its_layers_once(monkeypatch):
+    calls = convolutions(monkeypatch, DEEP, lambda m, v: in_families(m, v, (6, 2, 1, 1)))
+    assert calls == [(1, 2), (2, 6)]
+
+
+# Threads
+
+
+def test_threads_are_kept_for_the_next_population():
+    model, X, vectors = case(DIGITS, 64, 3000)
+    model.forward(X, vectors, threads=3)
+    before = set(threading.enumerate())
+    model.forward(X, vectors, threads=3)
+    assert sum(thread.name.startswith("cnn") for thread in before) >= 2
+    assert set(threading.enumerate()) == before
+
+
+def test_an_error_in_any_thread_ends_the_work_and_is_raised():
+    done, place_of_error = [], 20
+
+    def task(place):
+        done.append(place)
+        if place == place_of_error:
+            raise OSError("in a thread")
+
+    for threads in (1, 2, 5):
+        done.clear()
+        with pytest.raises(OSError, match="in a thread"):
+            population._work(task, range(100_000), threads)
+        assert len(done) < 100_000
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own():
+    model, X, vectors = case(DIGITS, 64, 3000)
+    model.forward(X, vectors, threads=3)
+    child = os.fork()
+    if child == 0:
+        model.forward(X, vectors, threads=3)
+        os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
 # Memory
