@@ -30,11 +30,11 @@ from learning_tasks import (
     digits_folds,
     digits_network,
     fruits_network,
-    wide_mnist_network,
     mnist_network,
     pooled_network,
     stored,
     unbalanced_digits,
+    wide_mnist_network,
 )
 
 import cnn

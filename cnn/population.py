@@ -58,59 +58,56 @@ def choose_blocks(
     """Choose blocks from the shapes: the largest maps fit the cache, everything the limit.
 
     families: for each step, how many consecutive members share what it returns; filters: of the
-    first step that is not the same for all. Members of one family stay together where memory
-    allows.
+    first step that is not the same for all. A family stays together where memory allows.
     """
-    num_shared = sum(1 for family in families if family == members > 1)
-    shared = [step.floats for step in program.steps[:num_shared]]
-    steps = [step.floats for step in program.steps[num_shared:]]
-    family = families[num_shared] if steps else 1
-    own = [floats * family // size for floats, size in zip(steps, families[num_shared:])]
-    most = images
-    if any(step.weights is not None for step in program.steps[:num_shared]):
-        most = _block_of_shared(shared, own, members // family, images)
-    if family > 1:  # whole families
-        blocks = _blocks(
-            program, shared, own, filters, members // family, images, most, memory_limit
-        )
+    first = sum(1 for family in families if family == members > 1)
+    entered = [program.floats, *(step.floats for step in program.steps[:first])]
+    own = list(zip(program.steps[first:], families[first:], strict=True))
+    outputs = 8 * program.steps[-1].floats if program.closing else 0
+    blocks = Blocks(0, 0, 0, 0)
+    for unit in (families[first], 1) if own else (1,):
+        floats = [step.floats * max(1, unit // family) for step, family in own]
+        most = images
+        if any(step.weights is not None for step in program.steps[:first]):
+            most = _block_of_shared(entered[1:], floats, members // unit, images)
+        least = min(members // unit, -(-PRODUCT_ROWS // filters))
+        blocks = _blocks(entered, floats, least, members // unit, most, images, memory_limit)
         if blocks.bytes <= memory_limit:
-            group, share = blocks.group * family, blocks.members * family
-            return blocks._replace(group=group, members=share)
-    blocks = _blocks(program, shared, steps, filters, members, images, most, memory_limit)
-    if blocks.bytes > memory_limit:
-        raise ValueError(
-            f"memory_limit must be at least {blocks.bytes} bytes for one image and one network of "
-            f"this size, not {memory_limit}"
-        )
-    return blocks
+            chunks = -(-TASKS // -(-images // blocks.images))
+            held = max(1, memory_limit // 16 // max(1, unit * blocks.images * outputs))
+            share = min(-(-members // unit // chunks), held)
+            tasks = -(-share // blocks.group) * blocks.group
+            return blocks._replace(group=unit * blocks.group, members=unit * tasks)
+    raise ValueError(
+        f"memory_limit must be at least {blocks.bytes} bytes for one image and one network of this "
+        f"size, not {memory_limit}"
+    )
 
 
 def _blocks(
-    program: Program,
-    shared: Sequence[int],
+    entered: Sequence[int],
     own: Sequence[int],
-    filters: int,
+    least: int,
     members: int,
-    images: int,
     most: int,
+    images: int,
     memory_limit: int,
 ) -> Blocks:
-    """Blocks of at most so many images, and of members, or families, that write `own` numbers in each step for an image."""
+    """Return blocks of at most so many images and a group of members, or families.
+
+    entered: the numbers that the steps that all share return for an image; own: those of the
+    others, for a member or a family.
+    """
     largest = 4 * max(own, default=1)
-    least = min(members, -(-PRODUCT_ROWS // filters))
     block = min(MAP_BYTES // (largest * least), most)
     block = min(max(block, BLOCK_IMAGES[0]), BLOCK_IMAGES[1], images)
     block = block if block == images else 1 << (block.bit_length() - 1)
     group = min(max(MAP_BYTES // (largest * block), least), members)
-    for_image, for_member = _working_bytes([program.floats, *shared]), _working_bytes([0, *own])
+    for_image, for_member = _working_bytes(entered), _working_bytes([0, *own])
     while (block, group) != (1, 1) and block * (for_image + group * for_member) > memory_limit // 8:
         block, group = (block, group // 2) if group > least else (max(1, block // 2), group)
         least = 1 if block == 1 else least
-    needed = block * (for_image + group * for_member)
-    chunks = -(-TASKS // -(-images // block))
-    gathered = 8 * block * own[-1] if own and program.closing else 1  # of a member
-    share = min(-(-members // chunks), max(1, memory_limit // 16 // gathered))
-    return Blocks(block, group, -(-share // group) * group, needed)
+    return Blocks(block, group, group, block * (for_image + group * for_member))
 
 
 def _block_of_shared(shared: Sequence[int], own: Sequence[int], members: int, images: int) -> int:

@@ -139,9 +139,7 @@ def _fewer(count: int) -> list[int]:
     return [*(n for n in range(2, count, 2) if count % (2 * n) == 0), count]
 
 
-def checked_counts(
-    counts: Any, model: Model, members: int, *, mirrored: bool
-) -> tuple[int, ...]:
+def checked_counts(counts: Any, model: Model, members: int, *, mirrored: bool) -> tuple[int, ...]:
     """Return the versions of each layer that a user named; ValueError where they do not fit."""
     number, step = len(model.trainable_layers), 2 if mirrored else 1
     ratios = [(count, more) for count, more in itertools.pairwise([1, *counts]) if count != more]

@@ -120,8 +120,9 @@ def test_what_other_layers_do_to_the_fitness_cancels(counts):
     gradient = np.random.default_rng(0).normal(size=noise.shape[1])
     for genes, count in zip(layer_slices(network()), counts, strict=True):
         alone = np.zeros_like(gradient)
-        alone[genes] = gradient[genes]
-        shared = [(g, c) for g, c in zip(layer_slices(network()), counts, strict=True) if c == count]
+        shared = [
+            (g, c) for g, c in zip(layer_slices(network()), counts, strict=True) if c == count
+        ]
         for other, _ in shared:  # layers that change together are one block
             alone[other] = gradient[other]
         estimate, expected = (noise @ gradient) @ noise, (noise @ alone) @ noise
@@ -154,7 +155,7 @@ def test_chosen_counts_fit(members):
     "counts", [(2, 4, 12), (2, 4, 6, 12), (2, 2, 4, 8), (1, 2, 4, 12), (4, 2, 12, 12)]
 )
 def test_counts_that_do_not_fit(counts):
-    with pytest.raises(ValueError, match="nested must have a count for each of 4 .* not"):
+    with pytest.raises(ValueError, match=r"nested must have a count for each of 4 .* not"):
         nested(counts, 12)
 
 
