@@ -1,6 +1,6 @@
 """How well networks learn: evolution beside gradients and the published gradient-free results.
 
-    python benchmarks/learning.py CASE … [--seeds 3] [--budget 1.0] [--data FOLDER]
+    python benchmarks/learning.py CASE … [--seeds 3] [--first-seed 0] [--budget 1.0] [--data FOLDER]
     python benchmarks/learning.py --table
 
 Every row of learning.csv, next to this script, is one run: a score on data that the run has not
@@ -63,7 +63,7 @@ class Row(NamedTuple):
 class Options(NamedTuple):
     """What the command line says."""
 
-    seeds: int
+    seeds: range
     budget: float
     data: Path
 
@@ -144,7 +144,7 @@ def adam(
 
 def digits(options: Options) -> Iterator[Row]:
     """Five-fold cross-validation of scikit-learn's digits, 60 seconds a fold."""
-    for seed in range(options.seeds):
+    for seed in options.seeds:
         for fold, (X, y, X_test, y_test) in enumerate(digits_folds()):
             run = evolve(
                 digits_network(seed),
@@ -161,7 +161,7 @@ def digits(options: Options) -> Iterator[Row]:
 
 def digits_adam(options: Options) -> Iterator[Row]:
     """The same network and folds with gradients, with and without the augmentation."""
-    for seed in range(options.seeds):
+    for seed in options.seeds:
         for fold, data in enumerate(digits_folds()):
             for method, augment in (("Adam", None), ("Adam, shifts", gacnn.augment.Shift(0.5))):
                 model = digits_network(seed)
@@ -182,7 +182,7 @@ def digits_adam(options: Options) -> Iterator[Row]:
 
 def digits_defaults(options: Options) -> Iterator[Row]:
     """`GACNN.train(X, y, time_limit=60)` and nothing else."""
-    for seed in range(options.seeds):
+    for seed in options.seeds:
         for fold, (X, y, X_test, y_test) in enumerate(digits_folds()):
             run = evolve(digits_network(seed), X, y, seed, time_limit=60 * options.budget)
             score = accuracy(run[0].model, X_test, y_test)
@@ -192,7 +192,7 @@ def digits_defaults(options: Options) -> Iterator[Row]:
 def fruits(options: Options) -> Iterator[Row]:
     """80 photographs to train on, 400 to test."""
     X, y, X_test, y_test = stored(options.data / "fruits.npz")
-    for seed in range(options.seeds):
+    for seed in options.seeds:
         run = evolve(
             fruits_network(seed), X, y, seed, time_limit=60 * options.budget, validation=None
         )
@@ -206,13 +206,11 @@ def mnist(
     case: str,
     evaluations: float,
     rates: tuple[float, float],
-    network: Callable[[int], cnn.Model] = mnist_network,
-    **how: Any,
 ) -> Iterator[Row]:
     """MNIST with a given number of image evaluations, in batches of 128."""
     data = stored(options.data / "mnist.npz")
-    for seed in range(options.seeds):
-        model = network(seed)
+    for seed in options.seeds:
+        model = mnist_network(seed)
         run = evolve(
             model,
             data.X,
@@ -221,17 +219,23 @@ def mnist(
             num_generations=int(evaluations * options.budget / (64 * 128)),
             batch_size=128,
             **strategy(rates, round(4 / model.num_weights**0.5, 4)),
-            **how,
         )
         score = accuracy(run[0].model, data.X_test, data.y_test)
         yield row(case, "evolution", seed, 0, run, score)
 
 
-def strategy(rates: tuple[float, float], sigma: float, **mutation: Any) -> dict[str, Any]:
+def strategy(
+    rates: tuple[float, float],
+    sigma: float,
+    weight_decay: float = 5e-4,
+    num_solutions: int = 64,
+    **mutation: Any,
+) -> dict[str, Any]:
     """Return the settings of an evolution strategy whose learning rate falls; nothing held out."""
+    recombination = gacnn.WeightedRecombination("fitness", *rates, weight_decay=weight_decay)
     return {
-        "num_parents_mating": 64,
-        "crossover_type": gacnn.WeightedRecombination("fitness", *rates, weight_decay=5e-4),
+        "num_parents_mating": num_solutions,
+        "crossover_type": recombination,
         "mutation_type": gacnn.GaussianMutation(sigma, scale="fan_in", mirrored=True, **mutation),
         "validation": None,
     }
@@ -250,41 +254,36 @@ def mnist_328(options: Options) -> Iterator[Row]:
 def mnist_long(options: Options) -> Iterator[Row]:
     """Two hours of a network that is wide where that costs little, with nested noise.
 
-    One seed; the run goes on from a checkpoint in runs/.
+    A run goes on from its checkpoint in runs/.
     """
     data = stored(options.data / "mnist.npz")
-    path = Path("runs/mnist-long.checkpoint")
-    path.parent.mkdir(exist_ok=True)
-    run = evolve(
-        wide_mnist_network(0),
-        data.X,
-        data.y,
-        0,
-        num_solutions=128,
-        num_parents_mating=128,
-        batch_size=256,
-        time_limit=7200 * options.budget,
-        validation=None,
-        crossover_type=gacnn.WeightedRecombination("fitness", 3.0, 0.05, weight_decay=3e-4),
-        mutation_type=gacnn.GaussianMutation(
-            0.0522, scale="fan_in", mirrored=True, nested=(16, 16, 64, 128)
-        ),
-        augment=gacnn.augment.Shift(0.7),
-        checkpoint=gacnn.Checkpoint(path, every=1000),
-        resume=True,
-    )
-    score = accuracy(run[0].model, data.X_test, data.y_test)
-    yield row("mnist-long", "evolution", 0, 0, run, score)
+    Path("runs").mkdir(exist_ok=True)
+    for seed in options.seeds:
+        run = evolve(
+            wide_mnist_network(seed),
+            data.X,
+            data.y,
+            seed,
+            num_solutions=128,
+            batch_size=256,
+            time_limit=7200 * options.budget,
+            **strategy((3.0, 0.05), 0.0522, 3e-4, num_solutions=128, nested=(16, 16, 64, 128)),
+            augment=gacnn.augment.Shift(0.7),
+            checkpoint=gacnn.Checkpoint(f"runs/mnist-long-{seed}.checkpoint", every=1000),
+            resume=True,
+        )
+        score = accuracy(run[0].model, data.X_test, data.y_test)
+        yield row("mnist-long", "evolution", seed, 0, run, score)
 
 
 def mnist_adam(options: Options) -> Iterator[Row]:
     """The same networks with gradients, 20 epochs; the larger one with the same shifts."""
     data = stored(options.data / "mnist.npz")
     epochs = max(1, round(20 * options.budget))
-    for seed in range(options.seeds):
+    for seed in options.seeds:
         for case, network, augment in (
             ("mnist", mnist_network, None),
-            ("mnist-long", wide_mnist_network, gacnn.augment.Shift(1.0)),
+            ("mnist-long", wide_mnist_network, gacnn.augment.Shift(0.7)),
         ):
             model = network(seed)
             score, cost, seconds = adam(model, data, seed, epochs, augment)
@@ -295,7 +294,7 @@ def mnist_adam(options: Options) -> Iterator[Row]:
 def mnist_defaults(options: Options) -> Iterator[Row]:
     """`GACNN.train(X, y, time_limit=600)` and nothing else."""
     X, y, X_test, y_test = stored(options.data / "mnist.npz")
-    for seed in range(options.seeds):
+    for seed in options.seeds:
         run = evolve(mnist_network(seed), X, y, seed, time_limit=600 * options.budget)
         score = accuracy(run[0].model, X_test, y_test)
         yield row("mnist-defaults", "evolution", seed, 0, run, score)
@@ -303,7 +302,7 @@ def mnist_defaults(options: Options) -> Iterator[Row]:
 
 def ternary(options: Options) -> Iterator[Row]:
     """Digits with weights of -1, 0 and 1 only."""
-    for seed in range(options.seeds):
+    for seed in options.seeds:
         for fold, (X, y, X_test, y_test) in enumerate(digits_folds()):
             model = digits_network(seed, activation="tanh")
             run = evolve(model, X, y, seed, time_limit=60 * options.budget, gene_space=[-1, 0, 1])
@@ -314,7 +313,7 @@ def ternary(options: Options) -> Iterator[Row]:
 
 def step(options: Options) -> Iterator[Row]:
     """Digits with step activations, which have no gradient."""
-    for seed in range(options.seeds):
+    for seed in options.seeds:
         for fold, (X, y, X_test, y_test) in enumerate(digits_folds()):
             model = digits_network(seed, activation="step")
             run = evolve(model, X, y, seed, time_limit=60 * options.budget)
@@ -333,7 +332,7 @@ def unbalanced(options: Options) -> Iterator[Row]:
     def cost(outputs: Array, labels: Array) -> float:
         return -float(ODD_COSTS[labels, outputs.argmax(1)].mean())
 
-    for seed in range(options.seeds):
+    for seed in options.seeds:
         X, y, X_test, y_test = unbalanced_digits(seed)
         frequency = (np.bincount(y) / np.bincount(y_test))[y_test]
         how = {"batch_size": None, "validation": None, "patience": None}
@@ -362,7 +361,7 @@ def unbalanced(options: Options) -> Iterator[Row]:
 def xor(options: Options) -> Iterator[Row]:
     """XOR with two hidden units: four rows, all to be right."""
     X, y = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
-    for seed in range(options.seeds):
+    for seed in options.seeds:
         run = evolve(dense_network(2, 2, 2, seed), X, y, seed)
         yield row("xor", "evolution", seed, 0, run, accuracy(run[0].model, X, y))
 
@@ -372,7 +371,7 @@ def diabetes(options: Options) -> Iterator[Row]:
     from sklearn.linear_model import RidgeCV
     from sklearn.metrics import r2_score
 
-    for seed in range(options.seeds):
+    for seed in options.seeds:
         for fold, (X, y, X_test, y_test) in enumerate(diabetes_folds(FRESH + seed)):
             run = evolve(
                 dense_network(10, 4, 1, seed),
@@ -397,7 +396,7 @@ def front(options: Options) -> Iterator[Row]:
     from two_objectives import evolve as prune  # one of the examples
 
     X, y, X_test, y_test = next(digits_folds())
-    for seed in range(options.seeds):
+    for seed in options.seeds:
         start = time.perf_counter()
         trained, ga = prune(X, y, max(1, round(600 * options.budget)), seed)
         model = trained.model
@@ -473,7 +472,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3, help="how many")
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--budget", type=float, default=1.0)
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--table", action="store_true", help="print what learning.csv holds")
@@ -481,7 +481,9 @@ def main() -> None:
     unknown = set(arguments.cases) - CASES.keys()
     if unknown:
         parser.error(f"unknown case {', '.join(unknown)}; known: {', '.join(CASES)}")
-    options = Options(arguments.seeds, arguments.budget, arguments.data)
+    first = arguments.first_seed
+    seeds = range(first, first + arguments.seeds)
+    options = Options(seeds, arguments.budget, arguments.data)
     for name in arguments.cases:
         for line in CASES[name](options):
             record(line)
