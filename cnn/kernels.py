@@ -4,7 +4,7 @@ Inside this package a stack of feature maps is one float32 array with six axes,
 
     (members, phases, rows, channels, columns, images)
 
-- *members*: the networks of the population, or 1 where all of them see the same maps.
+- *members*: the networks of the population, or fewer where some or all of them see the same maps.
 - *images* come last, so that every operation runs along memory, whatever the kernel.
 - *phases* and *columns* are the width, dealt out like cards: of S phases, phase s holds the
   columns s, s + S, s + 2S, … A convolution or a pooling with stride t reads S phases and writes

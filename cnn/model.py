@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import logging
+import math
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -471,19 +472,12 @@ def _stored(arrays: dict[str, NDArray[Any]], name: str) -> Array:
 
 
 def _family(arrays: Array, limit: int) -> int:
-    """Return how many consecutive members have the same arrays (members, …): a divisor of limit.
-
-    1 where some have more in common than others.
-    """
+    """Return how many consecutive members have the same arrays (members, …): a divisor of limit."""
     members = arrays.reshape(len(arrays), -1)
     if limit == 1 or (members[1] != members[0]).any():
         return 1
-    differs = (members[:limit] != members[0]).any(axis=1)
-    size = int(differs.argmax()) or limit
-    if limit % size:
-        return 1
-    families = members.reshape(-1, size, members.shape[1])
-    return size if (families[:, 1:] == families[:, :1]).all() else 1
+    changes = np.flatnonzero((members[1:] != members[:-1]).any(axis=1)) + 1
+    return math.gcd(limit, *changes.tolist())
 
 
 def _join(arrays: Sequence[Array]) -> Array:

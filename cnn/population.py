@@ -1,8 +1,8 @@
 """The forward pass of a population: blocks of images and members, and the threads.
 
 A block of images goes through all steps of a program for a few members at a time, so that what
-one step writes the next one still finds in the cache. Blocks depend on shapes only, and each is
-the work of one thread: the results are the same for any number of threads.
+one step writes the next one still finds in the cache. Blocks depend on shapes, and on what members
+share, and each is the work of one thread: the results are the same for any number of threads.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -30,7 +30,6 @@ BLOCK_IMAGES = 8, 256  # fewer make short rows, more gain nothing
 PRODUCT_ROWS = 16  # that a matrix product needs to run at full speed
 TASKS = 12  # enough for the threads to end together
 SHARED_PART = 4  # a task spends at most one part in so many on layers that members share
-MOST_THREADS = 1024
 THREAD_FLOATS = 18_000_000  # that steps write, below which another thread only gets in the way
 
 # Freeing one large array tells glibc's malloc that such arrays come and go. Otherwise it returns
@@ -50,6 +49,7 @@ class Blocks(NamedTuple):
 def choose_blocks(
     program: Program,
     families: Sequence[int],
+    first: int,
     filters: int,
     members: int,
     images: int,
@@ -57,57 +57,59 @@ def choose_blocks(
 ) -> Blocks:
     """Choose blocks from the shapes: the largest maps fit the cache, everything the limit.
 
-    families: for each step, how many consecutive members share what it returns; filters: of the
-    first step that is not the same for all. A family stays together where memory allows.
+    families: for each step, how many consecutive members share what it returns; first: the
+    position of the first step that is not the same for all; filters: of that step. Whole
+    families form a group, or, where memory does not allow that, an even part of one.
     """
-    first = sum(1 for family in families if family == members > 1)
     entered = [program.floats, *(step.floats for step in program.steps[:first])]
     own = list(zip(program.steps[first:], families[first:], strict=True))
     outputs = 8 * program.steps[-1].floats if program.closing else 0
-    blocks = Blocks(0, 0, 0, 0)
-    for unit in (families[first], 1) if own else (1,):
+    whole = families[first] if own else 1
+    for unit in range(whole, 0, -1):
+        if any(unit % family and family % unit for _, family in own):
+            continue  # it would have a part of a family beside another
         floats = [step.floats * max(1, unit // family) for step, family in own]
         most = images
         if any(step.weights is not None for step in program.steps[:first]):
             most = _block_of_shared(entered[1:], floats, members // unit, images)
-        least = min(members // unit, -(-PRODUCT_ROWS // filters))
-        blocks = _blocks(entered, floats, least, members // unit, most, images, memory_limit)
-        if blocks.bytes <= memory_limit:
-            chunks = -(-TASKS // -(-images // blocks.images))
-            held = max(1, memory_limit // 16 // max(1, unit * blocks.images * outputs))
+        units = members // unit if unit == whole else 1
+        least = min(units, -(-PRODUCT_ROWS // filters))
+        block, group, needed = _block(entered, floats, least, units, most, images, memory_limit)
+        if needed <= (memory_limit if unit == 1 else memory_limit // 8):
+            chunks = -(-TASKS // -(-images // block))
+            held = max(1, memory_limit // 16 // max(1, unit * block * outputs))
             share = min(-(-members // unit // chunks), held)
-            tasks = -(-share // blocks.group) * blocks.group
-            return blocks._replace(group=unit * blocks.group, members=unit * tasks)
+            return Blocks(block, unit * group, unit * group * -(-share // group), needed)
     raise ValueError(
-        f"memory_limit must be at least {blocks.bytes} bytes for one image and one network of this "
+        f"memory_limit must be at least {needed} bytes for one image and one network of this "
         f"size, not {memory_limit}"
     )
 
 
-def _blocks(
+def _block(
     entered: Sequence[int],
     own: Sequence[int],
     least: int,
-    members: int,
+    units: int,
     most: int,
     images: int,
     memory_limit: int,
-) -> Blocks:
-    """Return blocks of at most so many images and a group of members, or families.
+) -> tuple[int, int, int]:
+    """Return images of a block, at most `most`, a group of units, and the bytes they need.
 
     entered: the numbers that the steps that all share return for an image; own: those of the
-    others, for a member or a family.
+    others, for a unit; least: units that fill a product.
     """
     largest = 4 * max(own, default=1)
     block = min(MAP_BYTES // (largest * least), most)
     block = min(max(block, BLOCK_IMAGES[0]), BLOCK_IMAGES[1], images)
     block = block if block == images else 1 << (block.bit_length() - 1)
-    group = min(max(MAP_BYTES // (largest * block), least), members)
-    for_image, for_member = _working_bytes(entered), _working_bytes([0, *own])
-    while (block, group) != (1, 1) and block * (for_image + group * for_member) > memory_limit // 8:
+    group = min(max(MAP_BYTES // (largest * block), least), units)
+    for_image, for_unit = _working_bytes(entered), _working_bytes([0, *own])
+    while (block, group) != (1, 1) and block * (for_image + group * for_unit) > memory_limit // 8:
         block, group = (block, group // 2) if group > least else (max(1, block // 2), group)
         least = 1 if block == 1 else least
-    return Blocks(block, group, group, block * (for_image + group * for_member))
+    return block, group, block * (for_image + group * for_unit)
 
 
 def _block_of_shared(shared: Sequence[int], own: Sequence[int], members: int, images: int) -> int:
@@ -142,7 +144,7 @@ def evaluate(
     families = _families(program, weights, members)
     first = sum(1 for family in families if family == members > 1)
     filters = _filters(program, weights, first)
-    blocks = choose_blocks(program, families, filters, members, number, memory_limit)
+    blocks = choose_blocks(program, families, first, filters, members, number, memory_limit)
 
     ending = len(program.steps) - program.closing
     shared, own = program.steps[:first], program.steps[first:ending]
@@ -150,18 +152,18 @@ def evaluate(
 
     def write(values: Array, part: slice, block: slice) -> None:
         values = kernels.leave(values) if values.ndim == 6 else values
-        family = (part.stop - part.start) // len(values)
-        values = values if family == 1 else values.repeat(family, axis=0)
-        out[part, block] = np.moveaxis(values, -1, 1)
+        place = out[part, block]
+        families = place.reshape(len(values), -1, *place.shape[1:])
+        families[...] = np.moveaxis(values, -1, 1)[:, None]
 
     def task(place: tuple[int, int]) -> None:
-        first, start = place
-        chunk = slice(first, min(first + blocks.members, members))
+        member, start = place
+        chunk = slice(member, min(member + blocks.members, members))
         block = slice(start, min(start + blocks.images, number))
         with np.errstate(all="ignore"):
             entered = _run(shared, program.enter(images[block]), weights, chunk, members)
             gathered = []
-            for low in range(first, chunk.stop, blocks.group):
+            for low in range(member, chunk.stop, blocks.group):
                 part = slice(low, min(low + blocks.group, chunk.stop))
                 values = _run(own, entered, weights, part, members)
                 if closing:
@@ -173,8 +175,8 @@ def evaluate(
                 write(_run(closing, values, weights, chunk, members), chunk, block)
 
     places = [
-        (first, start)
-        for first in range(0, members, blocks.members)
+        (member, start)
+        for member in range(0, members, blocks.members)
         for start in range(0, number, blocks.images)
     ]
     floats = sum(
@@ -208,7 +210,7 @@ def _filters(program: Program, weights: Sequence[Array], first: int) -> int:
 def _run(
     steps: Sequence[Step], values: Array, weights: Sequence[Array], part: slice, members: int
 ) -> Array:
-    """Run steps for some of the members."""
+    """Run steps for some of the members; what all members share takes no notice of them."""
     for step in steps:
         if step.weights is None:
             values = step.run(values)
@@ -230,10 +232,12 @@ def _work(task: Callable[[tuple[int, int]], None], places: Sequence[Any], thread
         finally:
             collections.deque(left, maxlen=0)  # after an error nobody goes on
 
-    helpers = [_helpers(os.getpid()).submit(work) for _ in range(threads - 1)]
+    helpers: list[Future[None]] = []
     try:
+        helpers.extend(_helpers(os.getpid()).submit(work) for _ in range(threads - 1))
         work()
     finally:
+        collections.deque(left, maxlen=0)
         started = [helper for helper in helpers if not helper.cancel()]
         wait(started)
     for helper in started:
@@ -242,12 +246,12 @@ def _work(task: Callable[[tuple[int, int]], None], places: Sequence[Any], thread
 
 @functools.cache
 def _helpers(process: int) -> ThreadPoolExecutor:
-    """Return threads, as many as are wanted, that wait for work.
+    """Return threads that wait for work, at most one for each core.
 
     They are kept from one population to the next: to start a thread can take milliseconds. A
     process that was forked has none of its parent's.
     """
-    return ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="cnn")
+    return ThreadPoolExecutor(available_threads(), thread_name_prefix="cnn")
 
 
 def available_threads() -> int:
@@ -263,18 +267,29 @@ def _blas() -> ThreadpoolController:
 
 
 _hold = threading.Lock()
-_holders: list[Any] = []
+_holders: list[Any] = []  # the limiter, once for each caller
 
 
 @contextmanager
 def single_threaded_blas() -> Iterator[None]:
     """Keep BLAS to one thread, and give it back as it was when the last caller leaves."""
     with _hold:
-        _holders.append(_blas().limit(limits=1, user_api="blas") if not _holders else _holders[0])
+        if not _holders:
+            _let_any_thread_control()
+        _holders.append(_holders[0] if _holders else _blas().limit(limits=1, user_api="blas"))
     try:
         yield
     finally:
         with _hold:
             limiter = _holders.pop()
             if not _holders:
+                _let_any_thread_control()
                 limiter.restore_original_limits()
+                _let_any_thread_control()
+
+
+def _let_any_thread_control() -> None:
+    """Make threadpoolctl listen to this thread: from 3.8 on only the first that set a limit may."""
+    for library in _blas().lib_controllers:
+        if hasattr(library, "clear_controlling_thread"):
+            library.clear_controlling_thread(force=True)

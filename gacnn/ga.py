@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from cnn.population import single_threaded_blas
 from gacnn.callbacks import Callback
 from gacnn.registry import OPERATORS, resolved
-from gacnn.steps import Steps
+from gacnn.steps import Steps, is_evaluator
 from gacnn.stopping import TimeLimit
 from gacnn.strategy import Operator
 
@@ -178,7 +178,11 @@ class GA(Steps):
         return getattr(self.fitness_func, "sampler", None)
 
     def run(self) -> None:
-        """Evolve for `num_generations` generations, or until a callback or criterion says stop."""
+        """Evolve for `num_generations` generations, or until a callback or criterion says stop.
+
+        With a fitness of whole populations BLAS has one thread until it ends: threads that an
+        operator woke would keep the cores busy, waiting, while the fitness needs them.
+        """
         self._begin()
         if self.sampler is not None and self._resumed is None:
             self.sampler.reset()
@@ -186,8 +190,7 @@ class GA(Steps):
             for callback in self.callbacks:
                 stack.callback(callback.close)
             stack.enter_context(self._interruptible())
-            if getattr(self.fitness_func, "evaluates_population", False):
-                # BLAS threads that an operator woke would spin on while the fitness needs cores
+            if is_evaluator(self.fitness_func):
                 stack.enter_context(single_threaded_blas())
             try:
                 super().run()

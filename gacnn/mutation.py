@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,17 +29,23 @@ from gacnn.strategy import (
 
 
 def normal_noise(
-    shape: tuple[int, ...], rng: np.random.Generator, *, mirrored: bool = False
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+    *,
+    mirrored: bool = False,
+    probability: float = 1.0,
 ) -> Array:
-    """Return standard normal noise of the shape (rows, n), float32.
+    """Return standard normal noise of the shape (rows, n), float32, 0 where it does not occur.
 
     mirrored: row 2i + 1 is minus row 2i; the last of an odd number is on its own.
     """
-    if not mirrored:
-        return rng.standard_normal(shape, np.float32)
     noise = np.empty(shape, np.float32)
-    noise[::2] = rng.standard_normal(noise[::2].shape, np.float32)
-    np.negative(noise[:-1:2], out=noise[1::2])
+    own = noise[::2] if mirrored else noise
+    own[...] = rng.standard_normal(own.shape, np.float32)
+    if probability < 1:
+        own *= rng.random(own.shape, np.float32) < probability
+    if mirrored:
+        np.negative(noise[:-1:2], out=noise[1::2])
     return noise
 
 
@@ -64,9 +71,10 @@ class GaussianMutation(Mutation):
     first layer to the last, such as (16, 16, 64, 128); True for `nested_counts`. Consecutive
     offspring share a version, and every version occurs with as many of the next layer: a nested
     design (Montgomery, Design and analysis of experiments, ch. 14). Early layers, which have few
-    weights and cost much, run once for all offspring that share them, and with mirrored noise
-    what one layer does to the fitness cancels out of the estimates for the others. It goes with
-    crossover_type="recombination" by fitness. Raises ValueError where the counts do not fit.
+    weights and cost much, run once for all offspring that share them. With mirrored noise, what
+    a layer does to the fitness cancels, to first order, out of the estimates for layers with
+    another count. It goes with crossover_type="recombination" by fitness and nothing kept.
+    Raises ValueError where the counts do not fit the layers and the number of offspring.
     """
 
     sigma: float = 0.05
@@ -81,9 +89,7 @@ class GaussianMutation(Mutation):
         check_schedule(self.sigma, self.final_sigma, "sigma")
         if not 0 < checks.number(self.probability, "probability") <= 1:
             raise ValueError(f"probability must be above 0 and at most 1, not {self.probability!r}")
-        if not isinstance(self.nested, bool):
-            counts = [checks.whole(count, "nested") for count in self.nested]
-            self.nested = tuple(counts)
+        self.nested = _checked_nested(self.nested)
         if isinstance(self.scale, str):
             checks.one_of(self.scale, "scale", ("fan_in",))
         elif self.scale is not None:
@@ -93,28 +99,28 @@ class GaussianMutation(Mutation):
     def __call__(self, offspring: Array, ga: Any) -> Array:
         """Return the offspring (members, n) disturbed."""
         rng = generator(ga)
-        if self.nested:
-            noise = self._nested_noise(offspring.shape, ga, rng)
-        else:
-            noise = normal_noise(offspring.shape, rng, mirrored=self.mirrored)
+        noise = self._noise(offspring.shape, ga, rng)
         noise *= np.float32(annealed(self.sigma, self.final_sigma, ga))
         if self.scale is not None:
             noise *= self._factors(ga)
-        if self.probability < 1:
-            noise *= rng.random(noise.shape, np.float32) < self.probability
         return fit_to_space(offspring + noise, ga)
 
-    def _nested_noise(self, shape: tuple[int, int], ga: Any, rng: np.random.Generator) -> Array:
-        """Return noise of the shape (members, n), the same for members that share a version."""
-        model = model_of(ga, self)
+    def _noise(self, shape: tuple[int, int], ga: Any, rng: np.random.Generator) -> Array:
+        """Return standard normal noise of the shape (members, n)."""
+        draw = functools.partial(
+            normal_noise, rng=rng, mirrored=self.mirrored, probability=self.probability
+        )
+        if self.nested is False:
+            return draw(shape)
+        model, members = model_of(ga, self), shape[0]
         if self.nested is True:
-            counts = nested_counts(model, shape[0])
+            counts = nested_counts(model, members)
         else:
-            counts = checked_counts(self.nested, model, shape[0], mirrored=self.mirrored)
+            counts = checked_counts(self.nested, model, members, mirrored=self.mirrored)
         noise = np.empty(shape, np.float32)
         for genes, count in zip(layer_slices(model), counts, strict=True):
-            versions = normal_noise((count, genes.stop - genes.start), rng, mirrored=self.mirrored)
-            noise[:, genes].reshape(count, -1, versions.shape[1])[...] = versions[:, None]
+            versions = draw((count, genes.stop - genes.start))
+            noise[:, genes] = versions.repeat(members // count, axis=0)
         return noise
 
     def _factors(self, ga: Any) -> Array:
@@ -126,6 +132,18 @@ class GaussianMutation(Mutation):
                 f"scale must have a factor for each of {ga.num_genes} genes, not {self.scale!r}"
             )
         return factors
+
+
+def _checked_nested(nested: Any) -> bool | tuple[int, ...]:
+    """Return True, False, or the counts of `GaussianMutation.nested`; ValueError otherwise."""
+    if isinstance(nested, bool):
+        return nested
+    if not isinstance(nested, list | tuple) or not nested:
+        raise ValueError(
+            "nested must be True, False, or how many versions there are of each trainable layer, "
+            f"such as (16, 64), not {nested!r}"
+        )
+    return tuple(checks.whole(count, f"nested[{i}]") for i, count in enumerate(nested))
 
 
 @dataclass

@@ -82,7 +82,7 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         return self.prepare_initial_population(drawn)
 
     def _validate_callable_parameter(self, function: Any, name: str, num_arguments: int) -> Any:
-        if name == "fitness_func" and _is_evaluator(function):
+        if name == "fitness_func" and is_evaluator(function):
             num_arguments = 1
         return super()._validate_callable_parameter(function, name, num_arguments)
 
@@ -153,7 +153,7 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         return history.find_rows(self.population)
 
     def _evaluate_fitness(self, population: Array, indices: list[int], **how: bool) -> list[Any]:
-        if not indices or not _is_evaluator(self.fitness_func):
+        if not indices or not is_evaluator(self.fitness_func):
             return super()._evaluate_fitness(population, indices, **how)
         try:
             fitness = np.asarray(self.fitness_func(_vectors(population, indices)))
@@ -372,7 +372,7 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         return operators.rearrange(offspring, eligible, mutation_type, rng)
 
 
-def _is_evaluator(function: Any) -> bool:
+def is_evaluator(function: Any) -> bool:
     return bool(getattr(function, "evaluates_population", False))
 
 

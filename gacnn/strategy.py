@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import math
 import numbers
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -117,8 +118,13 @@ def nested_counts(model: Model, members: int) -> tuple[int, ...]:
     (Neyman 1934, On the two different aspects of the representative method). The last layer has
     `members` versions, and every count divides the next, in pairs of opposite noise. cost: a
     layer's multiplications, and for the last one a sixteenth of the whole network's for the rest
-    of a generation.
+    of a generation. Raises ValueError for a number of members that cannot be divided so.
     """
+    if members % 4 and len(model.trainable_layers) > 1:
+        raise ValueError(
+            "nested=True needs a number of offspring that 4 divides, such as 32 or 64, not "
+            f"{members}: change the number of solutions, and keep none (keep_elitism=0)"
+        )
     layers = model.weighted_layers
     work = np.array([layer.fans()[0] * np.prod(layer.layer_output_size) for layer in layers], float)
     work[-1] += work.sum() / REST_OF_GENERATION
@@ -139,18 +145,29 @@ def _fewer(count: int) -> list[int]:
     return [*(n for n in range(2, count, 2) if count % (2 * n) == 0), count]
 
 
-def checked_counts(counts: Any, model: Model, members: int, *, mirrored: bool) -> tuple[int, ...]:
+def checked_counts(
+    counts: Sequence[int], model: Model, members: int, *, mirrored: bool
+) -> tuple[int, ...]:
     """Return the versions of each layer that a user named; ValueError where they do not fit."""
-    number, step = len(model.trainable_layers), 2 if mirrored else 1
-    ratios = [(count, more) for count, more in itertools.pairwise([1, *counts]) if count != more]
-    fit = all(more % (step * count) == 0 for count, more in ratios)
-    if len(counts) != number or counts[-1] != members or counts[0] % step or not fit:
-        pairs = " an even number of times, the first one too" if mirrored else ""
+    number, pair = len(model.trainable_layers), 2 if mirrored else 1
+    if len(counts) != number:
         raise ValueError(
-            f"nested must have a count for each of {number} trainable layers, each dividing the "
-            f"next{pairs}, or the same, and the last the {members} offspring, not {counts!r}; "
-            "True chooses"
+            f"nested must have a count for each of the {number} trainable layers, not {counts!r}"
         )
+    if counts[-1] != members:
+        raise ValueError(
+            f"nested must end with the number of offspring, {members}, not {counts[-1]}: every "
+            "one has a last layer of its own"
+        )
+    before = 1
+    for position, count in enumerate(counts):
+        if count % (pair * before) and (position == 0 or count != before):
+            same = f"{before}, as the one before, or " if position else ""
+            raise ValueError(
+                f"nested[{position}] must be {same}a multiple of {pair * before}, not {count}"
+                + (": mirrored noise comes in pairs" if mirrored else "")
+            )
+        before = count
     return tuple(counts)
 
 

@@ -1,5 +1,6 @@
 """gacnn.GA beside pygad.GA: the same runs where draws agree, the same distributions where not."""
 
+import contextlib
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,6 +10,7 @@ import pygad
 import pytest
 from numpy.typing import NDArray
 from scipy import stats
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from gacnn.ga import GA
 
@@ -787,3 +789,27 @@ def test_unknown_operator_lists_all_names():
     with pytest.raises(TypeError, match="Unknown crossover_type") as caught:
         GA(2, 2, lambda *_: 0, sol_per_pop=4, num_genes=20, crossover_type="blind")
     assert "recombination, blend, filter, layer" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("evaluator", [True, False])
+def test_blas_has_one_thread_while_whole_populations_are_scored(
+    evaluator: bool, fails: bool
+) -> None:
+    def blas_threads() -> set[int]:
+        return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+    def note(ga: Any, offspring: Any) -> None:
+        seen.append(blas_threads())
+        if fails:
+            raise KeyError("on purpose")
+
+    seen: list[set[int]] = []
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        fitness = Column() if evaluator else lambda ga, solution, index: solution[0]
+        ga = GA(**SMALL, fitness_func=fitness, on_crossover=note)
+        with pytest.raises(KeyError) if fails else contextlib.nullcontext():
+            ga.run()
+        assert blas_threads() == before
+    assert set.union(*seen) == ({1} if evaluator else before)

@@ -141,28 +141,57 @@ def test_counts_are_chosen_by_weights_and_cost():
     ideal = [math.sqrt(size / cost) for size, cost in zip([27, 4, 76, 15], costs, strict=True)]
     np.testing.assert_allclose(64 * np.array(ideal) / ideal[-1], [26.5, 41.6, 128.2, 64], rtol=0.01)
     assert nested_counts(network(), 64) == (32, 32, 64, 64)
-    assert nested_counts(network(), 13) == (13, 13, 13, 13)
-    assert nested_counts(network(), 1) == (1, 1, 1, 1)
 
 
-@given(st.integers(1, 300))
-def test_chosen_counts_fit(members):
-    counts = nested_counts(network(), members)
-    assert checked_counts(counts, network(), members, mirrored=members % 2 == 0) == counts
+@given(st.integers(1, 80))
+def test_chosen_counts_fit(quarter):
+    counts = nested_counts(network(), 4 * quarter)
+    assert checked_counts(counts, network(), 4 * quarter, mirrored=True) == counts
 
 
 @pytest.mark.parametrize(
-    "counts", [(2, 4, 12), (2, 4, 6, 12), (2, 2, 4, 8), (1, 2, 4, 12), (4, 2, 12, 12)]
+    ("counts", "message"),
+    [
+        ((2, 4, 12), r"a count for each of the 4 trainable layers, not \(2, 4, 12\)"),
+        ((2, 2, 4, 8), "end with the number of offspring, 12, not 8"),
+        ((1, 2, 4, 12), r"nested\[0\] must be a multiple of 2, not 1: mirrored"),
+        (
+            (2, 4, 6, 12),
+            r"nested\[2\] must be 4, as the one before, or a multiple of 8, not 6: mirrored",
+        ),
+        ((4, 2, 12, 12), r"nested\[1\] must be 4, .* not 2"),
+    ],
 )
-def test_counts_that_do_not_fit(counts):
-    with pytest.raises(ValueError, match=r"nested must have a count for each of 4 .* not"):
+def test_counts_that_do_not_fit(counts, message):
+    with pytest.raises(ValueError, match=message):
         nested(counts, 12)
 
 
+@pytest.mark.parametrize("value", [None, 8, 3.5, "ab", b"ab", (), [], {2: 4}])
+def test_what_nested_is_not(value):
+    with pytest.raises(ValueError, match="nested must be True, False, or how many versions"):
+        gacnn.GaussianMutation(1, nested=value)
+
+
 def test_nested_counts_are_whole_numbers():
-    with pytest.raises(TypeError, match="nested must be"):
+    with pytest.raises(TypeError, match=r"nested\[1\] must be an integer"):
         gacnn.GaussianMutation(1, nested=(2, "4"))
     assert gacnn.GaussianMutation(1, nested=[2, 4]) == gacnn.GaussianMutation(1, nested=(2, 4))
+
+
+@pytest.mark.parametrize("members", [1, 30, 31])
+def test_offspring_that_cannot_be_divided(members):
+    with pytest.raises(ValueError, match=f"4 divides, such as 32 or 64, not {members}: .*keep_eli"):
+        nested(True, members)
+
+
+def test_families_and_pairs_share_which_genes_are_disturbed():
+    noise = nested((2, 4, 4, 8), 8, probability=0.5)
+    for genes, count in zip(layer_slices(network()), (2, 4, 4, 8), strict=True):
+        versions = noise[:: 8 // count, genes]
+        np.testing.assert_array_equal(noise[:, genes], np.repeat(versions, 8 // count, axis=0))
+        np.testing.assert_array_equal(versions[1::2], -versions[::2])
+    assert stats.binomtest(np.count_nonzero(noise[::2, -91:]), 4 * 91, 0.5).pvalue > 1e-4
 
 
 @KINDS

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 import tracemalloc
 
 import naive
@@ -238,6 +239,36 @@ def test_members_that_share_layers_with_some_give_what_each_gives_alone(layers, 
     naive.assert_close(model.forward(X, vectors[:-1]), alone[:-1], 2e-6)
 
 
+@pytest.mark.parametrize("sizes", [(52, 1), (12, 4), (12, 12), (27, 9), (104, 52), (104, 104)])
+@pytest.mark.parametrize("number", [1, 3, 40])
+def test_families_in_any_amount_of_memory(sizes, number):
+    layers = [
+        cnn.Input2D((8, 8, 1)),
+        cnn.Conv2D(1, 3, activation_function="relu"),
+        cnn.Conv2D(32, 3, trainable=False),
+        cnn.Flatten(),
+        cnn.Dense(3),
+    ]
+    model, X, vectors = case(layers, 2 * sizes[0] if sizes[0] < 104 else 104, number)
+    vectors = in_families(model, vectors, sizes)
+    alone = np.stack([model.forward(X, vector[None])[0] for vector in vectors])
+    with pytest.raises(ValueError, match="memory_limit must be at least") as caught:
+        model.forward(X, vectors, memory_limit=1)
+    least = int(str(caught.value).split("at least ")[1].split()[0])
+    for limit in np.geomspace(least, 10**8, 20).astype(int):
+        outputs = model.forward(X, vectors, threads=1, memory_limit=limit)
+        naive.assert_close(outputs, alone, 2e-6)
+
+
+def test_families_of_equal_ones_are_seen_for_what_they_are():
+    model, _, vectors = case(DIGITS, 12, 5)
+    vectors = vectors[[0, 0, 0, 0, 4, 4, 5, 5, 0, 0, 7, 7]]
+    first, *_ = model._weight_arrays(vectors)
+    np.testing.assert_array_equal(
+        first[:, None], vectors[::2, : first[0].size].reshape(6, 1, *first.shape[1:])
+    )
+
+
 @settings(max_examples=30, deadline=None)
 @given(networks.networks(), st.data())
 def test_families_in_random_networks(model, data):
@@ -280,28 +311,53 @@ def test_a_family_runs_its_layers_once(monkeypatch):
 # Threads
 
 
-def test_threads_are_kept_for_the_next_population():
+def of_cnn():
+    """The threads that wait for work."""
+    return {thread for thread in threading.enumerate() if thread.name.startswith("cnn")}
+
+
+def test_threads_are_kept_for_the_next_population_and_do_not_grow_in_number():
     model, X, vectors = case(DIGITS, 64, 3000)
     model.forward(X, vectors, threads=3)
-    before = set(threading.enumerate())
+    before = of_cnn()
+    for _ in range(300):
+        population._work(lambda place: None, range(8), 3)
     model.forward(X, vectors, threads=3)
-    assert sum(thread.name.startswith("cnn") for thread in before) >= 2
-    assert set(threading.enumerate()) == before
+    assert before
+    assert before <= of_cnn()
+    assert len(of_cnn()) <= population.available_threads()
 
 
-def test_an_error_in_any_thread_ends_the_work_and_is_raised():
-    done, place_of_error = [], 20
+@pytest.mark.parametrize("guilty", [True, False])
+@pytest.mark.parametrize("threads", [2, 5])
+def test_an_error_in_any_thread_ends_the_work_and_is_raised(guilty, threads):
+    done, caller = [], threading.current_thread()
 
     def task(place):
         done.append(place)
-        if place == place_of_error:
+        if (threading.current_thread() is caller) == guilty:
             raise OSError("in a thread")
+        time.sleep(0.001)
 
-    for threads in (1, 2, 5):
-        done.clear()
-        with pytest.raises(OSError, match="in a thread"):
-            population._work(task, range(100_000), threads)
-        assert len(done) < 100_000
+    with pytest.raises(OSError, match="in a thread"):
+        population._work(task, range(5000), threads)
+    assert len(done) < 5000
+
+
+def test_callers_in_several_threads_share_the_helpers():
+    model, X, vectors = case(DIGITS, 64, 3000)
+    wanted, outputs = model.forward(X, vectors, threads=1), []
+    callers = [
+        threading.Thread(target=lambda: outputs.append(model.forward(X, vectors, threads=2)))
+        for _ in range(4)
+    ]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert len(outputs) == 4
+    for each in outputs:
+        np.testing.assert_array_equal(each, wanted)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
@@ -311,8 +367,12 @@ def test_a_forked_process_has_threads_of_its_own():
     model.forward(X, vectors, threads=3)
     child = os.fork()
     if child == 0:
-        model.forward(X, vectors, threads=3)
-        os._exit(7)
+        try:
+            threading.Timer(60, os._exit, [8]).start()  # where it hangs
+            model.forward(X, vectors, threads=3)
+            os._exit(7)
+        finally:
+            os._exit(9)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
