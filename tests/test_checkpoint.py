@@ -310,15 +310,15 @@ def test_the_known_population_is_not_evaluated_again(tmp_path: Path) -> None:
 
 def test_time_before_the_kill_counts(tmp_path: Path) -> None:
     def wait(ga: Any) -> None:
-        time.sleep(0.05)
+        time.sleep(0.1)
 
-    settings: dict[str, Any] = {"on_generation": wait, "stop_criteria": "time_0.2"}
+    settings: dict[str, Any] = {"on_generation": wait, "stop_criteria": "time_0.4"}
     with pytest.raises(Killed):
         build(History(), Checkpoint(tmp_path / "run"), kill_at(3), **settings).run()
     history = History()
     again = {"fitness_func": total, "on_generation": wait, "callbacks": [history]}
     resume(tmp_path / "run", **again).run()
-    assert len(history) == 4
+    assert len(history) in (3, 4)  # with a clock that starts anew at least 6
     assert history["seconds"] == sorted(history["seconds"])
 
 
