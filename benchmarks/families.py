@@ -3,8 +3,8 @@
     python benchmarks/families.py [--images N] [--repeats N] [--members N]
 
 Networks with the architecture of the longest MNIST run; medians in milliseconds, all populations in
-turn. A row's numbers are the versions of each layer; the last row has those that nested noise
-chooses.
+turn. A row's numbers are the versions of each layer; the last two rows have those that nested=True
+chooses, and those of that run.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def main() -> None:
     layers = layer_slices(model)
     rows = [(members,) * len(layers)]
     rows += [(1,) * first + (members,) * (len(layers) - first) for first in range(1, len(layers))]
-    rows += [nested_counts(model, members)]
+    rows += [nested_counts(model, members), (members // 8, members // 8, members // 2, members)]
     populations = []
     for counts in rows:
         population = np.repeat(model.weights[None], members, axis=0)

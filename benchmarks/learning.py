@@ -447,7 +447,7 @@ def record(line: Row) -> None:
     """Append a row to the CSV file, and print it."""
     fresh = not RESULTS.exists()
     with RESULTS.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
+        writer = csv.writer(file, lineterminator="\n")
         if fresh:
             writer.writerow(Row._fields)
         writer.writerow(line._replace(score=round(line.score, 4), seconds=round(line.seconds, 1)))
