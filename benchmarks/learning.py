@@ -5,9 +5,10 @@
 
 Every row of learning.csv, next to this script, is one run: a score on data that the run has not
 seen, the network's size, the cost as image evaluations (networks times images, validation
-included) and seconds. Settings were chosen on validation splits of the training data. --budget
-multiplies generations and time limits. mnist.npz (Keras' file) and fruits.npz are looked for in
---data; the other cases use what scikit-learn ships. The Adam rows need PyTorch.
+included) and seconds. Settings were chosen on validation splits of the training data, those of
+mnist-long's second phase on how the training data went. --budget multiplies generations and time
+limits. mnist.npz (Keras' file) and fruits.npz are looked for in --data; the other cases use what
+scikit-learn ships. The Adam rows need PyTorch.
 """
 
 from __future__ import annotations

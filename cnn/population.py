@@ -179,14 +179,16 @@ def evaluate(
         for member in range(0, members, blocks.members)
         for start in range(0, number, blocks.images)
     ]
-    floats = sum(
-        members // family * step.floats
-        for step, family in zip(program.steps, families, strict=True)
-    )
-    worth = number * floats // THREAD_FLOATS
+    worth = number * _floats(program, families, members) // THREAD_FLOATS
     limits = len(places), memory_limit // blocks.bytes, worth
     with single_threaded_blas():
         _work(task, places, min(threads, *(max(1, limit) for limit in limits)))
+
+
+def _floats(program: Program, families: Sequence[int], members: int) -> int:
+    """Return how many numbers all steps return for an image, for all members together."""
+    steps = zip(program.steps, families, strict=True)
+    return sum(members // family * step.floats for step, family in steps)
 
 
 def _families(program: Program, weights: Sequence[Array], members: int) -> list[int]:

@@ -373,6 +373,7 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
 
 
 def is_evaluator(function: Any) -> bool:
+    """Tell whether a fitness function scores whole populations, vectors (P, n) at a time."""
     return bool(getattr(function, "evaluates_population", False))
 
 
