@@ -28,8 +28,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from gacnn import CNNClassifier, CNNRegressor
 from gacnn.networks import default_layers
 
-
-# All of them, with none expected to fail; the one for data frames needs pandas.
+# All of them; two may differ by a rounding. The one for data frames needs pandas.
 ROUNDING = {
     "check_methods_sample_order_invariance": "float32 sums differ by where BLAS has their row",
     "check_methods_subset_invariance": "float32 sums differ by where BLAS has their row",
