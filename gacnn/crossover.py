@@ -45,20 +45,23 @@ class WeightedRecombination(Crossover):
     learning_rate: how far the centre moves to where the parents say, 1 all the way; it falls
     exponentially to final_learning_rate during the run, where that is given. weight_decay: the
     share of the centre that is lost in every generation, times the learning rate, where the
-    parents differ; it holds back the random walk of weights that matter little. The best parent
-    of the first generation is the first centre: independent networks have no meaningful mean.
+    parents differ; it holds back the random walk of weights that matter little, and falls
+    exponentially to final_weight_decay, where that is given, as a mutation's falling sigma asks
+    for. The best parent of the first generation is the first centre: independent networks have no
+    meaningful mean.
     """
 
     weights: Literal["log", "equal", "fitness"] = "log"
     learning_rate: float = 1.0
     final_learning_rate: float | None = None
     weight_decay: float = 0.0
+    final_weight_decay: float | None = None
     centre: Array | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         checks.one_of(self.weights, "weights", ("log", "equal", "fitness"))
         check_schedule(self.learning_rate, self.final_learning_rate, "learning_rate")
-        checks.number(self.weight_decay, "weight_decay", 0)
+        check_schedule(self.weight_decay, self.final_weight_decay, "weight_decay")
 
     def __call__(self, parents: Array, offspring_size: tuple[int, int], ga: Any) -> Array:
         """Return offspring of offspring_size, (members, n), all of them the centre."""
@@ -73,7 +76,8 @@ class WeightedRecombination(Crossover):
             self.centre = parents[fitness.argmax()].copy()
         else:
             rate = annealed(self.learning_rate, self.final_learning_rate, ga)
-            self.centre = self._moved(self.centre, parents, fitness, rate)
+            decay = annealed(self.weight_decay, self.final_weight_decay, ga)
+            self.centre = self._moved(self.centre, parents, fitness, rate, decay)
         bounds = space_bounds(ga)
         if bounds is not None:
             np.clip(self.centre, *bounds, out=self.centre)
@@ -83,7 +87,9 @@ class WeightedRecombination(Crossover):
             centre = fit_to_space(centre, ga)
         return np.repeat(centre[None], offspring_size[0], axis=0)
 
-    def _moved(self, centre: Array, parents: Array, fitness: Array, rate: float) -> Array:
+    def _moved(
+        self, centre: Array, parents: Array, fitness: Array, rate: float, decay: float
+    ) -> Array:
         if self.weights == "fitness":
             weights = standardised(fitness) / len(parents)
         else:
@@ -92,9 +98,9 @@ class WeightedRecombination(Crossover):
             weights[order] = self.rank_weights(len(parents))
         weights = weights.astype(parents.dtype)
         step: Array = weights @ parents - weights.sum() * centre
-        if self.weight_decay:
+        if decay:
             differ = (parents != parents[0]).any(axis=0)
-            step -= parents.dtype.type(self.weight_decay) * np.where(differ, centre, 0)
+            step -= parents.dtype.type(decay) * np.where(differ, centre, 0)
         moved: Array = centre + parents.dtype.type(rate) * step
         return moved
 

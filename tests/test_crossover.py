@@ -121,6 +121,17 @@ def test_decay_pulls_towards_zero():
     np.testing.assert_allclose(operator(ga.population, (1, 4), ga), np.full((1, 4), 0.95))
 
 
+@pytest.mark.parametrize(("progress", "decay"), [(0, 0.1), (0.5, 0.01), (1, 0.001)])
+def test_decay_falls_during_the_run(progress, decay):
+    operator = gacnn.WeightedRecombination(
+        "fitness", 0.5, weight_decay=0.1, final_weight_decay=0.001
+    )
+    operator.restore({"centre": np.ones(4)})
+    ga = stub(normal(6, 4), last_generation_fitness=np.full(6, 2.0), progress=progress)
+    centre = operator(ga.population, (1, 4), ga)
+    np.testing.assert_allclose(centre, np.full((1, 4), 1 - 0.5 * decay), rtol=1e-6)
+
+
 def test_recombination_stays_within_the_gene_space():
     operator = gacnn.WeightedRecombination("fitness", 100.0)
     population = np.clip(normal(8, 4), -1, 1)

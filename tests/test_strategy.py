@@ -371,6 +371,12 @@ def test_bad_share(share):
             "final_learning_rate must be above 0, not 0",
         ),
         (gacnn.WeightedRecombination, {"weight_decay": -0.1}, ValueError, "weight_decay.*-0.1"),
+        (
+            gacnn.WeightedRecombination,
+            {"final_weight_decay": 1e-5},
+            ValueError,
+            "^weight_decay must be above 0",
+        ),
         (gacnn.BlendCrossover, {"alpha": -0.5}, ValueError, "alpha must be at least 0, not -0.5"),
         (gacnn.BlendCrossover, {"alpha": "wide"}, TypeError, "alpha must hold real numbers"),
         (gacnn.GaussianMutation, {"sigma": -1}, ValueError, "sigma must be at least 0, not -1"),
