@@ -5,10 +5,10 @@
 
 Every row of learning.csv, next to this script, is one run: a score on data that the run has not
 seen, the network's size, the cost as image evaluations (networks times images, validation
-included) and seconds. Settings were chosen on validation splits of the training data, those of
-mnist-long's second phase on how the training data went. --budget multiplies generations and time
-limits. mnist.npz (Keras' file) and fruits.npz are looked for in --data; the other cases use what
-scikit-learn ships. The Adam rows need PyTorch.
+included) and seconds. A later run of the same seed replaces an earlier one in the table. Settings
+were chosen on validation splits of the training data. --budget multiplies generations and time
+limits, and runs of another budget than 1 are printed only. mnist.npz (Keras' file) and fruits.npz
+are looked for in --data; the other cases use what scikit-learn ships. The Adam rows need PyTorch.
 """
 
 from __future__ import annotations
@@ -79,13 +79,14 @@ def evolve(
     seed: int,
     *,
     num_solutions: int = 64,
-    spread: float | None = None,
     **options: Any,
 ) -> tuple[Result, float]:
     """Return what `GACNN.train` finds, and how long it took, before a resume included."""
     start = time.perf_counter()
-    population = gacnn.GACNN(model, num_solutions, random_seed=seed, spread=spread)
+    population = gacnn.GACNN(model, num_solutions, random_seed=seed)
     result = population.train(X, y, verbose=False, **options)
+    if result.ga.interrupted:
+        raise KeyboardInterrupt  # half a run is no result
     return result, max(time.perf_counter() - start, result.history["seconds"][-1])
 
 
@@ -272,7 +273,7 @@ def mnist_long(options: Options) -> Iterator[Row]:
             time_limit=7000 * options.budget,
             **strategy((2.0, 0.3), (0.04, 0.004), (2e-4, 1e-5), 128, (16, 16, 64, 128)),
             augment=gacnn.augment.Shift(1.0),
-            checkpoint=gacnn.Checkpoint(f"runs/mnist-long-{seed}", every=2000),
+            checkpoint=gacnn.Checkpoint(f"runs/mnist-long-{seed}-{options.budget:g}", every=2000),
             resume=True,
         )
         score = accuracy(run[0].model, data.X_test, data.y_test)
@@ -440,22 +441,24 @@ CASES: dict[str, Callable[[Options], Iterator[Row]]] = {
 
 
 def record(line: Row) -> None:
-    """Append a row to the CSV file, and print it."""
+    """Append a row to the CSV file."""
     fresh = not RESULTS.exists()
     with RESULTS.open("a", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         if fresh:
             writer.writerow(Row._fields)
         writer.writerow(line._replace(score=round(line.score, 4), seconds=round(line.seconds, 1)))
-    print(*line, flush=True)
+
+
+_OF_A_RUN = ("case", "method", "seed", "fold", "measure")
 
 
 def table() -> None:
     """Print the mean and spread of every case, method and measure, as Markdown."""
     with RESULTS.open(newline="", encoding="utf-8") as file:
-        lines = list(csv.DictReader(file))
+        lines = {tuple(row[key] for key in _OF_A_RUN): row for row in csv.DictReader(file)}
     groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
-    for line in lines:
+    for line in lines.values():
         groups.setdefault((line["case"], line["method"], line["measure"]), []).append(line)
     print("| case | method | measure | mean | spread | runs | weights | image evaluations | s |")
     print("|---|---|---|---|---|---|---|---|---|")
@@ -463,9 +466,10 @@ def table() -> None:
         scores = [float(each["score"]) for each in members]
         cost = statistics.mean(int(each["image_evaluations"]) for each in members) / 1e6
         seconds = statistics.mean(float(each["seconds"]) for each in members)
+        weights = statistics.mean(int(each["weights"]) for each in members)
         print(
             f"| {' | '.join(key)} | {statistics.mean(scores):.4f} | "
-            f"{statistics.pstdev(scores):.4f} | {len(scores)} | {members[0]['weights']} | "
+            f"{statistics.pstdev(scores):.4f} | {len(scores)} | {weights:.0f} | "
             f"{cost:.1f} M | {seconds:.0f} |"
         )
 
@@ -482,6 +486,8 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="print what learning.csv holds")
     arguments = parser.parse_args()
     unknown = set(arguments.cases) - CASES.keys()
+    if not arguments.cases and not arguments.table:
+        parser.error(f"name a case, or give --table; known: {', '.join(CASES)}")
     if unknown:
         parser.error(f"unknown case {', '.join(unknown)}; known: {', '.join(CASES)}")
     first = arguments.first_seed
@@ -489,7 +495,9 @@ def main() -> None:
     options = Options(seeds, arguments.budget, arguments.data)
     for name in arguments.cases:
         for line in CASES[name](options):
-            record(line)
+            print(*line, flush=True)
+            if options.budget == 1:
+                record(line)
     if arguments.table:
         table()
 

@@ -17,7 +17,7 @@ from gacnn import plots
 
 CURE = (
     "MNIST is at https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz, or as "
-    "four IDX files at https://yann.lecun.com/exdb/mnist"
+    "four IDX files at https://storage.googleapis.com/cvdf-datasets/mnist/"
 )
 
 

@@ -29,11 +29,19 @@ class Shift:
 
     def __call__(self, images: Array, rng: np.random.Generator) -> Array:
         """Return images (N, height, width, channels), float32."""
+        _check_images(images, "Shift")
         images = images.astype(np.float32, copy=False)
         for axis in (1, 2):
             distances = rng.uniform(-self.pixels, self.pixels, len(images))
             images = shifted(images, distances, axis)
         return images
+
+
+def _check_images(images: Array, name: str) -> None:
+    if images.ndim != 4:
+        raise ValueError(
+            f"augment={name}(…) needs images (N, height, width, channels), not {images.shape}"
+        )
 
 
 def shifted(images: Array, distances: Array, axis: int) -> Array:
@@ -72,6 +80,7 @@ class Flip:
 
     def __call__(self, images: Array, rng: np.random.Generator) -> Array:
         """Return images (N, height, width, channels)."""
+        _check_images(images, "Flip")
         chosen = rng.random(len(images)) < self.probability
         return np.where(chosen[:, None, None, None], images[:, :, ::-1], images)
 

@@ -284,9 +284,16 @@ class WeightAverage(Callback):
         if not 0 < checks.number(share, "share") <= 1:
             raise ValueError(f"share must be above 0 and at most 1, not {share!r}")
         self.share = share
+        self._forget()
+
+    def _forget(self) -> None:
         self.solution: Array | None = None
         self._mean: Array | None = None
         self._generations = 0
+
+    def on_start(self, ga: Any) -> None:
+        """Begin another average."""
+        self._forget()
 
     def on_generation(self, ga: Any) -> None:
         """Add a generation to the average."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn import checks
+from cnn import Model, checks
 from gacnn import container
 from gacnn.callbacks import Callback
 from gacnn.ga import GA, networks_of
@@ -146,6 +146,8 @@ def _plain(value: Any, name: str) -> Any:
         return {"$type": value.__name__}
     if isinstance(value, Operator):
         return {"$operator": [value.setting, name_of(value), _plain(value.settings(), name)]}
+    if isinstance(value, Model):  # to be given again, like a function
+        return {"$function": f"a model of {value.num_weights:,} weights"}
     if callable(value):
         return {"$function": _function_name(value)}
     raise TypeError(f"{name} holds {value!r}, which a checkpoint cannot keep")
@@ -171,6 +173,12 @@ def _setting(plain: Any) -> Any:
         kind, name, settings = plain["$operator"]
         return OPERATORS[kind][name](**_setting(settings))
     return {key: _setting(item) for key, item in plain.items()}
+
+
+def _renewed(plain: Any, name: str) -> Any:
+    """Return a setting of a checkpoint, where it is an operator, with all that it now has."""
+    is_operator = isinstance(plain, dict) and "$operator" in plain
+    return _plain(_setting(plain), name) if is_operator else plain
 
 
 def _has_function(plain: Any) -> bool:
@@ -340,7 +348,7 @@ def _check_same(
     differences = [
         f"{name} was {_shown(kept[name])} and is {_shown(_plain(value, name))}"
         for name, value in given.items()
-        if name not in _FREE and _plain(value, name) != kept[name]
+        if name not in _FREE and _plain(value, name) != _renewed(kept[name], name)
     ]
     differences += [
         f"{name} was {_shown(value)} and is not given"
@@ -371,5 +379,7 @@ def _shown(plain: Any) -> str:
     if isinstance(plain, dict) and "$function" in plain:
         text = plain["$function"]
     elif isinstance(plain, dict) and "$operator" in plain:
-        text = repr(_setting(plain))
+        given = plain["$operator"][2].values()
+        functions = [each["$function"] for each in given if _has_function(each)]
+        text = " with ".join([repr(_setting(plain)), *functions])
     return text if len(text) <= 200 else text[:200] + " …"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -58,6 +59,8 @@ class WeightedRecombination(Crossover):
     final_weight_decay: float | None = None
     centre: Array | None = field(default=None, init=False, repr=False)
 
+    remembers: ClassVar[tuple[str, ...]] = ("centre",)
+
     def __post_init__(self) -> None:
         checks.one_of(self.weights, "weights", ("log", "equal", "fitness"))
         check_schedule(self.learning_rate, self.final_learning_rate, "learning_rate")
@@ -65,6 +68,7 @@ class WeightedRecombination(Crossover):
 
     def __call__(self, parents: Array, offspring_size: tuple[int, int], ga: Any) -> Array:
         """Return offspring of offspring_size, (members, n), all of them the centre."""
+        self.begin(ga)
         fitness = np.asarray(ga.last_generation_fitness)[ga.last_generation_parents_indices]
         if fitness.ndim > 1:
             raise ValueError(
@@ -73,6 +77,7 @@ class WeightedRecombination(Crossover):
             )
         parents = parents.astype(np.result_type(parents, np.float32), copy=False)
         if self.centre is None:
+            self._check_all_are_parents(offspring_size[0], ga)
             self.centre = parents[fitness.argmax()].copy()
         else:
             rate = annealed(self.learning_rate, self.final_learning_rate, ga)
@@ -86,6 +91,18 @@ class WeightedRecombination(Crossover):
         if not is_kept or ga.population.dtype.kind != "f":  # PyGAD cuts off an integer's decimals
             centre = fit_to_space(centre, ga)
         return np.repeat(centre[None], offspring_size[0], axis=0)
+
+    def _check_all_are_parents(self, num_offspring: int, ga: Any) -> None:
+        """Warn where the mean over the parents estimates no gradient."""
+        number = len(ga.population)
+        chosen = len(set(np.asarray(ga.last_generation_parents_indices).tolist()))
+        if self.weights == "fitness" and (chosen < number or num_offspring < number):
+            warnings.warn(
+                'weights="fitness" estimates a gradient only where all solutions are parents, each '
+                f"once, and none is kept: give num_parents_mating={number}, keep_elitism=0, "
+                'keep_parents=0 and parent_selection_type="truncation"',
+                stacklevel=2,
+            )
 
     def _moved(
         self, centre: Array, parents: Array, fitness: Array, rate: float, decay: float
@@ -111,14 +128,6 @@ class WeightedRecombination(Crossover):
             weights = np.log(num_parents + 0.5) - np.log(np.arange(1, num_parents + 1))
         shares: Array = weights / weights.sum()
         return shares
-
-    def state(self) -> dict[str, Any]:
-        """Return the centre."""
-        return {"centre": self.centre}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take up the centre."""
-        self.centre = state["centre"]
 
 
 def standardised(fitness: Array) -> Array:
@@ -188,8 +197,8 @@ class _BlockCrossover(Crossover):
         raise NotImplementedError
 
     def settings(self) -> dict[str, Any]:
-        """Return no model: that of the fitness function stands for it."""
-        return {}
+        """Return the model where there is one; otherwise that of the fitness function is it."""
+        return {} if self.model is None else {"model": self.model}
 
 
 def block_crossover(

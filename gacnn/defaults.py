@@ -41,14 +41,14 @@ def default_sigma(num_weights: int, gene_space: Any = None, gene_type: Any = flo
 
     Noise of 4 / sqrt(n) in each of n weights moves a network equally far whatever its size.
     """
-    if _has_steps(gene_space, gene_type):
+    if has_steps(gene_space, gene_type):
         values = space_values(gene_space)
         least = 1.0 if values is None else float(np.diff(values).min())
         return 0.4 * least
     return _short(min(0.1, max(0.02, 4 / math.sqrt(num_weights))))
 
 
-def _has_steps(gene_space: Any, gene_type: Any) -> bool:
+def has_steps(gene_space: Any, gene_type: Any) -> bool:
     """Tell whether genes take some values only: those of a finite space, or integers."""
     values = space_values(gene_space)
     if values is not None:
@@ -122,7 +122,7 @@ def _stepped(settings: dict[str, Any], num_weights: int) -> dict[str, Any]:
     space, gene_type = settings.get("gene_space"), settings["gene_type"]
     name = settings["mutation_type"]
     known = OPERATORS["mutation_type"].get(name.lower()) if isinstance(name, str) else None
-    if known is None or is_nested(space) or not _has_steps(space, gene_type):
+    if known is None or is_nested(space) or not has_steps(space, gene_type):
         return settings
     sigma = default_sigma(num_weights, space, gene_type)
     return {**settings, "mutation_type": known(sigma)}  # type: ignore[call-arg] # the first of all
@@ -137,14 +137,13 @@ def _evolution_strategy(
     space, gene_type = settings.get("gene_space"), settings["gene_type"]
     sigma = default_sigma(num_weights, space, gene_type)
     rate = default_learning_rate(num_solutions, num_weights)
-    decay = 0.0 if space is not None else WEIGHT_DECAY
+    free = space is None and not has_steps(space, gene_type)
+    decay = WEIGHT_DECAY if free else 0.0
     return {
         **_NOTHING_KEPT,
         "num_parents_mating": num_solutions,
         "crossover_type": WeightedRecombination(
             "fitness", rate, _short(rate / LEARNING_RATE_FALL), weight_decay=decay
         ),
-        "mutation_type": GaussianMutation(
-            sigma, scale="fan_in" if space is None else None, mirrored=True
-        ),
+        "mutation_type": GaussianMutation(sigma, scale="fan_in" if free else None, mirrored=True),
     }

@@ -186,8 +186,18 @@ class Fitness:
             images, targets = images[chosen], targets[chosen]
         if self.augment is not None:
             own = images.copy() if images is self.X else images  # it may change them in place
-            images = self.augment(own, rng)
+            images = self._changed(own, rng)
         return _Batch(images, targets, chosen, weights)
+
+    def _changed(self, images: Array, rng: np.random.Generator) -> Array:
+        """Return the images augmented."""
+        assert self.augment is not None
+        changed = np.asarray(self.augment(images, rng))
+        if changed.shape != images.shape:
+            raise ValueError(
+                f"augment must return images of the same shape, {images.shape}, not {changed.shape}"
+            )
+        return changed
 
     def __call__(self, vectors: Any, solutions: Any = None, indices: Any = None) -> Any:
         if solutions is None:

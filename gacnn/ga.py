@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from cnn.population import single_threaded_blas
 from gacnn.callbacks import Callback
+from gacnn.mutation import Mutation
 from gacnn.registry import OPERATORS, resolved
 from gacnn.steps import Steps, is_evaluator
 from gacnn.stopping import TimeLimit
@@ -46,6 +47,17 @@ _TUNABLE = (  # settings that users change while a run goes on
     "random_mutation_min_val",
     "random_mutation_max_val",
 )
+
+
+def _check_mutation(settings: dict[str, Any]) -> None:
+    """Raise ValueError for PyGAD's mutation rates with a mutation that has none."""
+    mutation = settings["mutation_type"]
+    for name in ("mutation_probability", "mutation_percent_genes", "mutation_num_genes"):
+        if isinstance(mutation, Mutation) and settings[name] != _PYGAD.parameters[name].default:
+            raise ValueError(
+                f"{name} is for PyGAD's own mutations, and {type(mutation).__name__} disturbs all "
+                "genes; for some of them take gacnn.GaussianMutation(probability=…)"
+            )
 
 
 class _Event:
@@ -119,6 +131,7 @@ class GA(Steps):
             bound.arguments["initial_population"] = np.asarray(given)
         for name in OPERATORS:
             bound.arguments[name] = resolved(name, bound.arguments[name])
+        _check_mutation(bound.arguments)
         try:
             super().__init__(*bound.args, **bound.kwargs)
         except TypeError as error:
@@ -151,6 +164,12 @@ class GA(Steps):
     def seconds_before(self) -> float:
         """How long the run that is about to be resumed has taken; 0.0 if there is none."""
         return 0.0 if self._resumed is None else float(self._resumed["seconds"])
+
+    def kept_state(self, callback: Callback) -> dict[str, Any]:
+        """Return what the run that is about to be resumed has kept of a callback."""
+        assert self._resumed is not None
+        kept = [each for each in self.callbacks if each.is_part_of_run]
+        return self._resumed["callbacks"][kept.index(callback)]
 
     @property
     def seconds(self) -> float:

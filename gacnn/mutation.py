@@ -83,7 +83,6 @@ class GaussianMutation(Mutation):
     mirrored: bool = False
     probability: float = 1.0
     nested: bool | Sequence[int] = False
-    _fan_in: Array | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_schedule(self.sigma, self.final_sigma, "sigma")
@@ -112,6 +111,11 @@ class GaussianMutation(Mutation):
         )
         if self.nested is False:
             return draw(shape)
+        if not isinstance(ga.crossover_type, WeightedRecombination):
+            raise ValueError(
+                f'nested needs crossover_type="recombination", not {ga.crossover_type!r}: only '
+                "offspring of one centre share what their noise leaves alike"
+            )
         model, members = model_of(ga, self), shape[0]
         if self.nested is True:
             counts = nested_counts(model, members)
@@ -124,9 +128,7 @@ class GaussianMutation(Mutation):
         return noise
 
     def _factors(self, ga: Any) -> Array:
-        if isinstance(self.scale, str) and self._fan_in is None:
-            self._fan_in = fan_in_scale(model_of(ga, self))
-        factors = self._fan_in if isinstance(self.scale, str) else self.scale
+        factors = fan_in_scale(model_of(ga, self)) if isinstance(self.scale, str) else self.scale
         if factors is None or len(factors) != ga.num_genes:
             raise ValueError(
                 f"scale must have a factor for each of {ga.num_genes} genes, not {self.scale!r}"
@@ -169,6 +171,8 @@ class SelfAdaptiveMutation(Mutation):
     minimum: float = 1e-4
     sigmas: Array | None = field(default=None, init=False, repr=False)
 
+    remembers: ClassVar[tuple[str, ...]] = ("sigmas",)
+
     def __post_init__(self) -> None:
         positive(self.sigma, "sigma")
         if self.learning_rate is not None:
@@ -177,6 +181,7 @@ class SelfAdaptiveMutation(Mutation):
 
     def __call__(self, offspring: Array, ga: Any) -> Array:
         """Return the offspring (members, n) disturbed."""
+        self.begin(ga)
         rng = generator(ga)
         if self.sigmas is None or len(self.sigmas) != len(ga.population):
             self.sigmas = np.full(len(ga.population), self.sigma)
@@ -190,14 +195,6 @@ class SelfAdaptiveMutation(Mutation):
         kept = _kept(ga)[: len(ga.population) - len(offspring)]
         self.sigmas = np.concatenate([self.sigmas[kept], sigmas])
         return fit_to_space(offspring + noise, ga)
-
-    def state(self) -> dict[str, Any]:
-        """Return the sigma of every solution."""
-        return {"sigmas": self.sigmas}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take up the sigmas."""
-        self.sigmas = state["sigmas"]
 
 
 def _kept(ga: Any) -> Array:
@@ -224,13 +221,14 @@ class CumulativeMutation(Mutation):
     centre: Array | None = field(default=None, init=False, repr=False)
     path: Array | None = field(default=None, init=False, repr=False)
 
-    _KEPT: ClassVar[tuple[str, ...]] = ("present_sigma", "centre", "path")
+    remembers: ClassVar[tuple[str, ...]] = ("present_sigma", "centre", "path")
 
     def __post_init__(self) -> None:
         positive(self.sigma, "sigma")
 
     def __call__(self, offspring: Array, ga: Any) -> Array:
         """Return the offspring (members, n) disturbed."""
+        self.begin(ga)
         recombination = ga.crossover_type
         if not isinstance(recombination, WeightedRecombination):
             raise ValueError(
@@ -268,15 +266,6 @@ class CumulativeMutation(Mutation):
         surprise = float(np.linalg.norm(self.path)) / expected - 1
         self.present_sigma *= math.exp(min(1.0, rate / damping * surprise))
 
-    def state(self) -> dict[str, Any]:
-        """Return sigma, centre and paths."""
-        return {name: getattr(self, name) for name in self._KEPT}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take them up."""
-        for name in self._KEPT:
-            setattr(self, name, state[name])
-
 
 @dataclass
 class SeparableMutation(CumulativeMutation):
@@ -289,8 +278,8 @@ class SeparableMutation(CumulativeMutation):
     variances: Array | None = field(default=None, init=False, repr=False)
     variance_path: Array | None = field(default=None, init=False, repr=False)
 
-    _KEPT: ClassVar[tuple[str, ...]] = (
-        *CumulativeMutation._KEPT,
+    remembers: ClassVar[tuple[str, ...]] = (
+        *CumulativeMutation.remembers,
         "variances",
         "variance_path",
     )

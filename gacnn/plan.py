@@ -14,14 +14,17 @@ from gacnn.registry import OPERATORS
 
 Array = NDArray[Any]
 
+LONG = 1.0  # seconds from which on one evaluation is enough to time
+
 
 @dataclass(frozen=True)
 class Plan:
     """What `GACNN.train` will do and cost.
 
-    num_weights: genes of a solution; population_bytes: of the population; image_evaluations:
-    networks times images over all generations, validation included, or None where a time limit
-    ends the run; seconds: estimated from the time of one generation here, or the time limit.
+    num_weights: genes of a solution; population_bytes: of the population; num_generations: at
+    most, or None where only a time limit ends the run; likely_generations: those for which the
+    time limit leaves time, estimated like `seconds` from that of one evaluation here;
+    image_evaluations: networks times images over the likely generations, validation included.
     settings: those that `gacnn.GA` will be given.
     """
 
@@ -33,28 +36,31 @@ class Plan:
     batch_size: int
     sampling: str
     num_generations: int | None
+    likely_generations: int
     patience: int | None
-    image_evaluations: int | None
+    image_evaluations: int
     seconds: float
     settings: dict[str, Any]
 
     def __str__(self) -> str:
-        generations = "generations until the time limit"
-        if self.num_generations is not None:
-            generations = f"{self.num_generations:,} generations"
         lines = [
             f"{self.num_solutions} networks of {self.num_weights:,} weights "
             f"({self.population_bytes / 2**20:.1f} MiB); {self.num_images:,} images to train on, "
             f"{self.num_validation:,} to validate",
-            f"{generations} on batches of {self.batch_size:,}, {_DRAWN[self.sampling]}",
+            f"{self._generations()} on batches of {self.batch_size:,}, {_DRAWN[self.sampling]}",
         ]
         if self.patience is not None:
             lines[1] += f"; stops after {self.patience:,} without improvement"
         lines += [f"{name}: {described(self.settings[name])}" for name in OPERATORS]
-        cost = f"about {self.seconds:,.0f} seconds"
-        if self.image_evaluations is not None:
-            cost = f"{self.image_evaluations / 1e6:,.1f} million image evaluations, {cost}"
-        return "\n".join([*lines, cost])
+        about = "" if self.likely_generations == self.num_generations else "about "
+        evaluations = f"{about}{self.image_evaluations / 1e6:,.1f} million image evaluations"
+        return "\n".join([*lines, f"{evaluations}, about {self.seconds:,.0f} seconds"])
+
+    def _generations(self) -> str:
+        if self.likely_generations == self.num_generations:
+            return f"{self.num_generations:,} generations"
+        most = "" if self.num_generations is None else f"at most {self.num_generations:,}, "
+        return f"{most}about {self.likely_generations:,} generations until the time limit"
 
     def _repr_html_(self) -> str:
         rows = {
@@ -63,10 +69,10 @@ class Plan:
             "images to train on": f"{self.num_images:,}",
             "images to validate on": f"{self.num_validation:,}",
             "batch": f"{self.batch_size:,}, {_DRAWN[self.sampling]}",
-            "generations": _count(self.num_generations, "until the time limit"),
-            "patience": _count(self.patience, "none"),
+            "generations": self._generations().replace(" generations", ""),
+            "patience": "none" if self.patience is None else f"{self.patience:,}",
             **{name: described(self.settings[name]) for name in OPERATORS},
-            "image evaluations": _count(self.image_evaluations, "until the time limit"),
+            "image evaluations": f"{self.image_evaluations:,}",
             "seconds": f"about {self.seconds:,.0f}",
         }
         return tables.as_html((), rows.items(), names=2)
@@ -75,19 +81,15 @@ class Plan:
 _DRAWN = {"uniform": "drawn evenly", "importance": "drawn by importance"}
 
 
-def _count(number: int | None, otherwise: str) -> str:
-    return otherwise if number is None else f"{number:,}"
-
-
 def described(operator: Any) -> str:
     """Return an operator as its name, or with its settings."""
     return operator if isinstance(operator, str) else repr(operator)
 
 
 def seconds_per_generation(fitness: Fitness, population: Array) -> float:
-    """Return the time that a generation's fitness takes here: the better of two."""
-    times = []
-    for _ in range(2):
+    """Return the time that a generation's fitness takes here: the better of two, if it is short."""
+    times: list[float] = []
+    while len(times) < (1 if sum(times) > LONG else 2):
         start = time.perf_counter()
         fitness(population)
         times.append(time.perf_counter() - start)

@@ -73,8 +73,11 @@ class EarlyStopping(Callback):
         if self._reference is None or value > self._reference + self.min_delta:
             self._reference, self._waited = value, 0
         reached = self.threshold is not None and value >= self.threshold
-        tired = self.patience is not None and self._waited >= self.patience
-        return "stop" if reached or tired else None
+        return "stop" if reached or self.is_over(self.state()) else None
+
+    def is_over(self, state: dict[str, Any]) -> bool:
+        """Tell whether patience has ended the run that a `state` is of."""
+        return self.patience is not None and state["_waited"] >= self.patience
 
     def _value(self, ga: Any) -> float:
         history = validating_history(ga) if self.monitor == "validation" else None

@@ -31,17 +31,27 @@ class Operator:
     setting: ClassVar[str]
     """The setting of `gacnn.GA` that it is for."""
 
+    remembers: ClassVar[tuple[str, ...]] = ()
+    """Its attributes that last from one generation to the next, None before a run."""
+
     def settings(self) -> dict[str, Any]:
         """Return the arguments that make such an operator."""
         fields = dataclasses.fields(self)  # type: ignore[arg-type] # every operator is one
         return {each.name: getattr(self, each.name) for each in fields if each.init}
 
+    def begin(self, ga: Any) -> None:
+        """Forget another run, in the first generation of this one."""
+        if ga.generations_completed == 0:
+            self.restore(dict.fromkeys(self.remembers))
+
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint has to keep: JSON's types and arrays of numbers."""
-        return {}
+        return {name: getattr(self, name) for name in self.remembers}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up the `state` of a checkpoint."""
+        for name in self.remembers:
+            setattr(self, name, state[name])
 
 
 def generator(ga: Any) -> np.random.Generator:
@@ -51,7 +61,10 @@ def generator(ga: Any) -> np.random.Generator:
 
 
 def annealed(first: float, last: float | None, ga: Any) -> float:
-    """Return a value that falls, or grows, exponentially from first to last during the run."""
+    """Return a value that falls, or grows, exponentially from first to last during the run.
+
+    In `pygad.GA` that is its first run: a second one goes on with the last value.
+    """
     if last is None:
         return first
     progress = getattr(ga, "progress", None)
@@ -82,8 +95,8 @@ def model_of(ga: Any, operator: Operator) -> Model:
     model = getattr(ga.fitness_func, "model", None)
     if not isinstance(model, Model):
         raise ValueError(
-            f"{type(operator).__name__} needs the layers of the network: give it model=…, or "
-            "gacnn.GA a fitness function from GACNN.fitness or gacnn.Fitness"
+            f"{type(operator).__name__} needs the layers of the network: take a fitness function "
+            "from GACNN.fitness or gacnn.Fitness, or say fitness_func.model = … of your own"
         )
     return model
 
@@ -201,18 +214,27 @@ def fit_to_space(genes: Array, ga: Any) -> Array:
     return genes.astype(dtype, copy=False)
 
 
-def rounded_to_space(genes: Array, space: Any, rng: np.random.Generator) -> Array:
-    """Return genes (…, n) as a gene space has them, the same on average.
+def rounded_to_space(
+    genes: Array, space: Any, rng: np.random.Generator, *, whole: bool = False
+) -> Array:
+    """Return genes (…, n) as a gene space, or None, has them, the same on average.
 
-    Of the two nearest values of a finite space one is drawn, the nearer the more often: the small
-    first weights of a network would all become the value next to 0 otherwise. An interval clips.
+    Of the two nearest values of a finite space, or where genes are `whole` numbers, one is drawn,
+    the nearer the more often: the small first weights of a network would all become the value next
+    to 0 otherwise. An interval clips.
     """
     values = space_values(space)
     if values is None:
-        return np.clip(genes, space.get("low", -np.inf), space.get("high", np.inf))
-    genes = np.clip(genes, values[0], values[-1])
-    above = np.searchsorted(values, genes)
-    low, high = values[np.maximum(above - 1, 0)], values[above]
+        bounds = space or {}
+        least, greatest = bounds.get("low", -np.inf), bounds.get("high", np.inf)
+        if not whole:
+            return np.clip(genes, least, greatest)
+        genes = np.clip(genes, np.ceil(least), np.floor(greatest))
+        low, high = np.floor(genes), np.ceil(genes)
+    else:
+        genes = np.clip(genes, values[0], values[-1])
+        above = np.searchsorted(values, genes)
+        low, high = values[np.maximum(above - 1, 0)], values[above]
     drawn: Array = np.where(genes - low > rng.random(genes.shape) * (high - low), high, low)
     return drawn
 

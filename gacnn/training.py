@@ -28,6 +28,7 @@ from gacnn.defaults import (
     default_batch_size,
     default_patience,
     default_sampling,
+    has_steps,
     strategy_settings,
 )
 from gacnn.evaluate import Augmentation, Fitness, Metric
@@ -131,19 +132,16 @@ class Training:
         return None if patience is None else checks.whole(patience, "patience")
 
     def plan(self, population: Array) -> Plan:
-        """Return what the run will do and cost, from the time of two evaluations."""
-        generations = self.num_generations if self.num_generations < ENDLESS else None
+        """Return what the run will do and cost, from the time of an evaluation or two."""
         num_validation = 0 if self.validation is None else len(self.validation.fitness.X)
-        evaluations = None
-        seconds = self.time_limit.seconds
-        if generations is not None:
-            networks = (generations + 1) * len(population)
-            networks += self.average is not None and generations > 0
-            evaluations = networks * self.fitness.images_per_network
-            evaluations += (self._num_ranked + 1) * len(self.fitness.X)  # 1 for the score
-            if self.validation is not None:
-                evaluations += self.validation.planned(generations) * num_validation
-            seconds = min(seconds, generations * seconds_per_generation(self.fitness, population))
+        each, limit = seconds_per_generation(self.fitness, population), self.time_limit.seconds
+        generations = int(min(self.num_generations, max(1, limit / each)))
+        networks = (generations + 1) * len(population)
+        networks += self.average is not None and generations > 0
+        evaluations = networks * self.fitness.images_per_network
+        evaluations += (self._num_ranked + 1) * len(self.fitness.X)  # 1 for the score
+        if self.validation is not None:
+            evaluations += self.validation.planned(generations) * num_validation
         return Plan(
             num_weights=self.model.num_weights,
             num_solutions=len(population),
@@ -152,10 +150,11 @@ class Training:
             num_validation=num_validation,
             batch_size=self.fitness.images_per_network,
             sampling="uniform" if self.fitness.sampler is None else "importance",
-            num_generations=generations,
+            num_generations=self.num_generations if self.num_generations < ENDLESS else None,
+            likely_generations=generations,
             patience=self.patience,
             image_evaluations=evaluations,
-            seconds=seconds,
+            seconds=min(limit, generations * each),
             settings=self.settings,
         )
 
@@ -190,15 +189,19 @@ class Training:
 
     def _fit_to_space(self, vectors: list[Array]) -> None:
         """Move solutions into a gene space that all genes share, unless none will be kept."""
-        space = self.settings.get("gene_space")
-        if space is None or self.recombines or is_nested(space):
+        settings = self.settings
+        space = settings.get("gene_space")
+        whole = has_steps(None, settings["gene_type"])
+        kept = settings.get("keep_elitism", 1) or settings.get("keep_parents", -1)
+        replaced = self.recombines and not kept and self.num_generations
+        if (space is None and not whole) or is_nested(space) or replaced:
             return
         rng = np.random.default_rng(self.seed)
         for vector in vectors:
-            vector[...] = rounded_to_space(vector, space, rng)
+            vector[...] = rounded_to_space(vector, space, rng, whole=whole)
 
     def _resumed(self, checkpoint: Path, given: dict[str, Any]) -> GA:
-        """Return the GA of a checkpoint, with nothing left to do where the time is over."""
+        """Return the GA of a checkpoint; nothing is left to do where time or patience is over."""
         try:
             ga = resume_checkpoint(checkpoint, num_generations=self.num_generations, **given)
         except ValueError as error:
@@ -207,7 +210,8 @@ class Training:
                 "time_limit: which of the two is given decides the default of patience"
             )
             raise
-        if ga.seconds_before >= self.time_limit.seconds:
+        out_of_time = ga.seconds_before >= self.time_limit.seconds
+        if out_of_time or (self.stopping and self.stopping.is_over(ga.kept_state(self.stopping))):
             ga.num_generations = 0
         return ga
 
@@ -219,12 +223,12 @@ class Training:
     ) -> list[Callback]:
         latest = None if self.validation is None else self.validation.latest
         self.history = History(validation=latest)
-        stopping = None
+        self.stopping = None
         if self.patience is not None:
             monitor = "fitness" if self.validation is None else "validation"
-            stopping = EarlyStopping(self.patience, monitor=monitor, restore_best=False)
+            self.stopping = EarlyStopping(self.patience, monitor=monitor, restore_best=False)
         first = (self.average, self.validation, self.history)
-        last = (stopping, self.time_limit, ProgressBar(disable=not verbose), checkpoint)
+        last = (self.stopping, self.time_limit, ProgressBar(disable=not verbose), checkpoint)
         return [each for each in (*first, *callbacks, *last) if each is not None]
 
     def _result(self, ga: GA, plan: Plan) -> Result:

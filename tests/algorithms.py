@@ -78,7 +78,7 @@ def stub(population, parents=None, **changes):
             "crossover_probability": None,
             "keep_elitism": 0,
             "keep_parents": 0,
-            "generations_completed": 0,
+            "generations_completed": 1,
             "num_generations": 10,
             "sort_solutions_nsga2": lambda fitness: np.argsort(-fitness, kind="stable").tolist(),
             **changes,

@@ -212,8 +212,14 @@ def test_bad_augment():
 
 def test_augment_of_another_shape_says_so():
     _, _, fitness = fitness_with(lambda images, rng: images[:, :-1])
-    with pytest.raises(ValueError, match=r"\(7, 5, 2\)|7, 5, 2"):
+    with pytest.raises(ValueError, match=r"augment must return .* same shape, \(\d.* not \(\d"):
         fitness(vectors())
+
+
+@pytest.mark.parametrize("augment", [Shift(), Flip()])
+def test_augmentations_of_images_refuse_rows(augment):
+    with pytest.raises(ValueError, match=rf"{type(augment).__name__}\(…\) needs images .*\(4, 3\)"):
+        augment(np.ones((4, 3)), np.random.default_rng(0))
 
 
 def test_fingerprint_tells_augmentations_apart_by_name_and_settings():

@@ -1,5 +1,6 @@
 """Checkpoints: a run that is killed and resumed equals one that was left alone, bit for bit."""
 
+import json
 import os
 import random
 import subprocess
@@ -15,9 +16,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
+import cnn
 from gacnn import container
 from gacnn.callbacks import Callback, History, LambdaCallback, ProgressBar
 from gacnn.checkpoint import Checkpoint, resume
+from gacnn.crossover import FilterCrossover
 from gacnn.ga import GA
 from gacnn.stopping import EarlyStopping
 
@@ -379,6 +382,28 @@ class TestRefused:
     def test_functions_that_are_not_given(self, path: Path) -> None:
         with pytest.raises(ValueError, match="on_start was print_nothing and is not given"):
             resume(path, fitness_func=Batches(), callbacks=[History()])
+
+    def test_model_of_an_operator_must_be_given_again(self, tmp_path: Path) -> None:
+        def crossover(units: int) -> FilterCrossover:
+            return FilterCrossover(cnn.Model([cnn.Input1D(1), cnn.Dense(units)]))
+
+        path = tmp_path / "run"
+        build(Checkpoint(path), crossover_type=crossover(3), num_generations=2).run()
+        resume(path, fitness_func=total, crossover_type=crossover(3), num_generations=4).run()
+        with pytest.raises(ValueError, match=r"crossover_type was FilterCrossover.* is not given"):
+            resume(path, fitness_func=total)
+        with pytest.raises(ValueError, match=r"crossover_type was .*6 weights.* is .*8 weights"):
+            resume(path, fitness_func=total, crossover_type=crossover(4))
+
+    def test_operators_of_an_older_version_know_fewer_settings(self, tmp_path: Path) -> None:
+        path = tmp_path / "run"
+        build(Checkpoint(path), crossover_type="recombination", num_generations=2).run()
+        stored = container.unpack(path.read_bytes())
+        run = json.loads(stored["run"].tobytes())
+        del run["settings"]["crossover_type"]["$operator"][2]["final_weight_decay"]
+        stored["run"] = np.frombuffer(json.dumps(run).encode(), np.uint8)
+        path.write_bytes(b"".join(container.pack(stored)))
+        resume(path, fitness_func=total, crossover_type="recombination", num_generations=4).run()
 
     def test_unknown_settings_and_too_few_generations(self, path: Path) -> None:
         same = {"fitness_func": Batches(), "callbacks": [History()], "on_start": print_nothing}

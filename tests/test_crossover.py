@@ -37,6 +37,7 @@ def naive_centre(kind, centre, parents, fitness, rate, decay):
     return moved
 
 
+@pytest.mark.filterwarnings("ignore:weights=.fitness. estimates")
 @pytest.mark.parametrize("kind", ["log", "equal", "fitness"])
 @pytest.mark.parametrize(("rate", "decay"), [(1.0, 0.0), (0.3, 0.2), (1.4, 0.01)])
 def test_recombination_equals_a_naive_one(kind, rate, decay):
@@ -114,6 +115,19 @@ def test_equal_fitness_leaves_the_centre():
     np.testing.assert_array_equal(operator(ga.population, (2, 4), ga), np.ones((2, 4)))
 
 
+@pytest.mark.parametrize(
+    ("parents", "num_offspring"), [([0, 1, 2], 6), ([0, 0, 1, 2, 3, 4], 6), (range(6), 5)]
+)
+def test_warning_where_fitness_weights_estimate_no_gradient(parents, num_offspring):
+    population = normal(6, 4)
+    ga = stub(population, parents)
+    operator = gacnn.WeightedRecombination("fitness")
+    with pytest.warns(UserWarning, match="give num_parents_mating=6, keep_elitism=0"):
+        operator(population[parents], (num_offspring, 4), ga)
+    operator(population[parents], (num_offspring, 4), ga)  # once is enough
+    gacnn.WeightedRecombination("log")(population[parents], (num_offspring, 4), ga)
+
+
 def test_decay_pulls_towards_zero():
     operator = gacnn.WeightedRecombination("fitness", 0.5, weight_decay=0.1)
     operator.restore({"centre": np.ones(4, np.float32)})
@@ -132,6 +146,7 @@ def test_decay_falls_during_the_run(progress, decay):
     np.testing.assert_allclose(centre, np.full((1, 4), 1 - 0.5 * decay), rtol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:weights=.fitness. estimates")
 def test_recombination_stays_within_the_gene_space():
     operator = gacnn.WeightedRecombination("fitness", 100.0)
     population = np.clip(normal(8, 4), -1, 1)

@@ -90,7 +90,8 @@ def nested(counts, members, **options):
     """The noise of a nested mutation."""
     model = network()
     zeros = np.zeros((members, model.num_weights), np.float32)
-    ga = stub(zeros, fitness_func=network_fitness())
+    recombination = gacnn.WeightedRecombination("fitness")
+    ga = stub(zeros, fitness_func=network_fitness(), crossover_type=recombination)
     mutated = gacnn.GaussianMutation(1, mirrored=True, nested=counts, **options)(zeros, ga)
     assert (zeros == 0).all()
     return mutated
@@ -298,6 +299,7 @@ def test_every_solution_takes_its_sigma_along(kind, kept, selection):
         crossover_type="uniform",
         **kept,
     )
+    ga.run()
     mutation = ga.mutation_type
     mutation.sigmas = np.linspace(0.1, 0.8, 8)
     for _ in range(4):

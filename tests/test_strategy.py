@@ -1,5 +1,7 @@
 """The operators of evolution strategies: in both genetic algorithms, gene spaces, bad input."""
 
+import copy
+
 import numpy as np
 import pygad
 import pytest
@@ -72,6 +74,39 @@ def test_ga_makes_a_copy_of_an_operator():
     np.testing.assert_array_equal(first.population, second.population)
 
 
+@pytest.mark.parametrize(
+    "operators",
+    [
+        {"crossover_type": gacnn.WeightedRecombination()},
+        {"mutation_type": gacnn.SelfAdaptiveMutation()},
+        {
+            "crossover_type": gacnn.WeightedRecombination(),
+            "mutation_type": gacnn.SeparableMutation(),
+        },
+    ],
+)
+@KINDS
+def test_operators_forget_an_earlier_run(kind, operators):
+    def run(operators, genes):
+        ga = kind(
+            num_generations=3,
+            num_parents_mating=4,
+            sol_per_pop=8,
+            num_genes=genes,
+            fitness_func=sphere,
+            random_seed=0,
+            suppress_warnings=True,
+            **operators,
+        )
+        ga.run()
+        return ga
+
+    fresh = run(copy.deepcopy(operators), 6)
+    used = run(operators, 9)
+    again = {name: getattr(used, name) for name in operators}
+    np.testing.assert_array_equal(run(again, 6).population, fresh.population)
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_type_of_the_genes_stays(name, dtype):
@@ -79,6 +114,15 @@ def test_type_of_the_genes_stays(name, dtype):
     ga.run()
     assert ga.population.dtype == dtype
     assert np.isfinite(ga.population).all()
+
+
+@pytest.mark.parametrize(
+    "rate", [{"mutation_num_genes": 1}, {"mutation_percent_genes": 20}, {"mutation_probability": 1}]
+)
+def test_mutation_rates_of_pygad_do_not_go_unheard(rate):
+    make(mutation_type="random", **rate)
+    with pytest.raises(ValueError, match=f"{next(iter(rate))} is for PyGAD's own.*probability="):
+        make(mutation_type="gaussian", **rate)
 
 
 # Selection
@@ -189,6 +233,7 @@ def test_rounding_keeps_allowed_values():
     )
 
 
+@pytest.mark.filterwarnings("ignore:weights=.fitness. estimates")
 @KINDS
 def test_centre_of_a_finite_space_is_kept_exactly(kind):
     """Rounded, a small step of the centre would be lost in every generation."""
@@ -316,6 +361,15 @@ def test_weight_average_equals_a_naive_one():
         weight = 1 / (1 + 0.25 * number)
         expected = (1 - weight) * expected + weight * present
     np.testing.assert_allclose(average.solution, expected, rtol=1e-6)
+
+
+def test_weight_average_begins_anew_with_every_run():
+    average = gacnn.WeightAverage()
+    make(callbacks=[average], random_seed=1).run()
+    make(callbacks=[average]).run()
+    once = gacnn.WeightAverage()
+    make(callbacks=[once]).run()
+    np.testing.assert_array_equal(average.solution, once.solution)
 
 
 def test_weight_average_takes_the_place_of_the_worst_with_its_fitness():
@@ -449,7 +503,11 @@ TWO_OBJECTIVES = {
             {"crossover_type": "recombination", **TWO_OBJECTIVES},
             'needs one objective, not 2: choose another crossover_type, such as "uniform"',
         ),
-        ({"crossover_type": "filter"}, "FilterCrossover needs the layers.*give it model=…"),
+        (
+            {"mutation_type": gacnn.GaussianMutation(nested=(2, 8)), "crossover_type": "uniform"},
+            'nested needs crossover_type="recombination", not',
+        ),
+        ({"crossover_type": "filter"}, "FilterCrossover needs the layers.*fitness_func.model"),
         ({"crossover_type": "layer"}, "LayerCrossover needs the layers.*GACNN.fitness"),
         (
             {"crossover_type": gacnn.FilterCrossover(network())},
@@ -477,6 +535,7 @@ TWO_OBJECTIVES = {
         ),
     ],
 )
+@pytest.mark.filterwarnings("ignore:weights=.fitness. estimates")
 @KINDS
 def test_settings_that_an_operator_cannot_work_with(kind, changes, message):
     with pytest.raises(ValueError, match=message):

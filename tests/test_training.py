@@ -1,6 +1,7 @@
 """What `GACNN.train` and `GACNN.plan` choose where nothing is said, and what they keep to."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -137,6 +138,12 @@ def test_named_mutations_change_genes_that_have_steps(name):
 def test_settings_with_a_finite_gene_space_neither_scale_nor_decay():
     chosen = strategy_settings(30, 1600, {"gene_space": [-1, 0, 1]}, one_objective=True)
     assert chosen["mutation_type"].sigma == pytest.approx(0.4)
+    assert chosen["mutation_type"].scale is None
+    assert chosen["crossover_type"].weight_decay == 0
+
+
+def test_settings_of_integers_neither_scale_nor_decay():
+    chosen = strategy_settings(30, 1600, {"gene_type": int}, one_objective=True)
     assert chosen["mutation_type"].scale is None
     assert chosen["crossover_type"].weight_decay == 0
 
@@ -440,14 +447,19 @@ def test_plan_leaves_the_run_as_it_is():
 
 def test_plan_of_a_time_limit():
     X, y = data(60)
-    plan = gacnn.GACNN(network(), 4).plan(X, y, time_limit=90)
-    assert plan.seconds == 90
-    assert plan.image_evaluations is None
+    manager = gacnn.GACNN(network(), 4)
+    plan = manager.plan(X, y, time_limit=90)
+    assert plan.seconds == pytest.approx(90, rel=0.05)
+    assert plan.num_generations is None
+    assert 100 < plan.likely_generations < ENDLESS
+    assert plan.image_evaluations == (4 * plan.likely_generations + 5) * 60 + 60
     text = str(plan)
-    assert "generations until the time limit on batches of 60" in text
-    assert "about 90 seconds" in text
-    assert "evaluations" not in text
-    assert str(ENDLESS) not in text
+    assert f"about {plan.likely_generations:,} generations until the time limit on" in text
+    assert re.search(r"about [\d,.]+ million image evaluations, about 90 seconds", text)
+    both = manager.plan(X, y, time_limit=90, num_generations=10**8)
+    assert "at most 100,000,000, about" in str(both)
+    short = manager.plan(X, y, time_limit=0)
+    assert (short.likely_generations, short.seconds) == (1, 0)
 
 
 def test_plan_is_printed_once_when_verbose(capsys):
@@ -519,6 +531,25 @@ def test_solutions_that_are_kept_are_in_the_gene_space(space):
     else:
         assert np.isin(population, list(space)).all()
         assert 0.01 < np.count_nonzero(population) / population.size < 0.5
+
+
+@pytest.mark.parametrize("settings", [{"keep_elitism": 2}, {"num_generations": 0}])
+def test_elites_of_a_recombination_are_in_the_gene_space(settings):
+    X, y = data(60)
+    settings = {"gene_space": [-1, 0, 1], "crossover_type": "recombination", **settings}
+    result = train(X, y, validation=None, **settings)
+    assert np.isin(result.ga.population, [-1, 0, 1]).all()
+    assert np.isin(result.model.weights, [-1, 0, 1]).all()
+
+
+@pytest.mark.parametrize("space", [None, {"low": -1.5, "high": 1.5}])
+def test_first_integers_are_drawn_so_that_small_weights_are_not_all_zero(space):
+    X, y = data(60)
+    settings = {"gene_type": int, "mutation_type": "gaussian", "num_generations": 0}
+    population = train(X, y, gene_space=space, **settings).ga.population
+    assert population.dtype.kind == "i"
+    assert 0.01 < np.count_nonzero(population) / population.size < 0.5
+    assert space is None or np.abs(population).max() == 1
 
 
 def test_few_weights():
@@ -625,6 +656,19 @@ def test_resume_of_a_finished_run_gives_its_result(tmp_path):
     assert again.ga.generations_completed == first.ga.generations_completed
     np.testing.assert_array_equal(again.model.weights, first.model.weights)
     assert again.validation_score == first.validation_score
+
+
+def test_resume_of_a_run_that_patience_has_ended_changes_nothing(tmp_path):
+    X, y = data(240)
+    settings = {"num_generations": 60, "patience": 2, "checkpoint": tmp_path / "c"}
+    first = train(X, y, **settings)
+    assert first.ga.generations_completed < 60
+    for _ in range(2):
+        again = train(X, y, resume=True, **settings)
+        assert len(again.history) == len(first.history)
+        np.testing.assert_array_equal(again.model.weights, first.model.weights)
+    longer = train(X, y, resume=True, **{**settings, "patience": 4})
+    assert len(longer.history) > len(first.history)
 
 
 # Bad input
