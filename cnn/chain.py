@@ -44,8 +44,8 @@ LAYERS: dict[str, type[Layer]] = {
 def chain_of(layers: Layer | Sequence[Layer]) -> list[Layer]:
     """Return the layers from the input to the last one.
 
-    A list is linked in copies, so that its layers can be used again, unless they are linked in
-    this order already. Raises TypeError or ValueError for what is no chain.
+    A list is linked in copies, with copies of the weights that its layers have, so that they can
+    be used again. Raises TypeError or ValueError for what is no chain.
     """
     if isinstance(layers, Layer):
         return _walk(layers)
@@ -67,12 +67,13 @@ def chain_of(layers: Layer | Sequence[Layer]) -> list[Layer]:
                 f"{layer.previous_layer}, but {expected or 'nothing'} stands before it "
                 "in the list; list the layers in their order, or leave out previous_layer"
             )
-    if all(layer.previous_layer is not None for layer in layers[1:]):
-        return _walk(layers[-1])
     copies = [layer.unlinked() for layer in layers]
     _check_input(copies[0])
     for previous, layer in itertools.pairwise(copies):
         layer.link(previous)
+    for layer, original in zip(copies, layers, strict=True):
+        if isinstance(layer, WeightedLayer) and isinstance(original, WeightedLayer):
+            layer.take_weights(original)
     return copies
 
 

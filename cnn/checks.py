@@ -54,7 +54,7 @@ def number(value: ArrayLike, name: str, minimum: float = -math.inf) -> float:
 
 def one_of(value: Choice, name: str, choices: Collection[Choice]) -> Choice:
     """Return the value if it is among the choices."""
-    if not any(value is choice or value == choice for choice in choices):
+    if not any(value is choice or (np.isscalar(value) and value == choice) for choice in choices):
         listed = ", ".join(repr(choice) for choice in choices)
         raise ValueError(f"{name} must be one of {listed}, not {value!r}")
     return value
@@ -86,6 +86,7 @@ def shaped(
     )
     if not fits:
         wanted = ", ".join("any" if size is None else str(size) for size in shape)
+        wanted += "," if len(shape) == 1 else ""
         raise ValueError(
             f"{name} must have the shape ({wanted}) = ({axes}), not {array.shape}"
             + (f"; {cure}" if cure else "")
@@ -122,7 +123,7 @@ def _all_finite(array: NDArray[Any]) -> bool:
 def labels(value: ArrayLike, name: str, images: int, classes: int) -> NDArray[np.intp]:
     """Return class labels (images,) as integers from 0 to classes - 1."""
     cure = f"of one-hot {name} take {name}.argmax(axis=1)"
-    if np.shape(value) == (images, 1):
+    if real(value, name).shape == (images, 1):
         cure = f"of a column take {name}[:, 0]"
     array = shaped(value, name, (images,), "one label an image", cure)
     wrong = array[~np.isin(array, np.arange(classes))]

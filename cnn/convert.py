@@ -52,10 +52,11 @@ class Converted:
             self.add(layer)
 
 
-def check_model(model: Any) -> None:
-    """Raise TypeError for anything but a model of this library."""
+def checked_model(model: Any) -> Model:
+    """Return the model with layers that show its own weights; TypeError for anything else."""
     if not isinstance(model, Model):
         raise TypeError(f"model must be a cnn.Model, not {type(model).__name__}")
+    return model.with_weights(model.weights)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 
 from cnn.convert import (
     Converted,
-    check_model,
+    checked_model,
     converting,
     neighbours,
     over_whole_maps,
@@ -52,7 +52,7 @@ def to_keras(model: Model) -> Any:
     "same" pads one side more; on JAX and TensorFlow it does not. Needs keras.
     """
     keras = _keras("to_keras")
-    check_model(model)
+    model = checked_model(model)
     layers: list[Any] = [keras.Input(model.input_shape)]
     for position, layer in enumerate(model.get_layers(), 1):
         with converting(position, layer):

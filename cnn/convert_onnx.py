@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from cnn import files
-from cnn.convert import check_model
+from cnn.convert import checked_model
 from cnn.kernels import NEGATIVE_SLOPE, Array
 from cnn.layers import ActivationLayer, Dense, Flatten, Layer, WeightedLayer
 from cnn.model import Model
@@ -43,7 +43,7 @@ def to_onnx(model: Model, path: str | os.PathLike[str]) -> None:
         import onnx
     except ImportError as error:
         raise ImportError("to_onnx needs onnx: pip install 'gacnn[onnx]'") from error
-    check_model(model)
+    model = checked_model(model)
     proto = onnx.helper.make_model(
         _graph(onnx, model),
         opset_imports=[onnx.helper.make_opsetid("", OPSET)],

@@ -14,7 +14,7 @@ from cnn import checks
 from cnn.convert import (
     Converted,
     Margins,
-    check_model,
+    checked_model,
     converting,
     neighbours,
     over_whole_maps,
@@ -57,7 +57,7 @@ def to_torch(model: Model) -> Any:
     of several channels, which PyTorch flattens in another order. Needs torch.
     """
     torch = _torch("to_torch")
-    check_model(model)
+    model = checked_model(model)
     modules: list[Any] = []
     for position, layer in enumerate(model.get_layers(), 1):
         with converting(position, layer):
@@ -69,7 +69,8 @@ def to_torch(model: Model) -> Any:
 def from_torch(module: Any, input_shape: Any) -> Model:
     """Return a model with the layers and copies of the weights of a `torch.nn.Sequential`.
 
-    input_shape: of one image here, (height, width, channels), or (inputs,). The model gives the
+    input_shape: of one image here, (height, width, channels), unlike PyTorch's (channels, height,
+    width); or (inputs,). The model gives the
     outputs of the module in evaluation mode: Dropout and Identity are left out. An activation
     becomes the activation_function of the convolution or Dense before it. Layers of which no
     parameter requires gradients have trainable=False.
@@ -91,6 +92,8 @@ def from_torch(module: Any, input_shape: Any) -> Model:
             if kind not in _READERS or type(each) is not getattr(torch.nn, kind, None):
                 cure = _CURES.get(kind, f"use {', '.join(_READERS)}")
                 raise TypeError(f"{kind} has no counterpart here; {cure}")
+            if each._forward_hooks or each._forward_pre_hooks:
+                raise ValueError("it has forward hooks, which would be lost; remove them first")
             _READERS[kind](chain, each, before and before[1], after and after[1])
     _check_order(chain.last)
     return Model(chain.last)
@@ -262,6 +265,12 @@ def _read_convolution(chain: Converted, module: Any, before: Any, after: Any) ->
         raise ValueError(f"it has {module.groups} groups; use groups=1")
     if module.padding_mode != "zeros":
         raise ValueError(f'it pads with {module.padding_mode!r}; use padding_mode="zeros"')
+    shape = chain.last.layer_output_size
+    if isinstance(shape, tuple) and shape[2] != module.in_channels:
+        raise ValueError(
+            f"it takes {module.in_channels} channels, and its input is {shape}; give input_shape "
+            "as (height, width, channels)"
+        )
     make = functools.partial(
         Conv2D,
         module.out_channels,

@@ -157,6 +157,8 @@ def _known_arrays(archive: zipfile.ZipFile, most: int) -> tuple[dict[str, NDArra
     for member in archive.namelist():
         name = member.removesuffix(".npy")
         name = name.lower() if len(name) == 1 else name
+        if name in arrays:
+            raise ValueError(f"it holds {name} and {name.upper()}")
         if name in _NPZ_NAMES:
             arrays[name] = _npy(archive, member, most)
         else:
@@ -189,7 +191,8 @@ def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
 
 def _idx_file(folder: Path, kind: str) -> Path | None:
     pattern = re.compile(rf"{kind}[-.]idx[134]-ubyte(\.gz)?")
-    return next((file for file in sorted(folder.iterdir()) if pattern.fullmatch(file.name)), None)
+    named = (file for file in sorted(folder.iterdir()) if pattern.fullmatch(file.name))
+    return next((file for file in named if file.is_file()), None)
 
 
 def _read_idx(path: Path) -> NDArray[np.uint8]:

@@ -75,7 +75,7 @@ def load_arrays(
             return _read(file, format_name)
         except Exception as error:
             raise ValueError(
-                f"{os.fspath(path)} is damaged or not a file of {format_name!r}: {error}"
+                f"{os.fspath(path)} is damaged or not a file of {format_name!r}: {error!r}"
             ) from error
 
 

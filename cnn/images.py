@@ -33,6 +33,9 @@ class ImageFileError(ValueError):
         self.path, self.reason = path, reason
         super().__init__(f"{path} cannot be read as an image: {reason}")
 
+    def __reduce__(self) -> tuple[Any, ...]:  # so that it comes back from another process
+        return type(self), (self.path, self.reason)
+
 
 def load_images(
     paths: Iterable[FilePath],

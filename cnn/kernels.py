@@ -229,7 +229,7 @@ def dense(features: Array, weights: Array) -> Array:
     return products.reshape(-1, neurons, images)
 
 
-# What follows works in place: on maps, or on features.
+# What follows works in place, where the shape stays: on maps, or on features.
 
 
 def add_bias(x: Array, bias: Array) -> Array:

@@ -64,6 +64,11 @@ class Layer:
 
     def link(self, previous_layer: Layer) -> None:
         """Put the layer behind another; raises if it does not fit there."""
+        if isinstance(previous_layer, str):
+            raise TypeError(
+                f"previous_layer of {self} must be a layer, not {previous_layer!r}; an activation "
+                f"is given by name: activation_function={previous_layer!r}"
+            )
         if not isinstance(previous_layer, Layer):
             raise TypeError(
                 f"previous_layer of {self} must be a layer, not {type(previous_layer).__name__}; "
@@ -143,6 +148,11 @@ class WeightedLayer(Layer):
     def fill(self, initial: list[Array], trained: list[Array]) -> None:
         """Set initial and trained values, an array for each of `weight_shapes`."""
         self._initial, self._trained = initial, trained
+
+    def take_weights(self, other: WeightedLayer) -> None:
+        """Copy the weights of another layer, if it has any; shapes must be the same."""
+        initial, trained = other._initial, other._trained
+        self.fill([values.copy() for values in initial], [values.copy() for values in trained])
 
     def weight_shapes(self) -> list[tuple[int, ...]]:
         """Shapes of the weights and, if there is one, of the bias."""

@@ -21,14 +21,16 @@ from cnn.program import Program, compile_program
 
 FORMAT = "gacnn model 1"
 MEMORY_LIMIT = 256 * 2**20
+_COMPARED = 4096  # weights of all members that are compared at a time
 
 
 class Model:
     """A convolutional network whose trainable weights are one flat float32 vector.
 
     last_layer: the last of linked layers, as in pygad.cnn, or a list of layers from the input to
-    the output; a list is copied, and its layers may be used again. epochs and learning_rate are
-    those of `train`. With a random_seed the initial weights are drawn from it.
+    the output; a list is copied, with the weights that its layers have, and they may be used again:
+    cnn.Model([*model.layers[:-1], cnn.Dense(7)]) gives a trained network a new head. epochs and
+    learning_rate are those of `train`. With a random_seed all initial weights are drawn from it.
 
     The vector holds the layers in order, each with its weights and then its bias in C order;
     layers with trainable=False are not in it. Of several models made from the same linked layers,
@@ -57,7 +59,11 @@ class Model:
         self._initial = _join([values for layer in own for values in layer.initial])
         self._vector = _join([values for layer in own for values in layer.trained])
         self._bind()
+        self._compile()
+
+    def _compile(self) -> None:
         self._program = compile_program(self._chain)
+        self._log_program: Program | None = None  # worked out when it is first needed
 
     def _bind(self) -> None:
         """Make the weights of the trainable layers views of the flat vector."""
@@ -79,18 +85,20 @@ class Model:
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_program"}
+        programs = ("_program", "_log_program")
+        return {name: value for name, value in self.__dict__.items() if name not in programs}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._bind()
-        self._program = compile_program(self._chain)
+        self._compile()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write architecture and weights to a file of arrays and JSON, which `cnn.load` reads.
 
         It is written next to `path`, synced and renamed: an earlier file stays whole if the disk
-        is full or the path cannot be written to, which raises OSError.
+        is full or the path cannot be written to, which raises OSError. ValueError for weights that
+        are not finite.
         """
         header = {
             "format": FORMAT,
@@ -98,6 +106,7 @@ class Model:
             "learning_rate": self.learning_rate,
             "layers": describe(self._chain),
         }
+        checks.finite(self._vector, "weights")
         arrays = {"weights": self._vector, "initial": self._initial, "fixed": self.fixed_weights}
         files.save_arrays(path, header, arrays)
 
@@ -210,7 +219,8 @@ class Model:
         where the last layer is softmax.
 
         Uses `threads` cores (None: all that there are), with the same result for any number, and
-        beyond input and output at most `memory_limit` bytes. Raises ValueError where shapes do
+        beyond input and output about `memory_limit` bytes, more where a single block of a network
+        needs them. Raises ValueError where shapes do
         not fit, and for NaN and infinities.
         """
         images = self.check_images(X, "X")
@@ -230,8 +240,9 @@ class Model:
         (two classes) are taken as probabilities, any other last layer as logits.
         """
         self.check_classifies()
-        program = compile_program(self._chain, logarithms=True)
-        images = self.check_images(X, "X")
+        if self._log_program is None:
+            self._log_program = compile_program(self._chain, logarithms=True)
+        program, images = self._log_program, self.check_images(X, "X")
         return self._run(program, (self.num_classes,), images, vectors, threads, memory_limit)
 
     def _run(
@@ -433,6 +444,9 @@ class Model:
     def __str__(self) -> str:
         return self._table(tables.as_text)
 
+    def __repr__(self) -> str:
+        return f"<Model: {len(self._chain)} layers, {self.num_weights:,} trainable weights>"
+
     def _repr_html_(self) -> str:
         return self._table(tables.as_html)
 
@@ -476,8 +490,11 @@ def _family(arrays: Array, limit: int) -> int:
     members = arrays.reshape(len(arrays), -1)
     if limit == 1 or (members[1] != members[0]).any():
         return 1
-    changes = np.flatnonzero((members[1:] != members[:-1]).any(axis=1)) + 1
-    return math.gcd(limit, *changes.tolist())
+    differ = np.zeros(len(members) - 1, bool)
+    for first in range(0, members.shape[1], _COMPARED):
+        part = members[:, first : first + _COMPARED]
+        differ |= (part[1:] != part[:-1]).any(axis=1)
+    return math.gcd(limit, *(np.flatnonzero(differ) + 1).tolist())
 
 
 def _join(arrays: Sequence[Array]) -> Array:

@@ -137,7 +137,7 @@ def _reorder(operations: Iterator[Operation]) -> list[Operation]:
     """Do what is done for each number after pooling, when fewer are left.
 
     What is monotone commutes with max pooling, a bias with any, and so does the bias of
-    relu(x + b) = max(x, -b) + b.
+    relu(x + b) = max(x, -b) + b, where a mean of as many -b is -b: dead units shall give 0.
     """
     done: list[Operation] = []
     for operation in operations:
@@ -146,7 +146,9 @@ def _reorder(operations: Iterator[Operation]) -> list[Operation]:
             if operation.layer.reduce is np.maximum:
                 while place and done[place - 1].monotone:
                     place -= 1
-            elif [each.apply for each in done[-2:]] == [kernels.add_bias, kernels.relu]:
+            elif _sums_exactly(operation.layer) and (
+                [each.apply for each in done[-2:]] == [kernels.add_bias, kernels.relu]
+            ):
                 bias, _ = done[-2:]
                 done[-2:] = bias._replace(apply=kernels.clamp_at_bias, monotone=False), bias
                 place -= 1
@@ -154,6 +156,11 @@ def _reorder(operations: Iterator[Operation]) -> list[Operation]:
                 place -= 1
         done.insert(place, operation)
     return done
+
+
+def _sums_exactly(layer: PoolingLayer) -> bool:
+    """Tell whether equal numbers in a window have a sum without rounding: two, and two of these."""
+    return layer.rows.size <= 2 and layer.columns.size <= 2
 
 
 def _with_logarithms(operations: list[Operation], last: Layer) -> list[Operation]:

@@ -78,7 +78,7 @@ class Conv2D(WindowedLayer, WeightedLayer):
 
     kernel_size, stride, dilation: an integer or (vertical, horizontal). padding: "valid" (none),
     "same" (zeros, so that the output has ceil(input / stride) positions) or the number of zeros
-    on each side. trained_weights has the shape (num_filters, kernel height, kernel width,
+    on each side, or two. trained_weights has the shape (num_filters, kernel height, kernel width,
     channels), also called `filter_bank_size`. With trainable=False the weights are no genes.
     """
 
@@ -171,8 +171,9 @@ class _Pooling2D(PoolingLayer):
 class MaxPooling2D(_Pooling2D):
     """Largest value of each window; floor((H - pool_size) / stride) + 1 rows.
 
-    pool_size, stride: an integer or (vertical, horizontal); padding: "valid", "same" or a number.
-    Padding is never the largest.
+    pool_size, stride: an integer or (vertical, horizontal). The stride is 2 where none is given,
+    as in pygad, whatever the pool_size. padding: "valid", "same", a number or two. Padding is
+    never the largest.
     """
 
     reduce = np.maximum
@@ -181,8 +182,9 @@ class MaxPooling2D(_Pooling2D):
 class AveragePooling2D(_Pooling2D):
     """Mean of each window; floor((H - pool_size) / stride) + 1 rows.
 
-    pool_size, stride: an integer or (vertical, horizontal); padding: "valid", "same" or a number.
-    The mean is over the pixels that exist, as in Keras: padding is not counted.
+    pool_size, stride: an integer or (vertical, horizontal). The stride is 2 where none is given,
+    as in pygad, whatever the pool_size. padding: "valid", "same", a number or two. The mean is
+    over the pixels that exist, as in Keras: padding is not counted.
     """
 
     reduce = np.add

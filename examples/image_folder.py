@@ -74,7 +74,7 @@ def main() -> None:
     except (OSError, ValueError) as error:
         raise SystemExit(error) from error
     order = np.random.default_rng(0).permutation(len(X))
-    test, train = np.split(order, [len(X) // 5])
+    test, train = np.split(order, [max(1, len(X) // 5)])
     print(f"{len(X)} pictures of {', '.join(names)}")
 
     # Mirrored and moved, most pictures stay what they are; leave out what does not suit yours.

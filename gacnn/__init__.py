@@ -3,6 +3,8 @@
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from pygad import load as load  # for `import gacnn as pygad`
+
 import cnn
 from gacnn import augment, gacnn
 from gacnn.callbacks import (

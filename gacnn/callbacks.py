@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -113,7 +114,8 @@ class History(Callback):
     each); diversity, the mean over the genes of their standard deviation over the population,
     of 1,024 evenly spaced genes where there are more; evaluations and seconds since `run()`
     began, times before a resume included; and validation, what `validation(solution)` returned
-    for the generation's best solution, where such a function is given. With mini-batches the
+    for the generation's best solution, where such a function is given: a number, several, or None,
+    which becomes NaN. With mini-batches the
     fitness is that on the generation's batch. Further runs are appended.
 
     `history["best"]` is a column, and iteration is over the names of the columns.
@@ -156,7 +158,8 @@ class History(Callback):
         }
         if self.validation is not None:
             solution, _, _ = ga.best_solution(pop_fitness=fitness)
-            row["validation"] = np.asarray(self.validation(solution)).tolist()
+            value = self.validation(solution)
+            row["validation"] = math.nan if value is None else np.asarray(value).tolist()
         for name, value in row.items():
             self._columns[name].append(value)
 

@@ -74,6 +74,7 @@ class Checkpoint(Callback):
         if not self.path.parent.is_dir():
             raise FileNotFoundError(f"there is no folder {self.path.parent} for {self.path.name}")
         self._forget()
+        self._run = np.frombuffer(json.dumps(_identity(ga)).encode(), np.uint8)
 
     def commit(self, ga: Any) -> None:
         """Write the file if it is time."""
@@ -81,8 +82,6 @@ class Checkpoint(Callback):
         due = ga._has_ended or done % self.every == 0
         if not due or self._written == done:
             return
-        if self._run is None:
-            self._run = np.frombuffer(json.dumps(_identity(ga)).encode(), np.uint8)
         state = _state(ga)
         for name, rows in self._rows.items():
             state[name] = rows.array(state[name], ga.population)
@@ -211,9 +210,17 @@ def _state(ga: GA) -> dict[str, Any]:
         "numpy_random": ga.numpy_random_generator.get_state(legacy=False),
         "python_random": (version, np.array(internal, np.uint32), gauss),
         "callbacks": [each.state() for each in ga.callbacks if each.is_part_of_run],
-        "operators": [each.state() for each in ga.operators()],
+        "operators": [
+            {"state": each.state(), "tuned": _changed(built, each.settings())}
+            for each, built in zip(ga.operators(), ga._built_operators, strict=True)
+        ],
         "sampler": None if ga.sampler is None else ga.sampler.state(),
     }
+
+
+def _changed(built: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that are no longer those that an operator was built with."""
+    return {name: value for name, value in settings.items() if value is not built[name]}
 
 
 def _kept_rows(ga: GA, name: str) -> Any:
@@ -243,7 +250,9 @@ def _restore(ga: GA, state: dict[str, Any]) -> None:
         setattr(ga, f"last_generation_{name}", rows)
         setattr(ga, f"last_generation_{name}_indices", indices)
     for operator, kept in zip(ga.operators(), state["operators"], strict=True):
-        operator.restore(kept)
+        operator.restore(kept["state"])
+        for name, value in kept["tuned"].items():
+            setattr(operator, name, value)
     version, internal, gauss = state["python_random"]
     state["python_random"] = version, tuple(internal.tolist()), gauss
     ga.sol_per_pop = len(ga.population)

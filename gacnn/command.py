@@ -305,7 +305,8 @@ def predict(options: argparse.Namespace) -> int:
     folder: RunFolder = options.folder
     model, names = folder.trained_model(), folder.class_names()
     height, width, channels = model.input_shape
-    table, wide = csv.writer(sys.stdout), max(len(str(path)) for path in options.images)
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    wide = max(len(str(path)) for path in options.images)
     if options.csv:
         table.writerow(["file", "class", *names])
     code = 0

@@ -167,6 +167,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         self.model_ = result.model
         self.history_ = _joined(earlier, result.history)
         self.n_generations_ = len(self.history_)
+        if result.ga.interrupted:
+            raise KeyboardInterrupt  # for a search around it; the estimator is fitted all the same
         return self
 
     def _training(self) -> dict[str, Any]:

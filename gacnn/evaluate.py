@@ -285,6 +285,9 @@ class MetricError(ValueError):
         self.metric, self.position, self.reason = metric, position, reason
         super().__init__(f"metric {_name(metric)} failed for solution {position}: {reason}")
 
+    def __reduce__(self) -> tuple[Any, ...]:  # so that it comes back from another process
+        return type(self), (_name(self.metric), self.position, self.reason)
+
 
 def _scorer(metric: Metric) -> _Scorer:
     if isinstance(metric, str):

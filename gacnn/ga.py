@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from cnn.population import single_threaded_blas
 from gacnn.callbacks import Callback
+from gacnn.crossover import WeightedRecombination
 from gacnn.mutation import Mutation
 from gacnn.registry import OPERATORS, resolved
 from gacnn.steps import Steps, is_evaluator
@@ -49,15 +50,26 @@ _TUNABLE = (  # settings that users change while a run goes on
 )
 
 
-def _check_mutation(settings: dict[str, Any]) -> None:
-    """Raise ValueError for PyGAD's mutation rates with a mutation that has none."""
-    mutation = settings["mutation_type"]
-    for name in ("mutation_probability", "mutation_percent_genes", "mutation_num_genes"):
-        if isinstance(mutation, Mutation) and settings[name] != _PYGAD.parameters[name].default:
-            raise ValueError(
-                f"{name} is for PyGAD's own mutations, and {type(mutation).__name__} disturbs all "
-                "genes; for some of them take gacnn.GaussianMutation(probability=…)"
-            )
+_RATES = ("mutation_probability", "mutation_percent_genes", "mutation_num_genes")
+
+
+def _check_operators(settings: dict[str, Any]) -> None:
+    """Raise ValueError for settings of PyGAD's that the operators would not heed."""
+    crossover, mutation = settings["crossover_type"], settings["mutation_type"]
+
+    def refuse(name: str, operator: Any, cure: str) -> None:
+        if settings[name] is not None and settings[name] != _PYGAD.parameters[name].default:
+            kind = type(operator).__name__
+            raise ValueError(f"{name} is for PyGAD's own operators, not for {kind}: {cure}")
+
+    if isinstance(mutation, Mutation):
+        for name in _RATES:
+            refuse(name, mutation, "it disturbs all genes, but for GaussianMutation(probability=…)")
+    if isinstance(crossover, WeightedRecombination):
+        refuse("crossover_probability", crossover, "all offspring are one mean of the parents")
+    for operator in (crossover, mutation):
+        if isinstance(operator, Operator):
+            refuse("gene_constraint", operator, "take another crossover_type and mutation_type")
 
 
 class _Event:
@@ -131,7 +143,7 @@ class GA(Steps):
             bound.arguments["initial_population"] = np.asarray(given)
         for name in OPERATORS:
             bound.arguments[name] = resolved(name, bound.arguments[name])
-        _check_mutation(bound.arguments)
+        _check_operators(bound.arguments)
         try:
             super().__init__(*bound.args, **bound.kwargs)
         except TypeError as error:
@@ -141,6 +153,7 @@ class GA(Steps):
         self._settings = {**bound.arguments, "initial_population": None}
         self._settings["sol_per_pop"], self._settings["num_genes"] = self.pop_size
         self._built = {name: getattr(self, name) for name in _TUNABLE}
+        self._built_operators = [each.settings() for each in self.operators()]
         self._resumed: dict[str, Any] | None = None
         self._batch_seed: Array | None = None
         self._begin()
@@ -173,7 +186,9 @@ class GA(Steps):
 
     @property
     def seconds(self) -> float:
-        """How long the run has taken, before a resume included."""
+        """How long the run has taken, before a resume included; 0.0 before it begins."""
+        if self.run_start_time is None:
+            return 0.0
         return float(time.monotonic() - self.run_start_time)
 
     @property
@@ -327,6 +342,8 @@ class GA(Steps):
         self._write_networks()
         running = getattr(self, "_fitness_run_active", False)
         if running and self._resumed is not None:
+            if self.run_start_time is None:  # on_start asks
+                return np.asarray(self._resumed["last_generation_fitness"])
             return self._take_up(self._resumed)
         if not running and self._uses("full"):
             return self._full_fitness()
@@ -376,8 +393,9 @@ class GA(Steps):
         if self._networks.shape != self.population.shape:
             raise ValueError(
                 f"the population has the shape {self.population.shape}, but its networks "
-                f"{self._networks.shape}: give initial_population one row for each network, or "
-                "np.asarray(…) of it to leave the networks alone"
+                f"{self._networks.shape}: give GACNN num_solutions={len(self.population)}, or "
+                "initial_population one row for each network, or np.asarray(…) of it to leave the "
+                "networks alone"
             )
         self._networks[...] = self.population
 

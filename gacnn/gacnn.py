@@ -204,7 +204,8 @@ class GACNN:
         they are fewer than 256; a tenth of 200 images or more held out for validation; 2,000
         generations, or as many as time_limit seconds allow; the run ends when a third of them, but
         at least 50, bring no improvement on the validation data, or without them in the fitness on
-        all data (`patience`; None for never, as with a time limit).
+        all data (`patience`; None for never, as with a time limit alone, with mini-batches but no
+        validation, or with several objectives).
 
         validation: a share of the data to hold out, stratified where y are labels, (X, y), or
         None. The networks that are compared on it, after every few generations, are averages of

@@ -216,6 +216,8 @@ def _curve(tables: list[Table], column: str, x: str, span: int | None) -> _Curve
         places, values = curves[0]
         return _Curve(places, values, values, values)
     first, last = max(places[0] for places, _ in curves), min(places[-1] for places, _ in curves)
+    if first >= last:
+        raise ValueError("runs must overlap to be drawn as one curve: draw them one by one")
     common = np.linspace(first, last, min(len(places) for places, _ in curves))
     aligned = [np.interp(common, *curve) for curve in curves]
     with np.errstate(invalid="ignore"):  # a fitness may be -inf

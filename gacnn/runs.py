@@ -94,7 +94,9 @@ class RunFolder:
         self._write("settings", {**asdict(settings), **known})
 
     def check_free(self) -> None:
-        """Raise FileExistsError where a run is in the folder already."""
+        """Raise FileExistsError where a run is in the folder already, or a file in its place."""
+        if self.path.exists() and not self.path.is_dir():
+            raise FileExistsError(f"{self.path} is a file; give a folder to --out")
         if (self.path / "settings.json").exists():
             raise FileExistsError(
                 f"{self.path} holds a run already; go on with it by `{self.resuming}`, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,8 @@ class EarlyStopping(Callback):
     "fitness" of the generation's best solution, or its "validation", which a `History` earlier
     in the list of callbacks computes. restore_best: when the run ends, for whatever reason, the
     solution with the best value takes the place of the worst of the last population, if it is
-    not in it; with mini-batches it is ranked with all others on all data. `best_solution`,
+    not in it; with mini-batches it is ranked with all others on all data. NaN is worse than any
+    number. `best_solution`,
     `best_value` and `best_fitness` tell what it was. Every run starts to count anew.
     """
 
@@ -89,7 +91,7 @@ class EarlyStopping(Callback):
                 f"EarlyStopping needs one number to follow, but {self.monitor} has {len(value)}: "
                 "follow a validation that returns one"
             )
-        return float(value)
+        return -math.inf if np.isnan(value) else float(value)
 
     def finish(self, ga: Any) -> None:
         """Put the best solution back."""

@@ -209,7 +209,7 @@ def fit_to_space(genes: Array, ga: Any) -> Array:
     if ga.gene_space is not None:
         low, high = ga.gene_space["low"], ga.gene_space["high"]
         if dtype.kind in "iu":
-            low, high = np.ceil(low), np.floor(high)
+            low, high = np.ceil(low), np.ceil(high) - 1  # PyGAD draws integers below high
         genes = np.clip(genes, low, high)
     return genes.astype(dtype, copy=False)
 
@@ -229,7 +229,7 @@ def rounded_to_space(
         least, greatest = bounds.get("low", -np.inf), bounds.get("high", np.inf)
         if not whole:
             return np.clip(genes, least, greatest)
-        genes = np.clip(genes, np.ceil(least), np.floor(greatest))
+        genes = np.clip(genes, np.ceil(least), np.ceil(greatest) - 1)
         low, high = np.floor(genes), np.ceil(genes)
     else:
         genes = np.clip(genes, values[0], values[-1])

@@ -146,7 +146,13 @@ def test_settings_of_the_model(settings, error):
 # Chains
 
 
-@pytest.mark.parametrize("previous", ["relu", 3, cnn.Input2D, [IMAGE]])
+def test_activation_where_the_previous_layer_belongs():
+    for build in (lambda: cnn.Conv2D(2, 3, "relu"), lambda: cnn.Dense(3, "relu")):
+        with refuses(TypeError, "must be a layer, not 'relu'", "activation_function='relu'"):
+            build()
+
+
+@pytest.mark.parametrize("previous", [3, cnn.Input2D, [IMAGE]])
 def test_previous_layer_that_is_no_layer(previous):
     for build in (lambda: cnn.Conv2D(2, 3, previous), lambda: cnn.Dense(3, previous)):
         with refuses(TypeError, "previous_layer of ", "must be a layer, not ", "Input2D"):
@@ -299,7 +305,7 @@ def test_weights_that_do_not_fit():
     network = model()
     before = network.weights.copy()
     for weights in (before[1:], [], 1, before[None]):
-        with refuses(ValueError, "weights must have the shape (195)", "195 trainable weights"):
+        with refuses(ValueError, "weights must have the shape (195,)", "195 trainable weights"):
             network.weights = weights
     for value in (np.nan, np.inf, 1e39):
         with refuses(ValueError, "weights must be finite", f"weights[0] holds {value}"):
@@ -328,11 +334,11 @@ def test_weights_that_became_nan_in_place(trainable):
 
 def test_matrices_and_vectors_of_layers_that_do_not_fit():
     network = model()
-    with refuses(ValueError, "vector_weights must have the shape (195)", "not (2,)"):
+    with refuses(ValueError, "vector_weights must have the shape (195,)", "not (2,)"):
         cnn.layers_weights_as_matrix(network, [1, 2])
     with refuses(ValueError, "final_weights must hold 2 arrays", "not 1"):
         cnn.update_layers_trained_weights(network, [np.zeros((64, 3))])
-    with refuses(ValueError, "final_weights[1] must have the shape (3)", "not (4,)"):
+    with refuses(ValueError, "final_weights[1] must have the shape (3,)", "not (4,)"):
         cnn.update_layers_trained_weights(network, [np.zeros((64, 3)), np.zeros(4)])
     for function in (cnn.layers_weights, cnn.layers_weights_as_vector):
         with refuses(ValueError, "initial must be True or False, not 'trained'"):
@@ -350,7 +356,7 @@ def test_matrices_and_vectors_of_layers_that_do_not_fit():
         ([0, 1, 2, 0, 0.5], "not 0.5"),
         ([0, 1, 2, 0, np.nan], "not nan"),
         ([0, 1, 2, 0, 1e300], "not 1e+300"),
-        ([0, 1, 2, 0], "have the shape (5) = (one label an image), not (4,)"),
+        ([0, 1, 2, 0], "have the shape (5,) = (one label an image), not (4,)"),
         (np.eye(3)[[0, 1, 2, 0, 1]], "not (5, 3); of one-hot train_outputs take"),
         (1, "not ()"),
     ],

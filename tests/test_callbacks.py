@@ -462,6 +462,16 @@ class TestEarlyStopping:
         ga = self.run(list(range(10)), history, EarlyStopping(2, monitor="validation"))
         assert ga.generations_completed == 3
 
+    @pytest.mark.parametrize("nothing", [np.nan, None])
+    def test_nan_or_none_is_no_improvement(self, nothing: Any) -> None:
+        values = iter([nothing, 1, 2, nothing, 3, 2, 1, 0, 0])
+        history = History(validation=lambda solution: next(values))
+        stopping = EarlyStopping(3, monitor="validation")
+        ga = self.run(list(range(10)), history, stopping)
+        assert ga.generations_completed == 8
+        assert stopping.best_value == 3
+        assert np.isnan(history["validation"][0])
+
     def test_restores_the_best_and_its_fitness(self) -> None:
         stopping = EarlyStopping(2)
         ga = self.run([0, 1, 8, 2, 2, 2, 2, 2, 2, 2], stopping)

@@ -325,6 +325,38 @@ def test_time_before_the_kill_counts(tmp_path: Path) -> None:
     assert history["seconds"] == sorted(history["seconds"])
 
 
+def test_fitness_may_be_asked_for_before_a_resumed_run_begins(tmp_path: Path) -> None:
+    seen: list[Any] = []
+
+    def ask(ga: Any) -> None:
+        seen.append((ga.best_solution()[1], ga.seconds))
+
+    path, common = tmp_path / "run", {"on_start": ask, "num_generations": 5}
+    build(Checkpoint(path), **common).run()
+    resumed = resume(path, **{**common, "fitness_func": total, "num_generations": 8})
+    resumed.run()
+    alone = build(num_generations=8, on_start=ask)
+    alone.run()
+    np.testing.assert_array_equal(resumed.population, alone.population)
+    assert [seconds for _, seconds in seen] == [0, 0, 0]
+    assert seen[1][0] >= seen[0][0]
+
+
+def test_operators_that_were_tuned_stay_so(tmp_path: Path) -> None:
+    def cool(ga: Any) -> None:
+        ga.mutation_type.sigma *= 0.8
+
+    settings = {"mutation_type": "gaussian", "on_generation": cool}
+    whole = build(num_generations=8, **settings)
+    whole.run()
+    path = tmp_path / "run"
+    build(Checkpoint(path), num_generations=3, **settings).run()
+    resumed = resume(path, fitness_func=total, num_generations=8, **settings)
+    resumed.run()
+    assert resumed.mutation_type.sigma == whole.mutation_type.sigma
+    np.testing.assert_array_equal(resumed.population, whole.population)
+
+
 def test_every(tmp_path: Path) -> None:
     path = tmp_path / "run"
     with pytest.raises(Killed):

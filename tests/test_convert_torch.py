@@ -262,7 +262,7 @@ def test_what_is_no_sequential(module):
         ([nn.ZeroPad2d(1), nn.MaxPool2d(2)], ValueError, "only zeros before Conv2d"),
         ([nn.ConstantPad2d(1, 2.0), nn.Conv2d(3, 3, 3)], ValueError, "only zeros before Conv2d"),
         ([nn.Linear(8, 2)], ValueError, "put Flatten() before it"),
-        ([nn.Conv2d(8, 2, 3)], ValueError, "for an input of (8, 8, 3); check input_shape"),
+        ([nn.Conv2d(8, 2, 3)], ValueError, "takes 8 channels, and its input is (8, 8, 3)"),
         ([nn.Conv2d(3, 2, 9)], ValueError, "looks at 9 x 9 pixels"),
     ],
     ids=str,
@@ -270,6 +270,28 @@ def test_what_is_no_sequential(module):
 def test_what_has_no_counterpart(modules, error, text):
     with refuses(error, f"layer 0, {modules[0]}, cannot be converted: ", text):
         cnn.from_torch(nn.Sequential(*modules), (8, 8, 3))
+
+
+def test_shape_in_the_order_of_pytorch_is_named():
+    module = nn.Sequential(nn.Conv2d(1, 3, 3), nn.Flatten(), nn.Linear(2028, 2))
+    with pytest.raises(ValueError, match=r"takes 1 channels.*\(1, 28, 28\).*\(height, width"):
+        cnn.from_torch(module, (1, 28, 28))
+
+
+def test_hooks_are_not_lost_silently():
+    module = nn.Sequential(nn.Linear(3, 2))
+    module[0].register_forward_hook(lambda module, inputs, output: 2 * output)
+    with pytest.raises(ValueError, match=r"layer 0.*has forward hooks"):
+        cnn.from_torch(module, (3,))
+
+
+def test_weights_are_those_of_the_model_and_not_of_another_with_the_same_layers():
+    last = cnn.Dense(2, cnn.Dense(3, cnn.Input1D(4)))
+    first = cnn.Model(last, random_seed=1)
+    cnn.Model(last, random_seed=2)
+    X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    converted = cnn.to_torch(first)(torch.from_numpy(X)).detach().numpy()
+    np.testing.assert_allclose(converted, first.forward(X), atol=1e-6)
 
 
 def test_position_in_nested_modules():

@@ -12,6 +12,7 @@ import zipfile
 import numpy as np
 import pytest
 
+import gacnn
 from cnn import datasets, images
 
 RNG = np.random.default_rng(0)
@@ -212,6 +213,23 @@ def test_npz_that_is_not_there_or_a_folder(tmp_path):
 
 def test_idx(tmp_path):
     check(*datasets.load_idx(idx_folder(tmp_path)))
+
+
+def test_idx_beside_folders_of_such_names(tmp_path):
+    idx_folder(
+        tmp_path,
+        lambda file, data: (tmp_path / file.name.replace("-idx", ".idx")).write_bytes(data),
+    )
+    (tmp_path / "train-images-idx3-ubyte").mkdir()
+    check(*datasets.load_idx(tmp_path))
+
+
+def test_errors_come_back_from_another_process(tmp_path):
+    error = images.ImageFileError(tmp_path / "a.png", "no image")
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.path, again.reason) == (str(error), error.path, error.reason)
+    metric = pickle.loads(pickle.dumps(gacnn.MetricError("accuracy", 3, "it returned NaN")))
+    assert (str(metric)[:20], metric.position) == ("metric accuracy fail", 3)
 
 
 def test_idx_packed_and_with_a_dot(tmp_path):

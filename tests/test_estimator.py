@@ -2,8 +2,10 @@
 
 import copy
 import io
+import os
 import pickle
 import re
+import signal
 import subprocess
 import sys
 
@@ -67,6 +69,20 @@ def regressor(*layers, **settings):
 
 def kinds_of(estimator):
     return [type(layer) for layer in estimator.model_.layers]
+
+
+def test_ctrl_c_ends_a_search_around_it():
+    X, y = images()
+
+    def interrupt(ga):
+        if ga.generations_completed == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    estimator = classifier(settings={"on_generation": interrupt})
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit(X, y)
+    assert estimator.n_generations_ in (3, 4)
+    assert estimator.predict(X).shape == y.shape
 
 
 # Inputs

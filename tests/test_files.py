@@ -98,6 +98,15 @@ def test_weights_of_a_copy_are_views_of_its_own_vector(duplicate):
     assert other.network_layers[0].previous_layer is other.input_layer
 
 
+def test_weights_that_are_not_finite_replace_no_file(path):
+    before = path.read_bytes()
+    model = small()
+    model.weights[0] = np.nan
+    with pytest.raises(ValueError, match=r"weights must be finite.*weights\[0\]"):
+        model.save(path)
+    assert path.read_bytes() == before
+
+
 def test_settings_given_as_numpy_numbers_are_saved(path):
     layers = [cnn.Input2D((np.int64(9), 9)), cnn.Conv2D(np.int8(2), np.array([3, 2]))]
     pool = cnn.MaxPooling2D((np.int64(3), 2), stride=np.int32(2), padding=(np.int16(1), 0))

@@ -112,6 +112,38 @@ def test_listed_layers_may_be_used_again():
     assert not np.shares_memory(first.weights, second.weights)
 
 
+def test_layers_of_a_model_may_be_used_again_with_their_weights():
+    first = small(random_seed=1)
+    X = networks.images_for(first, 3)
+    before = first.forward(X)
+    copy = cnn.Model(first.layers)
+    np.testing.assert_array_equal(copy.forward(X), before)
+    cnn.Model(first.layers, random_seed=2).weights[:] = 0
+    copy.weights[:] = 0
+    np.testing.assert_array_equal(first.forward(X), before)
+    shown = first.with_weights(first.weights)
+    for layer, own in zip(first.weighted_layers, shown.weighted_layers, strict=True):
+        np.testing.assert_array_equal(layer.trained_weights, own.trained_weights)
+
+
+def test_new_head_on_a_trained_body():
+    trained = small(random_seed=1)
+    trained.weights = trained.weights + 1
+    model = cnn.Model([*trained.layers[:-1], cnn.Dense(7)])
+    body = [layer.trained for layer in trained.weighted_layers[:-1]]
+    for arrays, layer in zip(body, model.weighted_layers, strict=False):
+        for array, copied in zip(arrays, layer.trained, strict=True):
+            np.testing.assert_array_equal(array, copied)
+            assert not np.shares_memory(array, copied)
+    assert model.output_shape == (7,)
+
+
+def test_model_says_what_it_is_in_a_line():
+    assert repr(cnn.Model([cnn.Input1D(3), cnn.Dense(2)])) == (
+        "<Model: 2 layers, 8 trainable weights>"
+    )
+
+
 def test_two_models_of_the_same_linked_layers_keep_their_own_weights():
     last = cnn.Dense(2, cnn.Dense(3, cnn.Input1D(4)), None)
     first = cnn.Model(last, random_seed=1)

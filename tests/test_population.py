@@ -47,6 +47,17 @@ def case(layers, members, number):
     return model, networks.images_for(model, number), networks.vectors_for(model, members)
 
 
+@pytest.mark.parametrize("pool", [2, 3, (1, 4), 5, "global"])
+def test_mean_of_dead_units_is_exactly_zero(pool):
+    pooling = cnn.GlobalAveragePooling2D() if pool == "global" else cnn.AveragePooling2D(pool)
+    layers = [cnn.Input2D((11, 10)), cnn.Conv2D(40, 2, activation_function="relu"), pooling]
+    model = cnn.Model(layers, random_seed=0)
+    weights = model.weights.copy()
+    weights[-40:] = -5 - np.random.default_rng(0).random(40)
+    outputs = model.forward(np.random.default_rng(1).random((3, 11, 10, 1)), weights[None])
+    np.testing.assert_array_equal(outputs, np.zeros_like(outputs))
+
+
 @CASES
 @SIZES
 def test_permuted_members_give_permuted_results(layers, members, number):

@@ -116,6 +116,37 @@ def test_type_of_the_genes_stays(name, dtype):
     assert np.isfinite(ga.population).all()
 
 
+@KINDS
+def test_integers_stay_below_the_end_of_an_interval(kind):
+    space, mutation = {"low": 0, "high": 3}, gacnn.GaussianMutation(2.0)
+    ga = make(kind, gene_type=int, gene_space=space, mutation_type=mutation)
+    ga.run()
+    assert set(np.unique(ga.population)) == {0, 1, 2}
+    assert rounded_to_space(np.full(9, 7.0), space, np.random.default_rng(0), whole=True).max() == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"crossover_type": "blend", "mutation_type": "random"}, "not for BlendCrossover"),
+        ({"mutation_type": "gaussian"}, "not for GaussianMutation: take another"),
+    ],
+)
+def test_constraints_of_genes_do_not_go_unheard(changes, message):
+    constraint = [lambda solution, values: [v for v in values if v > 0]] * 6
+    make(mutation_type="random", gene_constraint=constraint, init_range_low=0.1)
+    with pytest.raises(
+        ValueError, match=f"gene_constraint is for PyGAD's own operators, {message}"
+    ):
+        make(gene_constraint=constraint, init_range_low=0.1, **changes)
+
+
+def test_probability_of_crossover_does_not_go_unheard():
+    make(crossover_type="blend", crossover_probability=0.5)
+    with pytest.raises(ValueError, match=r"crossover_probability is for .*not for WeightedRecomb"):
+        make(crossover_type="recombination", crossover_probability=0.5)
+
+
 @pytest.mark.parametrize(
     "rate", [{"mutation_num_genes": 1}, {"mutation_percent_genes": 20}, {"mutation_probability": 1}]
 )
@@ -255,6 +286,10 @@ def test_centre_of_a_finite_space_is_kept_exactly(kind):
 def test_centre_of_integers_is_rounded_not_cut_off(kind):
     population = np.full((8, 3), -7)
     population[:4] = [[2, 5, -3], [3, 5, -3], [3, 6, -4], [3, 5, -4]]
+
+    def mutate(offspring, ga):  # the first centre is no mean
+        return population.copy() if ga.generations_completed == 0 else offspring
+
     ga = make(
         kind,
         fitness_func=lambda ga, solution, index: 1.0 if solution[0] > 0 else -9.0,
@@ -262,13 +297,13 @@ def test_centre_of_integers_is_rounded_not_cut_off(kind):
         gene_type=int,
         parent_selection_type="truncation",
         crossover_type=gacnn.WeightedRecombination("equal"),
-        mutation_type=gacnn.GaussianMutation(0),
-        num_generations=1,
+        mutation_type=mutate,
+        num_generations=2,
         keep_elitism=0,
         keep_parents=0,
     )
-    ga.crossover_type.centre = np.zeros(3)
     ga.run()
+    np.testing.assert_allclose(ga.crossover_type.centre, [2.75, 5.25, -3.5])
     np.testing.assert_array_equal(ga.population, [[3, 5, -4]] * 8)  # of 2.75, 5.25, -3.5
 
 
