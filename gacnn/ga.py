@@ -20,9 +20,7 @@ from numpy.typing import NDArray
 
 from cnn.population import single_threaded_blas
 from gacnn.callbacks import Callback
-from gacnn.crossover import WeightedRecombination
-from gacnn.mutation import Mutation
-from gacnn.registry import OPERATORS, resolved
+from gacnn.registry import OPERATORS, check_heeded, resolved
 from gacnn.steps import Steps, is_evaluator
 from gacnn.stopping import TimeLimit
 from gacnn.strategy import Operator
@@ -48,28 +46,6 @@ _TUNABLE = (  # settings that users change while a run goes on
     "random_mutation_min_val",
     "random_mutation_max_val",
 )
-
-
-_RATES = ("mutation_probability", "mutation_percent_genes", "mutation_num_genes")
-
-
-def _check_operators(settings: dict[str, Any]) -> None:
-    """Raise ValueError for settings of PyGAD's that the operators would not heed."""
-    crossover, mutation = settings["crossover_type"], settings["mutation_type"]
-
-    def refuse(name: str, operator: Any, cure: str) -> None:
-        if settings[name] is not None and settings[name] != _PYGAD.parameters[name].default:
-            kind = type(operator).__name__
-            raise ValueError(f"{name} is for PyGAD's own operators, not for {kind}: {cure}")
-
-    if isinstance(mutation, Mutation):
-        for name in _RATES:
-            refuse(name, mutation, "it disturbs all genes, but for GaussianMutation(probability=…)")
-    if isinstance(crossover, WeightedRecombination):
-        refuse("crossover_probability", crossover, "all offspring are one mean of the parents")
-    for operator in (crossover, mutation):
-        if isinstance(operator, Operator):
-            refuse("gene_constraint", operator, "take another crossover_type and mutation_type")
 
 
 class _Event:
@@ -143,7 +119,7 @@ class GA(Steps):
             bound.arguments["initial_population"] = np.asarray(given)
         for name in OPERATORS:
             bound.arguments[name] = resolved(name, bound.arguments[name])
-        _check_operators(bound.arguments)
+        check_heeded(bound.arguments, _PYGAD.parameters)
         try:
             super().__init__(*bound.args, **bound.kwargs)
         except TypeError as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
+from inspect import Parameter
 from typing import Any
 
 from gacnn.crossover import (
@@ -15,6 +17,7 @@ from gacnn.mutation import (
     CumulativeMutation,
     GaussianMutation,
     MirroredMutation,
+    Mutation,
     SelfAdaptiveMutation,
     SeparableMutation,
 )
@@ -38,6 +41,8 @@ OPERATORS: dict[str, dict[str, type[Operator]]] = {
     },
 }
 
+_RATES = ("mutation_probability", "mutation_percent_genes", "mutation_num_genes")
+
 
 def resolved(setting: str, value: Any) -> Any:
     """Return the operator for a name of `OPERATORS`, a copy of an operator, anything else as is.
@@ -54,6 +59,29 @@ def resolved(setting: str, value: Any) -> Any:
     if value.setting != setting:
         raise TypeError(f"{setting} cannot be {value!r}, which is for {value.setting}")
     return copy.deepcopy(value)
+
+
+def check_heeded(settings: dict[str, Any], parameters: Mapping[str, Parameter]) -> None:
+    """Raise ValueError for settings of PyGAD's own operators that those chosen do not heed.
+
+    parameters: those of `pygad.GA`, for their defaults.
+    """
+    crossover, mutation = settings["crossover_type"], settings["mutation_type"]
+    unheeded: list[tuple[str, Any, str]] = []
+    if isinstance(mutation, Mutation):
+        cure = "it disturbs all genes, but for GaussianMutation(probability=…)"
+        unheeded += [(name, mutation, cure) for name in _RATES]
+    if isinstance(crossover, WeightedRecombination):
+        cure = "all offspring are one mean of the parents"
+        unheeded.append(("crossover_probability", crossover, cure))
+    for operator in (crossover, mutation):
+        if isinstance(operator, Operator):
+            cure = "take another crossover_type and mutation_type"
+            unheeded.append(("gene_constraint", operator, cure))
+    for name, operator, cure in unheeded:
+        if settings[name] is not None and settings[name] != parameters[name].default:
+            kind = type(operator).__name__
+            raise ValueError(f"{name} is for PyGAD's own operators, not for {kind}: {cure}")
 
 
 def name_of(operator: Operator) -> str:
