@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import itertools
 import logging
-import math
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,7 +20,6 @@ from cnn.program import Program, compile_program
 
 FORMAT = "gacnn model 1"
 MEMORY_LIMIT = 256 * 2**20
-_COMPARED = 4096  # weights of all members that are compared at a time
 
 
 class Model:
@@ -220,8 +218,7 @@ class Model:
 
         Uses `threads` cores (None: all that there are), with the same result for any number, and
         beyond input and output about `memory_limit` bytes, more where a single block of a network
-        needs them. Raises ValueError where shapes do
-        not fit, and for NaN and infinities.
+        needs them. Raises ValueError where shapes do not fit, and for NaN and infinities.
         """
         images = self.check_images(X, "X")
         return self._run(self._program, self.output_shape, images, vectors, threads, memory_limit)
@@ -303,7 +300,7 @@ class Model:
             if layer.trainable:
                 own = next(parts)
                 for array in own:
-                    family = _family(array, family)
+                    family = population.shared_by(array, family)
                 arrays += [array[::family] for array in own]
             else:
                 arrays += [checks.finite(a, f"weights of {layer}")[None] for a in layer.trained]
@@ -483,18 +480,6 @@ def _stored(arrays: dict[str, NDArray[Any]], name: str) -> Array:
     if array.dtype != np.float32 or array.ndim != 1 or not np.isfinite(array).all():
         raise ValueError(f"its {name} are not a vector of finite float32 numbers")
     return array
-
-
-def _family(arrays: Array, limit: int) -> int:
-    """Return how many consecutive members have the same arrays (members, …): a divisor of limit."""
-    members = arrays.reshape(len(arrays), -1)
-    if limit == 1 or (members[1] != members[0]).any():
-        return 1
-    differ = np.zeros(len(members) - 1, bool)
-    for first in range(0, members.shape[1], _COMPARED):
-        part = members[:, first : first + _COMPARED]
-        differ |= (part[1:] != part[:-1]).any(axis=1)
-    return math.gcd(limit, *(np.flatnonzero(differ) + 1).tolist())
 
 
 def _join(arrays: Sequence[Array]) -> Array:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import functools
 import itertools
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,7 @@ from cnn.kernels import Array
 from cnn.program import Program, Step
 
 MAP_BYTES = 3_400_000  # of the largest maps of a block: with less, Python takes more of the time
+COMPARED = 4096  # weights of all members that are compared at a time
 BLOCK_IMAGES = 8, 256  # fewer make short rows, more gain nothing
 PRODUCT_ROWS = 16  # that a matrix product needs to run at full speed
 TASKS = 12  # enough for the threads to end together
@@ -189,6 +191,18 @@ def _floats(program: Program, families: Sequence[int], members: int) -> int:
     """Return how many numbers all steps return for an image, for all members together."""
     steps = zip(program.steps, families, strict=True)
     return sum(members // family * step.floats for step, family in steps)
+
+
+def shared_by(arrays: Array, limit: int) -> int:
+    """Return how many consecutive members have the same arrays (members, …): a divisor of limit."""
+    members = arrays.reshape(len(arrays), -1)
+    if limit == 1 or (members[1] != members[0]).any():
+        return 1
+    differ = np.zeros(len(members) - 1, bool)
+    for first in range(0, members.shape[1], COMPARED):
+        part = members[:, first : first + COMPARED]
+        differ |= (part[1:] != part[:-1]).any(axis=1)
+    return math.gcd(limit, *(np.flatnonzero(differ) + 1).tolist())
 
 
 def _families(program: Program, weights: Sequence[Array], members: int) -> list[int]:
