@@ -70,10 +70,9 @@ def from_torch(module: Any, input_shape: Any) -> Model:
     """Return a model with the layers and copies of the weights of a `torch.nn.Sequential`.
 
     input_shape: of one image here, (height, width, channels), unlike PyTorch's (channels, height,
-    width); or (inputs,). The model gives the
-    outputs of the module in evaluation mode: Dropout and Identity are left out. An activation
-    becomes the activation_function of the convolution or Dense before it. Layers of which no
-    parameter requires gradients have trainable=False.
+    width); or (inputs,). The model gives the outputs of the module in evaluation mode: Dropout and
+    Identity are left out. An activation becomes the activation_function of the convolution or
+    Dense before it. Layers of which no parameter requires gradients have trainable=False.
 
     Sequentials may be nested. Raises TypeError or ValueError, with the layer, the reason and the
     cure, for what has no counterpart here. Needs torch.
