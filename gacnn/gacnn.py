@@ -239,9 +239,9 @@ class GACNN:
         )
 
     def plan(self, X: ArrayLike, y: ArrayLike, **options: Any) -> Plan:
-        """Return what `train` would do with the same arguments, and its cost: nothing is evolved.
+        """Return what `train` would do with the same arguments, and its cost; nothing changes.
 
-        Two evaluations of the population are timed to estimate the seconds.
+        A few generations of a copy are tried, without callbacks, to estimate the seconds.
         """
         for name in {"callbacks", "checkpoint", "resume", "verbose"} & options.keys():
             del options[name]

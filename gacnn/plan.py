@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from cnn import tables
+from gacnn.callbacks import EVENTS, Callback
 from gacnn.evaluate import Fitness
+from gacnn.ga import GA
 from gacnn.registry import OPERATORS
 
 Array = NDArray[Any]
 
-LONG = 1.0  # seconds from which on one evaluation is enough to time
+TRIED = 3  # generations that are run to time them
+LONG = 1.0  # seconds from which on one generation is enough
+_UNTRIED = {*EVENTS, "stop_criteria", "save_solutions", "save_best_solutions"}
+_SILENT = {"suppress_warnings": True, "logger": logging.Logger("trial", logging.CRITICAL + 1)}
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,7 @@ class Plan:
 
     num_weights: genes of a solution; population_bytes: of the population; num_generations: at
     most, or None where only a time limit ends the run; likely_generations: those for which the
-    time limit leaves time, estimated like `seconds` from that of one evaluation here;
+    time limit leaves time, estimated like `seconds` from the time of a few generations here;
     image_evaluations: networks times images over the likely generations, validation included.
     settings: those that `gacnn.GA` will be given.
     """
@@ -86,11 +93,54 @@ def described(operator: Any) -> str:
     return operator if isinstance(operator, str) else repr(operator)
 
 
-def seconds_per_generation(fitness: Fitness, population: Array) -> float:
-    """Return the time that a generation's fitness takes here: the better of two, if it is short."""
-    times: list[float] = []
-    while len(times) < (1 if sum(times) > LONG else 2):
-        start = time.perf_counter()
-        fitness(population)
-        times.append(time.perf_counter() - start)
-    return min(times)
+class _Trial:
+    """A fitness that draws a batch of its own for every call and ranks nothing on all data."""
+
+    evaluates_population = True
+
+    def __init__(self, fitness: Fitness) -> None:
+        self.fitness, self.model, self.reevaluate = fitness, fitness.model, fitness.reevaluate
+
+    def __call__(self, vectors: Array) -> Array:
+        scores: Array = self.fitness(vectors)
+        return scores
+
+
+class _Clock(Callback):
+    """Notes how many seconds each generation takes; a long one is the last."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def on_fitness(self, ga: Any, population_fitness: Array) -> None:
+        """Begin with the first generation, after the evaluation of the initial population."""
+        if not self.seconds:
+            self._since = time.perf_counter()
+
+    def on_generation(self, ga: Any) -> str | None:
+        """Note the time since the generation before."""
+        now = time.perf_counter()
+        self.seconds.append(now - self._since)
+        self._since = now
+        return "stop" if self.seconds[-1] > LONG else None
+
+
+def seconds_per_generation(fitness: Fitness, population: Array, settings: dict[str, Any]) -> float:
+    """Return the time of a generation here: the shortest of a few, or of one if it is long.
+
+    They change neither the population nor what a run with the fitness will do. Raises
+    KeyboardInterrupt after the generation in which Ctrl-C is pressed.
+    """
+    tried = {name: value for name, value in settings.items() if name not in _UNTRIED}
+    clock = _Clock()
+    trial = GA(
+        num_generations=TRIED,
+        fitness_func=_Trial(fitness),
+        initial_population=np.array(population),
+        callbacks=[clock],
+        **{**tried, **_SILENT},
+    )
+    trial.run()
+    if trial.interrupted:
+        raise KeyboardInterrupt
+    return min(clock.seconds)

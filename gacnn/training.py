@@ -132,9 +132,10 @@ class Training:
         return None if patience is None else checks.whole(patience, "patience")
 
     def plan(self, population: Array) -> Plan:
-        """Return what the run will do and cost, from the time of an evaluation or two."""
+        """Return what the run will do and cost, from the time of a few generations."""
         num_validation = 0 if self.validation is None else len(self.validation.fitness.X)
-        each, limit = seconds_per_generation(self.fitness, population), self.time_limit.seconds
+        each = seconds_per_generation(self.fitness, population, self.settings)
+        limit = self.time_limit.seconds
         generations = int(min(self.num_generations, max(1, limit / each)))
         networks = (generations + 1) * len(population)
         networks += self.average is not None and generations > 0

@@ -2,6 +2,8 @@
 
 import math
 import re
+import signal
+import time
 
 import numpy as np
 import pytest
@@ -443,6 +445,34 @@ def test_plan_leaves_the_run_as_it_is():
     np.testing.assert_array_equal(
         planned.ga.population, train(X, y, 6, num_generations=4).ga.population
     )
+
+
+def test_plan_counts_what_operators_take():
+    X, y = data(60)
+
+    def slow(offspring, ga):
+        time.sleep(0.05)
+        return offspring
+
+    told = []
+    settings = {"mutation_type": slow, "on_generation": told.append, "num_generations": 8}
+    plan = gacnn.GACNN(network(), 4).plan(X, y, **settings)
+    assert 0.4 <= plan.seconds < 4
+    assert not told  # what is tried is no run
+
+
+def test_ctrl_c_while_a_plan_is_made():
+    X, y = data(60)
+    pressed = []
+
+    def metric(outputs, targets):
+        if not pressed:
+            pressed.append(True)
+            signal.raise_signal(signal.SIGINT)
+        return float(outputs.sum())
+
+    with pytest.raises(KeyboardInterrupt):
+        train(X, y, 2, metric=metric, num_generations=1)
 
 
 def test_plan_of_a_time_limit():
