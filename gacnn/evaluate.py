@@ -362,5 +362,7 @@ def _targets(model: Model, y: ArrayLike, number: int, kinds: set[str]) -> Array:
 def _batch(batch_size: int, number: int) -> int:
     size = checks.whole(batch_size, "batch_size")
     if size > number:
-        raise ValueError(f"batch_size must be at most the number of images, {number}, not {size}")
+        raise ValueError(
+            f"batch_size must be at most the number of images to train on, {number}, not {size}"
+        )
     return size

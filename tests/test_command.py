@@ -376,7 +376,7 @@ def test_what_is_wrong_is_named(arguments, complaint, run, capsys, monkeypatch):
         ([0] * 10, (), "leaves images of 1 class to train on"),
         ([0, 1], (), "leaves images of 1 class to train on"),
         ([0, 1] * 5, ("--test-share", 0.99), "leaves images of 0 class to train on"),
-        ([0, 1] * 5, ("--batch-size", 9), "at most the number of images, 8, not 9"),
+        ([0, 1] * 5, ("--batch-size", 9), "at most the number of images to train on, 8, not 9"),
         ([0, 1] * 5, ("--size", "8"), "--size is for folders of images; those of .* are 6 x 6"),
         ([0, 1] * 5, ("--model", "run"), "--model takes images of"),
     ],

@@ -712,7 +712,11 @@ def test_resume_of_a_run_that_patience_has_ended_changes_nothing(tmp_path):
         ({"validation": np.nan}, ValueError, "validation must be a share between 0 and 1.*nan"),
         ({"validation": [1, 2]}, ValueError, r"or \(X, y\), not a list"),
         ({"batch_size": "all"}, ValueError, "batch_size must be .*auto.*not 'all'"),
-        ({"batch_size": 61}, ValueError, "batch_size must be at most the number of images, 60"),
+        (
+            {"batch_size": 61},
+            ValueError,
+            "batch_size must be at most the number of images to train on, 60",
+        ),
         ({"patience": "long"}, ValueError, "patience must be .*auto.*not 'long'"),
         ({"patience": 0}, ValueError, "patience must be at least 1, not 0"),
         ({"patience": 2.5}, TypeError, "patience must be an integer, not 2.5"),
