@@ -30,9 +30,9 @@ class Plan:
 
     num_weights: genes of a solution; population_bytes: of the population; num_generations: at
     most, or None where only a time limit ends the run; likely_generations: those for which the
-    time limit leaves time, estimated like `seconds` from the time of a few generations here;
-    image_evaluations: networks times images over the likely generations, validation included.
-    settings: those that `gacnn.GA` will be given.
+    time limit leaves time, estimated like `seconds` from the time of a few generations here,
+    without callbacks and checkpoints; image_evaluations: networks times images over the likely
+    generations, validation included. settings: those that `gacnn.GA` will be given.
     """
 
     num_weights: int
