@@ -19,10 +19,10 @@ import numpy as np
 
 path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gacnn.callbacks import Callback, History  # through the line above
-from gacnn.checkpoint import Checkpoint
-from gacnn.ga import GA
-from gacnn.stopping import EarlyStopping
+from gacnn.algorithm.ga import GA
+from gacnn.callbacks.callback import Callback, History  # through the line above
+from gacnn.callbacks.stopping import EarlyStopping
+from gacnn.checkpoints.checkpoint import Checkpoint
 
 POPULATION, GENES = 64, 79_408
 GENERATION = 0.140  # seconds that a generation of the cifar case takes

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gacnn.ga import GA  # found through the line above
+from gacnn.algorithm.ga import GA  # found through the line above
 
 Array = NDArray[Any]
 Settings = dict[str, Any]

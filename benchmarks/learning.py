@@ -40,8 +40,8 @@ from learning_tasks import (
 
 import cnn
 import gacnn
-from gacnn.operators import front_numbers
-from gacnn.result import Result
+from gacnn.operators.arrays import front_numbers
+from gacnn.training.result import Result
 
 RESULTS = Path(__file__).with_suffix(".csv")
 FRESH = 100  # seeds of diabetes' folds: the settings were chosen on some of the folds below

@@ -1,11 +1,11 @@
 """Convolutional networks in NumPy whose weights are one flat vector, a population at a time."""
 
 from cnn import datasets
-from cnn.convert_keras import from_keras, to_keras
-from cnn.convert_onnx import to_onnx
-from cnn.convert_pygad import from_pygad
-from cnn.convert_torch import from_torch, to_torch
-from cnn.layers import (
+from cnn.exchange.keras import from_keras, to_keras
+from cnn.exchange.onnx import to_onnx
+from cnn.exchange.pygad import from_pygad
+from cnn.exchange.torch import from_torch, to_torch
+from cnn.layers.layer import (
     Dense,
     Flatten,
     Input1D,
@@ -17,19 +17,19 @@ from cnn.layers import (
     Step,
     Tanh,
 )
-from cnn.model import Model, load
-from cnn.weights import (
-    layers_weights,
-    layers_weights_as_matrix,
-    layers_weights_as_vector,
-    update_layers_trained_weights,
-)
-from cnn.windows import (
+from cnn.layers.windowed import (
     AveragePooling2D,
     Conv2D,
     GlobalAveragePooling2D,
     GlobalMaxPooling2D,
     MaxPooling2D,
+)
+from cnn.model import Model, load
+from cnn.pygad_functions import (
+    layers_weights,
+    layers_weights_as_matrix,
+    layers_weights_as_vector,
+    update_layers_trained_weights,
 )
 
 __all__ = [

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cnn import checks, files, kernels, population, tables
-from cnn.chain import build, chain_of, describe, split
-from cnn.kernels import Array
-from cnn.layers import ActivationLayer, Flatten, Input1D, Input2D, Layer, WeightedLayer
-from cnn.program import Program, compile_program
+from cnn import checks, files, tables
+from cnn.engines.numpy import kernels, population
+from cnn.engines.numpy.kernels import Array
+from cnn.engines.numpy.lowering import Program, compile_program
+from cnn.layers.layer import ActivationLayer, Flatten, Input1D, Input2D, Layer, WeightedLayer
+from cnn.layers.network import build, chain_of, describe, split
 
 FORMAT = "gacnn model 1"
 MEMORY_LIMIT = 256 * 2**20

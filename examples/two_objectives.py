@@ -18,7 +18,7 @@ from sklearn.model_selection import train_test_split
 import cnn
 import gacnn
 from gacnn import plots
-from gacnn.operators import front_numbers
+from gacnn.operators.arrays import front_numbers
 
 
 class Objectives:

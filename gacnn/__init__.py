@@ -7,36 +7,30 @@ from pygad import load as load  # for `import gacnn as pygad`
 
 import cnn
 from gacnn import augment, gacnn
-from gacnn.callbacks import (
-    Callback,
-    History,
-    LambdaCallback,
-    ProgressBar,
-    WeightAverage,
-)
-from gacnn.checkpoint import Checkpoint, resume
-from gacnn.crossover import (
+from gacnn.algorithm.ga import GA
+from gacnn.callbacks.callback import Callback, History, LambdaCallback, ProgressBar, WeightAverage
+from gacnn.callbacks.stopping import EarlyStopping, TimeLimit
+from gacnn.checkpoints.checkpoint import Checkpoint, resume
+from gacnn.fitness.fitness import Fitness, MetricError
+from gacnn.gacnn import GACNN, population_as_matrices, population_as_vectors
+from gacnn.operators.crossover import (
     BlendCrossover,
     FilterCrossover,
     LayerCrossover,
     WeightedRecombination,
 )
-from gacnn.evaluate import Fitness, MetricError
-from gacnn.ga import GA
-from gacnn.gacnn import GACNN, population_as_matrices, population_as_vectors
-from gacnn.mutation import (
+from gacnn.operators.mutation import (
     CumulativeMutation,
     GaussianMutation,
     MirroredMutation,
     SelfAdaptiveMutation,
     SeparableMutation,
 )
-from gacnn.networks import default_network
-from gacnn.plan import Plan
-from gacnn.result import Result
-from gacnn.selection import TruncationSelection
-from gacnn.stopping import EarlyStopping, TimeLimit
-from gacnn.strategy import fan_in_scale
+from gacnn.operators.operator import fan_in_scale
+from gacnn.operators.selection import TruncationSelection
+from gacnn.training.default_network import default_network
+from gacnn.training.plan import Plan
+from gacnn.training.result import Result
 
 if TYPE_CHECKING:
     from gacnn.estimator import CNNClassifier as CNNClassifier

@@ -2,6 +2,6 @@
 
 import sys
 
-from gacnn.command import main
+from gacnn.command.main import main
 
 sys.exit(main())

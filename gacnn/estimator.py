@@ -18,12 +18,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from cnn import Dense, Flatten, Input1D, Input2D, Model, Softmax
-from cnn.layers import Layer
-from gacnn.callbacks import History
-from gacnn.defaults import NUM_SOLUTIONS, default_sigma
-from gacnn.evaluate import Augmentation, Metric
+from cnn.layers.layer import Layer
+from gacnn.callbacks.callback import History
+from gacnn.fitness.fitness import Augmentation, Metric
 from gacnn.gacnn import GACNN
-from gacnn.networks import default_layers
+from gacnn.training.default_network import default_layers
+from gacnn.training.defaults import NUM_SOLUTIONS, default_sigma
 
 Array = NDArray[Any]
 
@@ -228,7 +228,7 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
     standard deviation for all pixels. y: labels (N,), numbers or strings.
 
     layers: a list of `cnn` layers, or None for a small network that fits the inputs: see
-    `gacnn.networks.default_layers`. The list is copied. An input layer is put before it where it
+    `gacnn.training.default_network.default_layers`. The list is copied. An input layer is put before it where it
     has none, and a Dense layer with softmax behind it, unless its last layer is one, or `Softmax`,
     or Dense without activation, or a single sigmoid for two classes.
     input_shape: (height, width) or (height, width, channels) of images that come as rows.

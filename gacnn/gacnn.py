@@ -16,13 +16,13 @@ from cnn import (
     layers_weights_as_vector,
     update_layers_trained_weights,
 )
-from gacnn.callbacks import Callback
-from gacnn.checkpoint import Checkpoint
-from gacnn.defaults import NUM_SOLUTIONS
-from gacnn.evaluate import Augmentation, Fitness, Metric
-from gacnn.plan import Plan
-from gacnn.result import Result
-from gacnn.training import Training
+from gacnn.callbacks.callback import Callback
+from gacnn.checkpoints.checkpoint import Checkpoint
+from gacnn.fitness.fitness import Augmentation, Fitness, Metric
+from gacnn.training.defaults import NUM_SOLUTIONS
+from gacnn.training.plan import Plan
+from gacnn.training.result import Result
+from gacnn.training.training import Training
 
 Array = NDArray[Any]
 
@@ -198,7 +198,7 @@ class GACNN:
 
         X, y, metric, sampling, augment: as for `fitness`; numbers in X far above 1 bring a warning,
         because networks hardly learn from them. With nothing else said,
-        `gacnn.defaults` chooses: mirrored mutation with a sigma of 4 / sqrt(weights), and
+        `gacnn.training.defaults` chooses: mirrored mutation with a sigma of 4 / sqrt(weights), and
         recombination by fitness with a learning rate that falls (`strategy_settings`); batches of
         128 images, drawn by importance where the metric is "cross_entropy", or all images where
         they are fewer than 256; a tenth of 200 images or more held out for validation; 2,000

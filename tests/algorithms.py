@@ -8,7 +8,7 @@ import pytest
 
 import cnn
 import gacnn
-from gacnn.registry import OPERATORS, resolved
+from gacnn.operators.names import OPERATORS, resolved
 
 KINDS = pytest.mark.parametrize("kind", [pygad.GA, gacnn.GA])
 NAMES = [(setting, name) for setting, known in OPERATORS.items() for name in known]

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from cnn import population
+from cnn.engines.numpy import population
 
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # or scikit-learn skips one of its checks
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import cnn
-from cnn.layers import ActivationLayer, Layer, WeightedLayer
-from cnn.windows import PoolingLayer
+from cnn.layers.layer import ActivationLayer, Layer, WeightedLayer
+from cnn.layers.windowed import PoolingLayer
 
 Array = NDArray[Any]
 

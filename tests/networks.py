@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 import cnn
-from cnn.kernels import Array
-from cnn.layers import Layer
+from cnn.engines.numpy.kernels import Array
+from cnn.layers.layer import Layer
 
 ACTIVATIONS = [None, "relu", "leaky_relu", "sigmoid", "tanh"]
 EXACT_ACTIVATIONS = [None, "relu", "step"]

@@ -40,7 +40,7 @@ def test_links_lead_somewhere(name):
 
 
 def test_commands_are_understood():
-    from gacnn.command import parser
+    from gacnn.command.main import parser
 
     text = (DOCS / "command_line.md").read_text("utf-8")
     commands = re.findall(r"^gacnn (.+)$", text, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The imports run one way; cnn needs NumPy and threadpoolctl only."""
+"""The imports run one way, room by room; cnn needs NumPy and threadpoolctl only."""
 
 import ast
 import subprocess
@@ -10,74 +10,95 @@ import pytest
 import cnn
 
 ROOT = Path(cnn.__file__).parent.parent
-ORDER = {
+ROOMS = {  # from the ground up: a room imports itself and those before it
     "cnn": [
-        {"kernels", "checks", "files", "tables"},
-        {"layers", "images"},
-        {"windows", "datasets"},
-        {"chain", "program"},
-        {"population"},
-        {"model"},
-        {"weights", "convert", "convert_pygad"},
-        {"convert_onnx", "convert_torch", "convert_keras"},
-        {"__init__"},
+        "checks files tables images datasets",
+        "layers engines",
+        "model",
+        "pygad_functions exchange",
+        "__init__",
     ],
     "gacnn": [
-        {"operators", "container", "strategy", "augment", "sampling", "pictures"},
-        {"evaluate", "plots"},
-        {"callbacks", "selection", "crossover", "steps"},
-        {"mutation", "validation", "stopping"},
-        {"registry"},
-        {"ga", "defaults"},
-        {"checkpoint", "networks", "plan"},
-        {"result"},
-        {"training"},
-        {"gacnn"},
-        {"estimator", "runs"},
-        {"reports"},
-        {"command"},
-        {"__init__", "__main__"},
+        "operators augment fitness",
+        "plots",
+        "callbacks",
+        "algorithm",
+        "checkpoints",
+        "training",
+        "gacnn",
+        "estimator command",
+        "__init__ __main__",
     ],
 }
-RANKS = {
-    package: {name: rank for rank, names in enumerate(order) for name in names}
-    for package, order in ORDER.items()
-}
 
 
-def imported(package, name):
+def modules(package):
+    """Paths of the modules of a package."""
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def name_of(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 2 else parts)
+
+
+def imported(path):
     """Full names of the modules that a module imports, anywhere in it."""
-    source = (ROOT / package / f"{name}.py").read_text("utf-8")
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             assert node.module
-            inside = node.module == package
-            yield from (
-                (f"{package}.{alias.name}" for alias in node.names) if inside else [node.module]
-            )
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield full if is_module(full) else node.module
+
+
+def is_module(name):
+    path = ROOT / name.replace(".", "/")
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
+def own_imports(package):
+    """For each module, the modules of its package that it imports, the package itself aside."""
+    found = {}
+    for path in modules(package):
+        names = [name for name in imported(path) if name.startswith(f"{package}.")]
+        found[name_of(path)] = {name for name in names if is_module(name)}
+    return found
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_every_room_has_its_place(package):
+    rooms = {name for floor in ROOMS[package] for name in floor.split()}
+    there = {name.split(".")[1] for name in own_imports(package)}
+    assert there == rooms
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_rooms_import_lower_ones_only(package):
+    floors = {name: floor for floor, names in enumerate(ROOMS[package]) for name in names.split()}
+    for module, others in own_imports(package).items():
+        room = module.split(".")[1]
+        theirs = {other.split(".")[1] for other in others} - {room}
+        wrong = {other for other in theirs if floors[other] > floors[room]}
+        assert not wrong, f"{module} imports {wrong}"
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_there_are_no_circles(package):
+    left = own_imports(package)
+    while left:
+        ends = [name for name, others in left.items() if not others & left.keys() - {name}]
+        assert ends, f"these import each other: {sorted(left)}"
+        left = {name: others for name, others in left.items() if name not in ends}
 
 
 def outside(package):
     """Top-level names of what a package imports from elsewhere."""
-    names = {module.split(".")[0] for name in RANKS[package] for module in imported(package, name)}
+    names = {name.split(".")[0] for path in modules(package) for name in imported(path)}
     return names - sys.stdlib_module_names - {package}
-
-
-@pytest.mark.parametrize("package", ORDER)
-def test_every_module_has_its_place(package):
-    assert {path.stem for path in (ROOT / package).glob("*.py")} == set(RANKS[package])
-
-
-@pytest.mark.parametrize("package", ORDER)
-def test_modules_import_lower_ones_only(package):
-    for name, rank in RANKS[package].items():
-        modules = [module.split(".") for module in imported(package, name)]
-        own = [module[1] for module in modules if module[0] == package and len(module) > 1]
-        wrong = [module for module in own if RANKS[package][module] >= rank]
-        assert not wrong, f"{name} imports {wrong}"
 
 
 def test_packages_need_little():

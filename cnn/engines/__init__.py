@@ -1,0 +1,1 @@
+"""The engines that evaluate populations of networks."""

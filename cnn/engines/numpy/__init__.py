@@ -1,0 +1,1 @@
+"""The engine that needs NumPy alone."""

@@ -1,0 +1,311 @@
+"""The forward pass of a population: blocks of images and members, and the threads.
+
+A block of images goes through all steps of a program for a few members at a time, so that what
+one step writes the next one still finds in the cache. Blocks depend on shapes, and on what members
+share, and each is the work of one thread: the results are the same for any number of threads.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import itertools
+import math
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
+
+from cnn.engines.numpy import kernels
+from cnn.engines.numpy.kernels import Array
+from cnn.engines.numpy.lowering import Program, Step
+
+MAP_BYTES = 3_400_000  # of the largest maps of a block: with less, Python takes more of the time
+COMPARED = 4096  # weights of all members that are compared at a time
+BLOCK_IMAGES = 8, 256  # fewer make short rows, more gain nothing
+PRODUCT_ROWS = 16  # that a matrix product needs to run at full speed
+TASKS = 12  # enough for the threads to end together
+SHARED_PART = 4  # a task spends at most one part in so many on layers that members share
+THREAD_FLOATS = 18_000_000  # that steps write, below which another thread only gets in the way
+
+# Freeing one large array tells glibc's malloc that such arrays come and go. Otherwise it returns
+# the memory of every step to the system, and getting it back takes longer than the step.
+np.empty(31 * 2**20, np.uint8)
+
+
+class Blocks(NamedTuple):
+    """Images of a block, members that go through it together, members of a task, and bytes."""
+
+    images: int
+    group: int
+    members: int
+    bytes: int
+
+
+def choose_blocks(
+    program: Program,
+    families: Sequence[int],
+    first: int,
+    filters: int,
+    members: int,
+    images: int,
+    memory_limit: int,
+) -> Blocks:
+    """Choose blocks from the shapes: the largest maps fit the cache, everything the limit.
+
+    families: for each step, how many consecutive members share what it returns; first: the
+    position of the first step that is not the same for all; filters: of that step. Whole
+    families form a group, or, where memory does not allow that, an even part of one.
+    """
+    entered = [program.floats, *(step.floats for step in program.steps[:first])]
+    own = list(zip(program.steps[first:], families[first:], strict=True))
+    outputs = 8 * program.steps[-1].floats if program.closing else 0
+    whole = families[first] if own else 1
+    for unit in range(whole, 0, -1):
+        if any(unit % family and family % unit for _, family in own):
+            continue  # it would have a part of a family beside another
+        floats = [step.floats * max(1, unit // family) for step, family in own]
+        most = images
+        if any(step.weights is not None for step in program.steps[:first]):
+            most = _block_of_shared(entered[1:], floats, members // unit, images)
+        units = members // unit if unit == whole else 1
+        least = min(units, -(-PRODUCT_ROWS // filters))
+        block, group, needed = _block(entered, floats, least, units, most, images, memory_limit)
+        if needed <= (memory_limit if unit == 1 else memory_limit // 8):
+            chunks = -(-TASKS // -(-images // block))
+            held = max(1, memory_limit // 16 // max(1, unit * block * outputs))
+            share = min(-(-members // unit // chunks), held)
+            return Blocks(block, unit * group, unit * group * -(-share // group), needed)
+    raise ValueError(
+        f"memory_limit must be at least {needed} bytes for one image and one network of this "
+        f"size, not {memory_limit}"
+    )
+
+
+def _block(
+    entered: Sequence[int],
+    own: Sequence[int],
+    least: int,
+    units: int,
+    most: int,
+    images: int,
+    memory_limit: int,
+) -> tuple[int, int, int]:
+    """Return images of a block, at most `most`, a group of units, and the bytes they need.
+
+    entered: the numbers that the steps that all share return for an image; own: those of the
+    others, for a unit; least: units that fill a product.
+    """
+    largest = 4 * max(own, default=1)
+    block = min(MAP_BYTES // (largest * least), most)
+    block = min(max(block, BLOCK_IMAGES[0]), BLOCK_IMAGES[1], images)
+    block = block if block == images else 1 << (block.bit_length() - 1)
+    group = min(max(MAP_BYTES // (largest * block), least), units)
+    for_image, for_unit = _working_bytes(entered), _working_bytes([0, *own])
+    while (block, group) != (1, 1) and block * (for_image + group * for_unit) > memory_limit // 8:
+        block, group = (block, group // 2) if group > least else (max(1, block // 2), group)
+        least = 1 if block == 1 else least
+    return block, group, block * (for_image + group * for_unit)
+
+
+def _block_of_shared(shared: Sequence[int], own: Sequence[int], members: int, images: int) -> int:
+    """Images of a block where members share layers: every task on a block runs those anew.
+
+    So there are only as many tasks to a block as take little more time for it, and more blocks.
+    """
+    chunks = max(1, members * sum(own) // (SHARED_PART * sum(shared)))
+    return min(MAP_BYTES // (4 * max(shared)), images * chunks // (TASKS // 2))
+
+
+def _working_bytes(floats: Sequence[int]) -> int:
+    """Most bytes that a step holds for an image: input, output, and half as much for its own."""
+    return 6 * max(before + after for before, after in itertools.pairwise([*floats, 0]))
+
+
+def evaluate(
+    program: Program,
+    images: NDArray[Any],
+    weights: Sequence[Array],
+    out: Array,
+    *,
+    threads: int,
+    memory_limit: int,
+) -> None:
+    """Run images (N, …) through every member's network, into out (members, N, …).
+
+    weights: for each weight array of the network, the values of all members (members, …), or of
+    a fraction of them, where each serves as many consecutive members.
+    """
+    members, number = out.shape[:2]
+    families = _families(program, weights, members)
+    first = sum(1 for family in families if family == members > 1)
+    filters = _filters(program, weights, first)
+    blocks = choose_blocks(program, families, first, filters, members, number, memory_limit)
+
+    ending = len(program.steps) - program.closing
+    shared, own = program.steps[:first], program.steps[first:ending]
+    closing = program.steps[max(ending, first) :]
+
+    def write(values: Array, part: slice, block: slice) -> None:
+        values = kernels.leave(values) if values.ndim == 6 else values
+        place = out[part, block]
+        families = place.reshape(len(values), -1, *place.shape[1:])
+        families[...] = np.moveaxis(values, -1, 1)[:, None]
+
+    def task(place: tuple[int, int]) -> None:
+        member, start = place
+        chunk = slice(member, min(member + blocks.members, members))
+        block = slice(start, min(start + blocks.images, number))
+        with np.errstate(all="ignore"):
+            entered = _run(shared, program.enter(images[block]), weights, chunk, members)
+            gathered = []
+            for low in range(member, chunk.stop, blocks.group):
+                part = slice(low, min(low + blocks.group, chunk.stop))
+                values = _run(own, entered, weights, part, members)
+                if closing:
+                    gathered.append(values)
+                else:
+                    write(values, part, block)
+            if closing:
+                values = np.concatenate(gathered)
+                write(_run(closing, values, weights, chunk, members), chunk, block)
+
+    places = [
+        (member, start)
+        for member in range(0, members, blocks.members)
+        for start in range(0, number, blocks.images)
+    ]
+    worth = number * _floats(program, families, members) // THREAD_FLOATS
+    limits = len(places), memory_limit // blocks.bytes, worth
+    with single_threaded_blas():
+        _work(task, places, min(threads, *(max(1, limit) for limit in limits)))
+
+
+def _floats(program: Program, families: Sequence[int], members: int) -> int:
+    """Return how many numbers all steps return for an image, for all members together."""
+    steps = zip(program.steps, families, strict=True)
+    return sum(members // family * step.floats for step, family in steps)
+
+
+def shared_by(arrays: Array, limit: int) -> int:
+    """Return how many consecutive members have the same arrays (members, …): a divisor of limit."""
+    members = arrays.reshape(len(arrays), -1)
+    if limit == 1 or (members[1] != members[0]).any():
+        return 1
+    differ = np.zeros(len(members) - 1, bool)
+    for first in range(0, members.shape[1], COMPARED):
+        part = members[:, first : first + COMPARED]
+        differ |= (part[1:] != part[:-1]).any(axis=1)
+    return math.gcd(limit, *(np.flatnonzero(differ) + 1).tolist())
+
+
+def _families(program: Program, weights: Sequence[Array], members: int) -> list[int]:
+    """Return for each step how many consecutive members share what it returns."""
+    families, family = [], members
+    for step in program.steps:
+        if step.weights is not None and len(weights[step.weights]) > 1:
+            family = members // len(weights[step.weights])
+        families.append(family)
+    return families
+
+
+def _filters(program: Program, weights: Sequence[Array], first: int) -> int:
+    """Return the filters of the step at a position, or many where it does not convolve."""
+    index = program.steps[first].weights if first < len(program.steps) else None
+    if index is None or weights[index].ndim != 5:
+        return PRODUCT_ROWS
+    return int(weights[index].shape[1])
+
+
+def _run(
+    steps: Sequence[Step], values: Array, weights: Sequence[Array], part: slice, members: int
+) -> Array:
+    """Run steps for some of the members; what all members share takes no notice of them."""
+    for step in steps:
+        if step.weights is None:
+            values = step.run(values)
+        else:
+            own = weights[step.weights]
+            family = members // len(own)
+            values = step.run(values, own[part.start // family : -(-part.stop // family)])
+    return values
+
+
+def _work(task: Callable[[tuple[int, int]], None], places: Sequence[Any], threads: int) -> None:
+    """Do a task at all places, in this thread and as many others as are wanted."""
+    left = iter(places)
+
+    def work() -> None:
+        try:
+            for place in left:
+                task(place)
+        finally:
+            collections.deque(left, maxlen=0)  # after an error nobody goes on
+
+    helpers: list[Future[None]] = []
+    try:
+        helpers.extend(_helpers(os.getpid()).submit(work) for _ in range(threads - 1))
+        work()
+    finally:
+        collections.deque(left, maxlen=0)
+        started = [helper for helper in helpers if not helper.cancel()]
+        wait(started)
+    for helper in started:
+        helper.result()
+
+
+@functools.cache
+def _helpers(process: int) -> ThreadPoolExecutor:
+    """Return threads that wait for work, at most one for each core.
+
+    They are kept from one population to the next: to start a thread can take milliseconds. A
+    process that was forked has none of its parent's.
+    """
+    return ThreadPoolExecutor(available_threads(), thread_name_prefix="cnn")
+
+
+def available_threads() -> int:
+    """Number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@functools.cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+_hold = threading.Lock()
+_holders: list[Any] = []  # the limiter, once for each caller
+
+
+@contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """Keep BLAS to one thread, and give it back as it was when the last caller leaves."""
+    with _hold:
+        if not _holders:
+            _let_any_thread_control()
+        _holders.append(_holders[0] if _holders else _blas().limit(limits=1, user_api="blas"))
+    try:
+        yield
+    finally:
+        with _hold:
+            limiter = _holders.pop()
+            if not _holders:
+                _let_any_thread_control()
+                limiter.restore_original_limits()
+                _let_any_thread_control()
+
+
+def _let_any_thread_control() -> None:
+    """Make threadpoolctl listen to this thread: from 3.8 on only the first that set a limit may."""
+    for library in _blas().lib_controllers:
+        if hasattr(library, "clear_controlling_thread"):
+            library.clear_controlling_thread(force=True)

@@ -1,0 +1,336 @@
+"""Models as Keras's `keras.Sequential`, and such networks as models."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from cnn.engines.numpy.kernels import NEGATIVE_SLOPE
+from cnn.exchange.building import (
+    Converted,
+    checked_model,
+    converting,
+    neighbours,
+    over_whole_maps,
+    size,
+    with_margins,
+)
+from cnn.layers.layer import (
+    ActivationLayer,
+    Dense,
+    Flatten,
+    Input1D,
+    Input2D,
+    Layer,
+    LeakyReLU,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Tanh,
+    WeightedLayer,
+)
+from cnn.layers.windowed import (
+    AveragePooling2D,
+    Conv2D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    MaxPooling2D,
+    WindowedLayer,
+)
+from cnn.model import Model
+
+_LAST = {"data_format": "channels_last"}
+
+
+def to_keras(model: Model) -> Any:
+    """Return a `keras.Sequential` (Keras 3) with the layers of a model and copies of its weights.
+
+    It takes and gives what `model.forward` does. Raises ValueError for what Keras has no layer
+    for: the step activation, a convolution with both stride and dilation, and pooling with
+    padding other than "same". On PyTorch, Keras 3.15 averages windows at the edge wrongly where
+    "same" pads one side more; on JAX and TensorFlow it does not. Needs keras.
+    """
+    keras = _keras("to_keras")
+    model = checked_model(model)
+    layers: list[Any] = [keras.Input(model.input_shape)]
+    for position, layer in enumerate(model.get_layers(), 1):
+        with converting(position, layer):
+            layers += _keras_layers(keras.layers, layer)
+    network = keras.Sequential(layers)
+    weighted = [layer for layer in network.layers if layer.weights]
+    for theirs, ours in zip(weighted, model.weighted_layers, strict=True):
+        kernel, *bias = ours.trained
+        if isinstance(ours, Conv2D):
+            kernel = kernel.transpose(1, 2, 3, 0)
+        theirs.set_weights([kernel, *bias])
+    return network
+
+
+def from_keras(network: Any) -> Model:
+    """Return a model with the layers and copies of the weights of a `keras.Sequential`.
+
+    It gives the outputs of the network in prediction: Dropout and the like are left out. An
+    activation becomes the activation_function of the convolution or Dense before it. Layers keep
+    their `trainable`. Sequentials may be nested.
+
+    Raises TypeError or ValueError, with the layer, the reason and the cure, for what has no
+    counterpart here. Needs keras.
+    """
+    keras = _keras("from_keras")
+    if not _is_sequential(keras, network):
+        raise TypeError(
+            f"network must be a keras.Sequential, not {type(network).__name__}; "
+            "of a model that is one chain of layers take keras.Sequential(model.layers)"
+        )
+    chain = Converted(_input(network))
+    for before, layer, after in neighbours(list(_leaves(keras, network))):
+        with converting(layer.name, layer):
+            _read(keras, chain, layer, before, after)
+    return Model(chain.last)
+
+
+def _keras(function: str) -> Any:
+    try:
+        import keras
+    except ImportError as error:
+        raise ImportError(f"{function} needs keras: pip install keras") from error
+    return keras
+
+
+# To Keras
+
+
+def _keras_layers(kinds: Any, layer: Any) -> list[Any]:
+    """Return the Keras layers that do what a layer does."""
+    if isinstance(layer, WeightedLayer):
+        return _weighted(kinds, layer)
+    if isinstance(layer, ActivationLayer):
+        return [_activation(kinds, layer.name, getattr(layer, "negative_slope", NEGATIVE_SLOPE))]
+    if isinstance(layer, GlobalAveragePooling2D):
+        return [kinds.GlobalAveragePooling2D(**_LAST)]
+    if isinstance(layer, GlobalMaxPooling2D):
+        return [kinds.GlobalMaxPooling2D(**_LAST)]
+    if isinstance(layer, WindowedLayer):
+        return [_pooling(kinds, layer)]
+    return [kinds.Flatten(**_LAST)]
+
+
+def _weighted(kinds: Any, layer: Any) -> list[Any]:
+    settings = {"use_bias": layer.use_bias, "trainable": layer.trainable}
+    name = layer.activation_function
+    behind = []
+    if name in ("leaky_relu", "step"):  # Keras has another slope by that name
+        behind.append(_activation(kinds, name))
+    else:
+        settings["activation"] = name
+    if isinstance(layer, Dense):
+        return [kinds.Dense(layer.num_neurons, **settings), *behind]
+    by_name = layer.padding if isinstance(layer.padding, str) else "valid"
+    padding = []
+    if by_name != layer.padding and layer.padded:
+        padding.append(kinds.ZeroPadding2D(layer.margins(layer.layer_input_size), **_LAST))
+    convolution = kinds.Conv2D(
+        layer.num_filters,
+        layer.kernel_size,
+        layer.stride,
+        by_name,
+        dilation_rate=layer.dilation,
+        **settings,
+        **_LAST,
+    )
+    return [*padding, convolution, *behind]
+
+
+def _pooling(kinds: Any, layer: Any) -> Any:
+    shape = layer.layer_input_size
+    for padding in ("valid", "same"):
+        alike = type(layer)(layer.pool_size, stride=layer.stride, padding=padding)
+        if alike.margins(shape) == layer.margins(shape):
+            kind = getattr(kinds, type(layer).__name__)
+            return kind(layer.pool_size, layer.stride, padding, **_LAST)
+    raise ValueError(f'Keras has no padding={layer.padding} of pooling; use "same" or cnn.to_onnx')
+
+
+def _activation(kinds: Any, name: str, negative_slope: float = NEGATIVE_SLOPE) -> Any:
+    if name == "step":
+        raise ValueError("Keras has no activation 'step'; use cnn.to_onnx")
+    if name == "leaky_relu":
+        return kinds.LeakyReLU(negative_slope)
+    return kinds.Activation(name)
+
+
+# From Keras: a reader for each kind of layer, given the ones before and after it
+
+
+def _is_sequential(keras: Any, network: Any) -> bool:
+    """Whether it is a Sequential, or of a class that does not change what that does."""
+    sequential = keras.Sequential
+    return isinstance(network, sequential) and type(network).call is sequential.call
+
+
+def _leaves(keras: Any, network: Any) -> Iterator[Any]:
+    """The layers in their order, those of nested Sequentials too, without idle ones."""
+    idle = {getattr(keras.layers, name) for name in _IDLE}
+    for layer in network.layers:
+        if _is_sequential(keras, layer):
+            yield from _leaves(keras, layer)
+        elif type(layer) not in idle:
+            yield layer
+
+
+def _input(network: Any) -> Layer:
+    if not network.built:
+        raise ValueError(
+            "network has no weights yet; begin it with keras.Input((height, width, channels)), "
+            "or call network.build((None, height, width, channels))"
+        )
+    _, *shape = network.input_shape
+    if None in shape or len(shape) not in (1, 3):
+        raise ValueError(
+            f"network has inputs of the shape {tuple(shape)}, which must be (height, width, "
+            "channels) or (inputs,), all known; begin it with such a keras.Input"
+        )
+    return Input1D(*shape) if len(shape) == 1 else Input2D(shape)
+
+
+def _read(keras: Any, chain: Converted, layer: Any, before: Any, after: Any) -> None:
+    kind = type(layer).__name__
+    if kind not in _READERS or type(layer) is not getattr(keras.layers, kind, None):
+        raise TypeError(f"{kind} has no counterpart here; use {', '.join(_READERS)}")
+    if getattr(layer, "data_format", "channels_last") != "channels_last":
+        raise ValueError('its channels come first; use data_format="channels_last"')
+    _READERS[kind](chain, layer, before, after)
+    activation = getattr(layer, "activation", None)
+    if isinstance(activation, keras.layers.Layer):
+        _read(keras, chain, activation, None, None)
+    elif activation is not None:
+        _activate(keras, chain, activation)
+
+
+def _activate(keras: Any, chain: Converted, function: Any) -> None:
+    if function is keras.activations.linear:
+        return
+    for name, kind in _ACTIVATIONS.items():
+        if function is getattr(keras.activations, name):
+            chain.activate(kind())
+            return
+    raise ValueError(f"{function} is no activation here; use {', '.join(_ACTIVATIONS)} or linear")
+
+
+def _arrays(layer: Any) -> list[Any]:
+    from keras import ops
+
+    variables = (layer.kernel, layer.bias)
+    return [ops.convert_to_numpy(each) for each in variables if each is not None]
+
+
+def _read_convolution(chain: Converted, layer: Any, before: Any, after: Any) -> None:
+    if layer.groups != 1:
+        raise ValueError(f"it has {layer.groups} groups; use groups=1")
+    make = functools.partial(
+        Conv2D,
+        layer.filters,
+        size(layer.kernel_size),
+        stride=size(layer.strides),
+        dilation=size(layer.dilation_rate),
+        use_bias=layer.use_bias,
+        trainable=layer.trainable,
+    )
+    ours: Layer = make(padding=layer.padding)
+    if type(before).__name__ == "ZeroPadding2D":
+        if layer.padding != "valid":
+            raise ValueError(f'it pads behind {before}; use padding="valid"')
+        ours = with_margins(make, before.padding, chain.last.layer_output_size)
+    kernel, *bias = _arrays(layer)
+    chain.add(ours, kernel.transpose(3, 0, 1, 2), *bias)
+
+
+def _read_dense(chain: Converted, layer: Any, before: Any, after: Any) -> None:
+    ours = Dense(
+        layer.units,
+        activation_function=None,
+        use_bias=layer.use_bias,
+        trainable=layer.trainable,
+    )
+    chain.add(ours, *_arrays(layer))
+
+
+def _read_padding(chain: Converted, layer: Any, before: Any, after: Any) -> None:
+    """Leave it to the convolution behind."""
+    if type(after).__name__ != "Conv2D":
+        raise ValueError("zeros can be padded only before Conv2D; put it there")
+
+
+def _read_pooling(chain: Converted, layer: Any, before: Any, after: Any) -> None:
+    kind: Any = _POOLINGS[type(layer).__name__]
+    chain.add(kind(size(layer.pool_size), stride=size(layer.strides), padding=layer.padding))
+
+
+def _read_global(chain: Converted, layer: Any, before: Any, after: Any) -> None:
+    average = type(layer).__name__ == "GlobalAveragePooling2D"
+    if layer.keepdims:
+        kind = AveragePooling2D if average else MaxPooling2D
+        chain.add(over_whole_maps(kind, chain.last.layer_output_size))
+    else:
+        chain.add(GlobalAveragePooling2D() if average else GlobalMaxPooling2D())
+
+
+def _read_flatten(chain: Converted, layer: Any, before: Any, after: Any) -> None:
+    chain.add(Flatten())
+
+
+def _read_nothing(chain: Converted, layer: Any, before: Any, after: Any) -> None:
+    """All of an Activation is its function."""
+
+
+def _read_relu(chain: Converted, layer: Any, before: Any, after: Any) -> None:
+    if layer.max_value is not None or layer.threshold:
+        raise ValueError("it has a max_value or a threshold; use neither")
+    slope = layer.negative_slope
+    chain.activate(LeakyReLU(negative_slope=slope) if slope else ReLU())
+
+
+def _read_leaky_relu(chain: Converted, layer: Any, before: Any, after: Any) -> None:
+    chain.activate(LeakyReLU(negative_slope=layer.negative_slope))
+
+
+def _read_softmax(chain: Converted, layer: Any, before: Any, after: Any) -> None:
+    axes = 4 if isinstance(chain.last.layer_output_size, tuple) else 2
+    if layer.axis not in (-1, axes - 1):
+        raise ValueError(f"it is over axis {layer.axis}; use axis=-1")
+    chain.activate(Softmax())
+
+
+_ACTIVATIONS: dict[str, Callable[[], ActivationLayer]] = {
+    "relu": ReLU,
+    "leaky_relu": functools.partial(LeakyReLU, negative_slope=0.2),  # Keras's own default
+    "sigmoid": Sigmoid,
+    "tanh": Tanh,
+    "softmax": Softmax,
+}
+_POOLINGS = {"MaxPooling2D": MaxPooling2D, "AveragePooling2D": AveragePooling2D}
+_IDLE = {
+    "InputLayer",
+    "Identity",
+    "Dropout",
+    "SpatialDropout2D",
+    "AlphaDropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "ActivityRegularization",
+}
+_READERS: dict[str, Callable[[Converted, Any, Any, Any], None]] = {
+    "Conv2D": _read_convolution,
+    "Dense": _read_dense,
+    "MaxPooling2D": _read_pooling,
+    "AveragePooling2D": _read_pooling,
+    "GlobalMaxPooling2D": _read_global,
+    "GlobalAveragePooling2D": _read_global,
+    "Flatten": _read_flatten,
+    "Activation": _read_nothing,
+    "ReLU": _read_relu,
+    "LeakyReLU": _read_leaky_relu,
+    "Softmax": _read_softmax,
+    "ZeroPadding2D": _read_padding,
+}

@@ -1,0 +1,146 @@
+"""Models as ONNX files, which most runtimes and devices can run."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from cnn import files
+from cnn.engines.numpy.kernels import NEGATIVE_SLOPE, Array
+from cnn.exchange.building import checked_model
+from cnn.layers.layer import ActivationLayer, Dense, Flatten, Layer, WeightedLayer
+from cnn.layers.windowed import (
+    AveragePooling2D,
+    Conv2D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    WindowedLayer,
+)
+from cnn.model import Model
+
+OPSET, IR_VERSION = 17, 8  # of ONNX 1.12, from 2022
+
+_ACTIVATIONS = {
+    "relu": "Relu",
+    "leaky_relu": "LeakyRelu",
+    "sigmoid": "Sigmoid",
+    "tanh": "Tanh",
+    "step": "Sign",
+    "softmax": "Softmax",
+}
+
+
+def to_onnx(model: Model, path: str | os.PathLike[str]) -> None:
+    """Write a model to an ONNX file (opset 17), whole or not at all.
+
+    Its input is "images" (batch, height, width, channels), or "inputs" (batch, inputs) of a model
+    that begins with Input1D, float32 and of any batch size; its output, "outputs", is what
+    `model.forward` returns. Needs onnx: pip install 'gacnn[onnx]'.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise ImportError("to_onnx needs onnx: pip install 'gacnn[onnx]'") from error
+    model = checked_model(model)
+    proto = onnx.helper.make_model(
+        _graph(onnx, model),
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="gacnn",
+    )
+    with suppress(PackageNotFoundError):  # run from its sources, without being installed
+        proto.producer_version = version("gacnn")
+    with files.replacing(path) as file:
+        file.write(proto.SerializeToString())
+
+
+class _Nodes:
+    """Nodes in a row, each of which takes the `value` of the one before it, and their weights."""
+
+    def __init__(self, onnx: Any, value: str) -> None:
+        self.onnx = onnx
+        self.value = value
+        self.nodes: list[Any] = []
+        self.weights: list[Any] = []
+
+    def add(self, operator: str, *weights: Array, **attributes: Any) -> None:
+        """Append a node with its weights and its bias, if it has any."""
+        name = f"{operator}_{len(self.nodes)}"
+        tensors = [
+            self.onnx.numpy_helper.from_array(array, f"{name}_{role}")
+            for role, array in zip(("weights", "bias"), weights, strict=False)
+        ]
+        self.weights += tensors
+        inputs = [self.value, *(tensor.name for tensor in tensors)]
+        node = self.onnx.helper.make_node(operator, inputs, [name], name, **attributes)
+        self.nodes.append(node)
+        self.value = name
+
+
+def _graph(onnx: Any, model: Model) -> Any:
+    """Return the graph; inside it maps are (batch, channels, height, width)."""
+    name = "images" if len(model.input_shape) == 3 else "inputs"
+    nodes = _Nodes(onnx, name)
+    if len(model.input_shape) == 3:
+        nodes.add("Transpose", perm=(0, 3, 1, 2))
+    for layer in model.get_layers():
+        _add(nodes, layer)
+    if len(model.output_shape) == 3:
+        nodes.add("Transpose", perm=(0, 2, 3, 1))
+    else:
+        nodes.add("Identity")
+    nodes.nodes[-1].output[0] = "outputs"
+    ends = [
+        onnx.helper.make_tensor_value_info(end, onnx.TensorProto.FLOAT, ["batch", *shape])
+        for end, shape in ((name, model.input_shape), ("outputs", model.output_shape))
+    ]
+    return onnx.helper.make_graph(nodes.nodes, "gacnn", ends[:1], ends[1:], nodes.weights)
+
+
+def _add(nodes: _Nodes, layer: Layer) -> None:
+    """Append the nodes of a layer."""
+    if isinstance(layer, Conv2D):
+        weights, *bias = layer.trained
+        filters = weights.transpose(0, 3, 1, 2)
+        nodes.add("Conv", filters, *bias, dilations=_dilations(layer), **_window(layer))
+    elif isinstance(layer, Dense):
+        nodes.add("Gemm", *layer.trained)
+    elif isinstance(layer, GlobalAveragePooling2D | GlobalMaxPooling2D):
+        average = isinstance(layer, GlobalAveragePooling2D)
+        nodes.add("GlobalAveragePool" if average else "GlobalMaxPool")
+        nodes.add("Flatten")
+    elif isinstance(layer, AveragePooling2D):
+        nodes.add("AveragePool", count_include_pad=0, **_window(layer))
+    elif isinstance(layer, WindowedLayer):
+        nodes.add("MaxPool", **_window(layer))
+    elif isinstance(layer, Flatten) and isinstance(layer.layer_input_size, tuple):
+        nodes.add("Transpose", perm=(0, 2, 3, 1))
+        nodes.add("Flatten")
+    elif isinstance(layer, ActivationLayer):
+        _activate(nodes, layer.name, getattr(layer, "negative_slope", NEGATIVE_SLOPE))
+    if isinstance(layer, WeightedLayer) and layer.activation_function is not None:
+        _activate(nodes, layer.activation_function)
+
+
+def _dilations(layer: Conv2D) -> tuple[int, int]:
+    return layer.rows.dilation, layer.columns.dilation
+
+
+def _window(layer: WindowedLayer) -> dict[str, tuple[int, ...]]:
+    """Attributes of a window; pads are (above, left, below, right)."""
+    (top, bottom), (left, right) = layer.margins(layer.layer_input_size)
+    return {
+        "kernel_shape": (layer.rows.size, layer.columns.size),
+        "strides": (layer.rows.stride, layer.columns.stride),
+        "pads": (top, left, bottom, right),
+    }
+
+
+def _activate(nodes: _Nodes, name: str, negative_slope: float = NEGATIVE_SLOPE) -> None:
+    settings: dict[str, Any] = {
+        "leaky_relu": {"alpha": negative_slope},
+        "softmax": {"axis": 1},
+    }
+    nodes.add(_ACTIVATIONS[name], **settings.get(name, {}))

@@ -1,0 +1,388 @@
+"""Models as PyTorch's `torch.nn.Sequential`, and such modules as models."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn import checks
+from cnn.engines.numpy.kernels import NEGATIVE_SLOPE
+from cnn.exchange.building import (
+    Converted,
+    Margins,
+    checked_model,
+    converting,
+    neighbours,
+    over_whole_maps,
+    size,
+    with_margins,
+)
+from cnn.layers.layer import (
+    ActivationLayer,
+    Dense,
+    Flatten,
+    Input1D,
+    Input2D,
+    Layer,
+    LeakyReLU,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Tanh,
+    WeightedLayer,
+)
+from cnn.layers.windowed import (
+    AveragePooling2D,
+    Conv2D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    MaxPooling2D,
+    WindowedLayer,
+)
+from cnn.model import Model
+
+
+def to_torch(model: Model) -> Any:
+    """Return a `torch.nn.Sequential` with the layers of a model and copies of its weights.
+
+    It takes images (N, channels, height, width), as PyTorch's modules do, and gives the outputs
+    of `model.forward`; maps too have their channels second. Layers with trainable=False require
+    no gradients. Raises ValueError for what PyTorch has no module for: the step activation,
+    average pooling with more padding on one side or over half the window, and a last Flatten
+    of several channels, which PyTorch flattens in another order. Needs torch.
+    """
+    torch = _torch("to_torch")
+    model = checked_model(model)
+    modules: list[Any] = []
+    for position, layer in enumerate(model.get_layers(), 1):
+        with converting(position, layer):
+            modules += _modules(torch, layer)
+    _check_order(model.last_layer)
+    return torch.nn.Sequential(*modules)
+
+
+def from_torch(module: Any, input_shape: Any) -> Model:
+    """Return a model with the layers and copies of the weights of a `torch.nn.Sequential`.
+
+    input_shape: of one image here, (height, width, channels), unlike PyTorch's (channels, height,
+    width); or (inputs,). The model gives the outputs of the module in evaluation mode: Dropout and
+    Identity are left out. An activation becomes the activation_function of the convolution or
+    Dense before it. Layers of which no parameter requires gradients have trainable=False.
+
+    Sequentials may be nested. Raises TypeError or ValueError, with the layer, the reason and the
+    cure, for what has no counterpart here. Needs torch.
+    """
+    torch = _torch("from_torch")
+    if not _is_sequential(torch, module):
+        raise TypeError(
+            f"module must be a torch.nn.Sequential, not {type(module).__name__}; put its layers "
+            "into one in the order of its forward: "
+            "torch.nn.Sequential(net.conv1, torch.nn.ReLU(), …)"
+        )
+    chain = Converted(_input(input_shape))
+    for before, (position, each), after in neighbours(list(_leaves(torch, module))):
+        with converting(position, each):
+            kind = type(each).__name__
+            if kind not in _READERS or type(each) is not getattr(torch.nn, kind, None):
+                cure = _CURES.get(kind, f"use {', '.join(_READERS)}")
+                raise TypeError(f"{kind} has no counterpart here; {cure}")
+            if each._forward_hooks or each._forward_pre_hooks:
+                raise ValueError("it has forward hooks, which would be lost; remove them first")
+            _READERS[kind](chain, each, before and before[1], after and after[1])
+    _check_order(chain.last)
+    return Model(chain.last)
+
+
+def _torch(function: str) -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError(f"{function} needs torch: pip install torch") from error
+    return torch
+
+
+def _feature_order(layer: Layer | None) -> NDArray[np.intp] | None:
+    """Index here of each flat feature that `layer` gives, in PyTorch's order.
+
+    PyTorch flattens (channels, height, width). None where nothing has been flattened.
+    """
+    while isinstance(layer, ActivationLayer | Flatten):
+        shape = layer.layer_input_size
+        if isinstance(layer, Flatten) and isinstance(shape, tuple):
+            return np.arange(math.prod(shape)).reshape(shape).transpose(2, 0, 1).ravel()
+        layer = layer.previous_layer
+    return None
+
+
+def _check_order(last: Layer) -> None:
+    order = _feature_order(last)
+    if order is not None and (np.diff(order) != 1).any():
+        raise ValueError(
+            f"the network ends in {last}, whose outputs PyTorch orders by channel and this "
+            "library by pixel; end it in Dense, in global pooling or in maps"
+        )
+
+
+# To PyTorch
+
+
+def _modules(torch: Any, layer: Layer) -> list[Any]:
+    """Return the modules that do what a layer does."""
+    nn = torch.nn
+    if isinstance(layer, WeightedLayer):
+        module = (_convolution if isinstance(layer, Conv2D) else _linear)(torch, layer)
+        name = layer.activation_function
+        return [*module, *([] if name is None else [_activation(nn, name)])]
+    if isinstance(layer, ActivationLayer):
+        return [_activation(nn, layer.name, getattr(layer, "negative_slope", NEGATIVE_SLOPE))]
+    if isinstance(layer, GlobalAveragePooling2D):
+        return [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    if isinstance(layer, GlobalMaxPooling2D):
+        return [nn.AdaptiveMaxPool2d(1), nn.Flatten()]
+    if isinstance(layer, WindowedLayer):
+        return _pooling(nn, layer)
+    return [nn.Flatten()]
+
+
+def _convolution(torch: Any, layer: Any) -> list[Any]:
+    amounts, padding = _padding(torch.nn, layer, 0.0)
+    filters, *bias = layer.trained
+    module = _filled(
+        torch,
+        layer,
+        [filters.transpose(0, 3, 1, 2), *bias],
+        torch.nn.Conv2d,
+        layer.layer_input_size[2],
+        layer.num_filters,
+        layer.kernel_size,
+        layer.stride,
+        amounts,
+        layer.dilation,
+    )
+    return [*padding, module]
+
+
+def _linear(torch: Any, layer: Any) -> list[Any]:
+    weights, *bias = layer.trained
+    order = _feature_order(layer.previous_layer)
+    weights = weights if order is None else weights[order]
+    inputs, neurons = weights.shape
+    return [_filled(torch, layer, [weights.T, *bias], torch.nn.Linear, inputs, neurons)]
+
+
+def _filled(torch: Any, layer: WeightedLayer, arrays: list[Any], kind: Any, *sizes: Any) -> Any:
+    """Return a module of this kind with these parameters; nothing is drawn at random for it."""
+    module = torch.nn.utils.skip_init(kind, *sizes, bias=layer.use_bias, dtype=torch.float32)
+    with torch.no_grad():
+        for parameter, array in zip(module.parameters(), arrays, strict=True):
+            parameter.copy_(torch.tensor(array))
+    return module.requires_grad_(layer.trainable)
+
+
+def _pooling(nn: Any, layer: Any) -> list[Any]:
+    amounts, padding = _padding(nn, layer, -math.inf, limits=(layer.rows.size, layer.columns.size))
+    if isinstance(layer, MaxPooling2D):
+        return [*padding, nn.MaxPool2d(layer.pool_size, layer.stride, amounts)]
+    if padding:
+        raise ValueError(
+            f"it pads {padding[0].padding} (left, right, above, below), and PyTorch averages with "
+            "padding of equal sides and at most half the window only; use that, or cnn.to_onnx"
+        )
+    return [nn.AvgPool2d(layer.pool_size, layer.stride, amounts, count_include_pad=False)]
+
+
+def _padding(nn: Any, layer: Any, value: float, limits: Any = None) -> tuple[Any, list[Any]]:
+    """Return what a module shall pad itself, or 0 and a padding module before it.
+
+    limits: the sizes of the window, where the module pads half of them at most.
+    """
+    (top, bottom), (left, right) = layer.margins(layer.layer_input_size)
+    fits = limits is None or (2 * top <= limits[0] and 2 * left <= limits[1])
+    if top == bottom and left == right and fits:
+        return size((top, left)), []
+    around = left, right, top, bottom
+    return 0, [nn.ConstantPad2d(around, value) if value else nn.ZeroPad2d(around)]
+
+
+def _activation(nn: Any, name: str, negative_slope: float = NEGATIVE_SLOPE) -> Any:
+    kinds = {
+        "relu": nn.ReLU,
+        "leaky_relu": functools.partial(nn.LeakyReLU, negative_slope),
+        "sigmoid": nn.Sigmoid,
+        "tanh": nn.Tanh,
+        "softmax": functools.partial(nn.Softmax, dim=1),
+    }
+    if name not in kinds:
+        raise ValueError(f"PyTorch has no module for the activation {name!r}; use cnn.to_onnx")
+    return kinds[name]()
+
+
+# From PyTorch: a reader for each kind of module, given the ones before and after it
+
+
+def _is_sequential(torch: Any, module: Any) -> bool:
+    """Whether it is a Sequential, or of a class that does not change what that does."""
+    sequential = torch.nn.Sequential
+    return isinstance(module, sequential) and type(module).forward is sequential.forward
+
+
+def _leaves(torch: Any, module: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Positions and modules in their order, those of nested Sequentials too, without idle ones."""
+    idle = {getattr(torch.nn, name) for name in _IDLE}
+    for position, child in enumerate(module):
+        if _is_sequential(torch, child):
+            yield from _leaves(torch, child, f"{prefix}{position}.")
+        elif type(child) not in idle:
+            yield f"{prefix}{position}", child
+
+
+def _input(input_shape: Any) -> Layer:
+    sizes = tuple(input_shape) if np.iterable(input_shape) else (input_shape,)
+    return Input1D(*sizes) if len(sizes) == 1 else Input2D(sizes)
+
+
+def _weights(module: Any) -> list[Any]:
+    parameters = (module.weight, module.bias)
+    return [each.detach().cpu().float().numpy() for each in parameters if each is not None]
+
+
+def _weighted_settings(module: Any) -> dict[str, Any]:
+    return {
+        "activation_function": None,
+        "use_bias": module.bias is not None,
+        "trainable": any(parameter.requires_grad for parameter in module.parameters()),
+    }
+
+
+def _read_convolution(chain: Converted, module: Any, before: Any, after: Any) -> None:
+    if module.groups != 1:
+        raise ValueError(f"it has {module.groups} groups; use groups=1")
+    if module.padding_mode != "zeros":
+        raise ValueError(f'it pads with {module.padding_mode!r}; use padding_mode="zeros"')
+    shape = chain.last.layer_output_size
+    if isinstance(shape, tuple) and shape[2] != module.in_channels:
+        raise ValueError(
+            f"it takes {module.in_channels} channels, and its input is {shape}; give input_shape "
+            "as (height, width, channels)"
+        )
+    make = functools.partial(
+        Conv2D,
+        module.out_channels,
+        size(module.kernel_size),
+        stride=size(module.stride),
+        dilation=size(module.dilation),
+        **_weighted_settings(module),
+    )
+    filters, *bias = _weights(module)
+    chain.add(_padded(chain, make, module, before), filters.transpose(0, 2, 3, 1), *bias)
+
+
+def _read_linear(chain: Converted, module: Any, before: Any, after: Any) -> None:
+    weights, *bias = _weights(module)
+    weights = weights.T
+    order = _feature_order(chain.last)
+    if order is not None and len(order) == len(weights):
+        weights = weights[np.argsort(order)]
+    chain.add(Dense(module.out_features, **_weighted_settings(module)), weights, *bias)
+
+
+def _read_pooling(chain: Converted, module: Any, before: Any, after: Any) -> None:
+    for name, wanted in _POOLING.items():
+        value = getattr(module, name, wanted)
+        if value not in (wanted, (wanted, wanted)):
+            raise ValueError(f"it has {name}={value}; use {name}={wanted}")
+    average = type(module).__name__ == "AvgPool2d"
+    if average and module.count_include_pad and any(checks.pair(module.padding, "padding", 0)):
+        raise ValueError("it counts padding in its means; use count_include_pad=False")
+    kind = AveragePooling2D if average else MaxPooling2D
+    make = functools.partial(kind, size(module.kernel_size), stride=size(module.stride))
+    chain.add(_padded(chain, make, module, before))
+
+
+def _padded(chain: Converted, make: Callable[..., Any], module: Any, before: Any) -> Layer:
+    """Return the layer with the padding of its module and of a padding module before it."""
+    left, right, top, bottom = before.padding if _is_padding(before) else (0, 0, 0, 0)
+    if module.padding == "same":
+        if _is_padding(before):
+            raise ValueError(f'padding "same" behind {before}; give both as numbers')
+        return make(padding="same")  # type: ignore[no-any-return]
+    amounts = 0 if module.padding == "valid" else module.padding
+    rows, columns = checks.pair(amounts, "padding", 0)
+    margins: Margins = ((top + rows, bottom + rows), (left + columns, right + columns))
+    return with_margins(make, margins, chain.last.layer_output_size)
+
+
+def _is_padding(module: Any) -> bool:
+    return type(module).__name__ in ("ZeroPad2d", "ConstantPad2d")
+
+
+def _read_padding(chain: Converted, module: Any, before: Any, after: Any) -> None:
+    """Leave it to the layer behind, if that pads with the same value."""
+    if (module.value, type(after).__name__) not in ((0, "Conv2d"), (-math.inf, "MaxPool2d")):
+        raise ValueError("only zeros before Conv2d and -inf before MaxPool2d can be padded here")
+
+
+def _read_global(chain: Converted, module: Any, before: Any, after: Any) -> None:
+    if module.output_size not in (1, (1, 1)):
+        raise ValueError("only the output size 1 can be converted; use AvgPool2d or MaxPool2d")
+    average = type(module).__name__ == "AdaptiveAvgPool2d"
+    if type(after).__name__ == "Flatten":
+        chain.add(GlobalAveragePooling2D() if average else GlobalMaxPooling2D())
+    else:
+        kind = AveragePooling2D if average else MaxPooling2D
+        chain.add(over_whole_maps(kind, chain.last.layer_output_size))
+
+
+def _read_flatten(chain: Converted, module: Any, before: Any, after: Any) -> None:
+    if (module.start_dim, module.end_dim) != (1, -1):
+        raise ValueError("only start_dim=1 and end_dim=-1 can be converted; use those")
+    if not type(before).__name__.startswith("Adaptive"):
+        chain.add(Flatten())
+
+
+def _read_softmax(chain: Converted, module: Any, before: Any, after: Any) -> None:
+    axes = 4 if isinstance(chain.last.layer_output_size, tuple) else 2
+    if module.dim is None or module.dim % axes != 1:
+        raise ValueError("only softmax over the channels can be converted; use dim=1")
+    chain.activate(Softmax())
+
+
+def _read_activation(chain: Converted, module: Any, before: Any, after: Any) -> None:
+    if type(module).__name__ == "LeakyReLU":
+        chain.activate(LeakyReLU(negative_slope=module.negative_slope))
+    else:
+        chain.activate({"ReLU": ReLU, "Sigmoid": Sigmoid, "Tanh": Tanh}[type(module).__name__]())
+
+
+_POOLING = {
+    "dilation": 1,
+    "ceil_mode": False,
+    "return_indices": False,
+    "divisor_override": None,
+}
+_IDLE = {"Identity", "Dropout", "Dropout1d", "Dropout2d", "AlphaDropout", "FeatureAlphaDropout"}
+_CURES = {
+    "BatchNorm2d": "put it into the convolution: torch.nn.utils.fusion.fuse_conv_bn_eval(conv, bn)",
+    "LogSoftmax": "leave it out, or use Softmax",
+}
+_READERS: dict[str, Callable[[Converted, Any, Any, Any], None]] = {
+    "Conv2d": _read_convolution,
+    "Linear": _read_linear,
+    "MaxPool2d": _read_pooling,
+    "AvgPool2d": _read_pooling,
+    "AdaptiveAvgPool2d": _read_global,
+    "AdaptiveMaxPool2d": _read_global,
+    "Flatten": _read_flatten,
+    "ReLU": _read_activation,
+    "LeakyReLU": _read_activation,
+    "Sigmoid": _read_activation,
+    "Tanh": _read_activation,
+    "Softmax": _read_softmax,
+    "ZeroPad2d": _read_padding,
+    "ConstantPad2d": _read_padding,
+}

@@ -1,0 +1,215 @@
+"""The layers that move a window over maps: convolution and pooling."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, ClassVar
+
+import numpy as np
+
+from cnn import checks
+from cnn.engines.numpy.kernels import Window
+from cnn.layers.layer import Layer, MapShape, Shape, WeightedLayer
+
+
+class WindowedLayer(Layer):
+    """A layer that moves a window over maps, `rows` down and `columns` across."""
+
+    rows: Window
+    columns: Window
+    _amounts: tuple[int | str, int | str] = (0, 0)
+
+    def _set_window(self, size: Any, name: str, stride: Any, dilation: Any, padding: Any) -> None:
+        sizes, strides = checks.pair(size, name), checks.pair(stride, "stride")
+        dilations = checks.pair(dilation, "dilation")
+        self.rows = Window(sizes[0], strides[0], dilations[0])
+        self.columns = Window(sizes[1], strides[1], dilations[1])
+        self.stride = checks.sizes(stride, "stride")
+        if isinstance(padding, str):
+            self.padding: Any = checks.one_of(padding, "padding", ["valid", "same"])
+            self._amounts = padding, padding
+        else:
+            self.padding = checks.sizes(padding, "padding", minimum=0)
+            self._amounts = checks.pair(padding, "padding", minimum=0)
+
+    def margins(self, shape: MapShape) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Padding (above, below), (left, right) of an input of this shape."""
+        vertical = _margin(self._amounts[0], self.rows, shape[0])
+        return vertical, _margin(self._amounts[1], self.columns, shape[1])
+
+    @property
+    def padded(self) -> bool:
+        """Whether there is any padding of the layer's input."""
+        return any(map(sum, self.margins(self.layer_input_size)))
+
+    def positions(self, shape: Shape, previous: Layer) -> tuple[int, int]:
+        """Rows and columns of the output."""
+        height, width, channels = _maps(self, shape, previous)
+        vertical, horizontal = self.margins((height, width, channels))
+        padded = height + sum(vertical), width + sum(horizontal)
+        rows, columns = self.rows.outputs(padded[0]), self.columns.outputs(padded[1])
+        if rows < 1 or columns < 1:
+            raise ValueError(
+                f"{self} looks at {self.rows.reach + 1} x {self.columns.reach + 1} pixels, but "
+                f"{previous} gives maps of {height} x {width} (with padding {padded[0]} x "
+                f'{padded[1]}); make it smaller, or use padding="same"'
+            )
+        return rows, columns
+
+
+def _margin(padding: int | str, window: Window, length: int) -> tuple[int, int]:
+    if padding == "same":
+        total = max(0, window.inputs(-(-length // window.stride)) - length)
+        return total // 2, total - total // 2
+    return (0, 0) if isinstance(padding, str) else (padding, padding)
+
+
+def _maps(layer: Layer, shape: Shape, previous: Layer) -> MapShape:
+    if isinstance(shape, tuple):
+        return shape
+    raise ValueError(
+        f"{layer} needs maps (height, width, channels), but {previous} gives {shape} flat values; "
+        "put it before Flatten, and begin with Input2D"
+    )
+
+
+class Conv2D(WindowedLayer, WeightedLayer):
+    """Convolution (cross-correlation) with `num_filters` filters, and an activation.
+
+    kernel_size, stride, dilation: an integer or (vertical, horizontal). padding: "valid" (none),
+    "same" (zeros, so that the output has ceil(input / stride) positions) or the number of zeros
+    on each side, or two. trained_weights has the shape (num_filters, kernel height, kernel width,
+    channels), also called `filter_bank_size`. With trainable=False the weights are no genes.
+    """
+
+    arguments = (
+        "num_filters",
+        "kernel_size",
+        "activation_function",
+        "stride",
+        "padding",
+        "dilation",
+        "use_bias",
+        "trainable",
+    )
+
+    def __init__(
+        self,
+        num_filters: int,
+        kernel_size: Any,
+        previous_layer: Layer | None = None,
+        activation_function: str | None = None,
+        logger: logging.Logger | None = None,
+        *,
+        stride: Any = 1,
+        padding: Any = "valid",
+        dilation: Any = 1,
+        use_bias: bool = True,
+        trainable: bool = True,
+    ) -> None:
+        self.num_filters = checks.whole(num_filters, "num_filters")
+        self.kernel_size = checks.sizes(kernel_size, "kernel_size")
+        self.dilation = checks.sizes(dilation, "dilation")
+        self._set_window(kernel_size, "kernel_size", stride, dilation, padding)
+        self._set_weights(activation_function, use_bias, trainable)
+        if activation_function == "softmax":
+            raise ValueError(
+                "activation_function of Conv2D cannot be 'softmax'; "
+                "use it in the last Dense, or put a Softmax layer behind"
+            )
+        super().__init__(previous_layer, logger)
+
+    def output_shape(self, shape: Shape, previous: Layer) -> Shape:
+        return (*self.positions(shape, previous), self.num_filters)
+
+    @property
+    def filter_bank_size(self) -> tuple[int, int, int, int]:
+        """Shape of the weights: (num_filters, kernel height, kernel width, channels)."""
+        return self.num_filters, self.rows.size, self.columns.size, self.layer_input_size[2]
+
+    def weight_shapes(self) -> list[tuple[int, ...]]:
+        return [self.filter_bank_size] + [(self.num_filters,)] * self.use_bias
+
+    def fans(self) -> tuple[int, int]:
+        area = self.rows.size * self.columns.size
+        return area * self.layer_input_size[2], area * self.num_filters
+
+
+class PoolingLayer(WindowedLayer):
+    """A layer that reduces windows with np.maximum, or with np.add for an average."""
+
+    reduce: ClassVar[np.ufunc]
+
+
+class _Pooling2D(PoolingLayer):
+    arguments = ("pool_size", "stride", "padding")
+
+    def __init__(
+        self,
+        pool_size: Any,
+        previous_layer: Layer | None = None,
+        stride: Any = 2,
+        logger: logging.Logger | None = None,
+        *,
+        padding: Any = "valid",
+    ) -> None:
+        self.pool_size = checks.sizes(pool_size, "pool_size")
+        self._set_window(pool_size, "pool_size", stride, 1, padding)
+        if not isinstance(padding, str):
+            amounts = checks.pair(padding, "padding", 0)
+            if amounts[0] >= self.rows.size or amounts[1] >= self.columns.size:
+                raise ValueError(
+                    f"padding of {type(self).__name__} must be smaller than pool_size "
+                    f"{pool_size!r}, not {padding!r}: a window must hold at least one pixel"
+                )
+        super().__init__(previous_layer, logger)
+
+    def output_shape(self, shape: Shape, previous: Layer) -> Shape:
+        return (*self.positions(shape, previous), _maps(self, shape, previous)[2])
+
+
+class MaxPooling2D(_Pooling2D):
+    """Largest value of each window; floor((H - pool_size) / stride) + 1 rows.
+
+    pool_size, stride: an integer or (vertical, horizontal). The stride is 2 where none is given,
+    as in pygad, whatever the pool_size. padding: "valid", "same", a number or two. Padding is
+    never the largest.
+    """
+
+    reduce = np.maximum
+
+
+class AveragePooling2D(_Pooling2D):
+    """Mean of each window; floor((H - pool_size) / stride) + 1 rows.
+
+    pool_size, stride: an integer or (vertical, horizontal). The stride is 2 where none is given,
+    as in pygad, whatever the pool_size. padding: "valid", "same", a number or two. The mean is
+    over the pixels that exist, as in Keras: padding is not counted.
+    """
+
+    reduce = np.add
+
+
+class _GlobalPooling2D(PoolingLayer):
+    @property
+    def rows(self) -> Window:  # type: ignore[override] # follows from the input
+        return Window(self.layer_input_size[0])
+
+    @property
+    def columns(self) -> Window:  # type: ignore[override]
+        return Window(self.layer_input_size[1])
+
+    def output_shape(self, shape: Shape, previous: Layer) -> Shape:
+        return _maps(self, shape, previous)[2]
+
+
+class GlobalMaxPooling2D(_GlobalPooling2D):
+    """Largest value of each channel: maps (height, width, channels) become `channels` values."""
+
+    reduce = np.maximum
+
+
+class GlobalAveragePooling2D(_GlobalPooling2D):
+    """Mean of each channel: maps (height, width, channels) become `channels` values."""
+
+    reduce = np.add

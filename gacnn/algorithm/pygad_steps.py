@@ -1,0 +1,400 @@
+"""PyGAD's genetic algorithm with its slow steps done on whole arrays."""
+# mypy: disable-error-code="no-any-return"
+# (pygad ships no types, so whatever it returns is Any)
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+import pygad
+
+from gacnn.fitness.fitness import MetricError
+from gacnn.operators import arrays as operators
+from gacnn.operators.arrays import Array, Generator, Indices, Numbers
+from gacnn.operators.operator import generator
+
+Selection = tuple[Array, Indices]
+Change = Callable[[Array, Indices, Generator], Array]
+
+_LARGEST_SPACE = 1024  # values of a stepped gene space that are listed to draw from
+
+
+class Evaluator(Protocol):
+    """A fitness function of whole populations, which `GA` takes as `fitness_func`.
+
+    `GA` calls it once with all the solutions it has to score, as one read-only array (P, n) of
+    genes, and takes (P,) fitness values or (P, objectives), higher is better. It may carry
+    `reevaluate = True`: then kept elites and parents are scored again in every generation.
+    """
+
+    evaluates_population: bool
+
+    def __call__(self, vectors: Array, /) -> Array: ...
+
+
+class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
+    """`pygad.GA`, with the same constructor and behaviour, at the speed of arrays.
+
+    The loop is PyGAD's own; named steps of it are replaced. Those that work on genes do so where
+    all genes are numbers of one type, may repeat and have no constraint; anything else is left
+    to PyGAD. `fitness_func` may also be an `Evaluator`, to which `fitness_batch_size` and
+    `parallel_processing` do not apply. All random numbers derive from
+    `numpy_random_generator` and `python_random_generator`.
+    """
+
+    best_solutions: Any
+    _fitness_value_shape: Any
+
+    def _covers(self, *populations: Array | None) -> bool:
+        """Tell whether the fast steps may work on these arrays of genes."""
+        dtype = self._gene_dtype
+        free = self.allow_duplicate_genes and self.gene_constraint is None
+        return free and dtype.kind in "iuf" and all(_is_plain(p, dtype) for p in populations)
+
+    @property
+    def _gene_dtype(self) -> np.dtype[Any]:
+        """The dtype of the population: `object` where genes have several types."""
+        return self.initialize_parents_array((0, 0)).dtype
+
+    def _validate_initial_population_shape(self, initial_population: Any, *size: Any) -> Any:
+        given = initial_population
+        is_array = type(given) is np.ndarray and given.dtype.type in self.supported_float_types
+        if not is_array or given.ndim != 2 or given.size == 0:
+            return super()._validate_initial_population_shape(initial_population, *size)
+        self.sol_per_pop, self.num_genes = self.pop_size = given.shape
+        return given
+
+    def _build_initial_population(self, initial_population: Array | None) -> None:
+        if initial_population is not None and self._gene_dtype.kind != "f":
+            initial_population = initial_population.astype(object)  # for checked conversions
+        super()._build_initial_population(initial_population)
+
+    def generate_initial_population(self, num_solutions: int) -> Array:
+        """Return new solutions (num_solutions, n), equal to PyGAD's for the same state."""
+        space, size = self.gene_space, (num_solutions, self.num_genes)
+        shared = _is_interval(space) or (space is None and np.ndim(self.init_range_low) == 0)
+        if not shared or self._gene_dtype.kind != "f":
+            return super().generate_initial_population(num_solutions)
+        low, high = (space["low"], space["high"]) if space else self.get_initial_population_range(0)
+        drawn = self.numpy_random_generator.uniform(low, high, size)
+        drawn = self._convert_initial_population_range_values(0, low, high, drawn)
+        return self.prepare_initial_population(drawn)
+
+    def _validate_callable_parameter(self, function: Any, name: str, num_arguments: int) -> Any:
+        if name == "fitness_func" and is_evaluator(function):
+            num_arguments = 1
+        return super()._validate_callable_parameter(function, name, num_arguments)
+
+    def cal_pop_fitness(self) -> Array:
+        """Return the fitness (P,) or (P, objectives) of the population, known or evaluated.
+
+        Raises what PyGAD raises, and whatever the fitness function does.
+        """
+        again = getattr(self.fitness_func, "reevaluate", False)
+        tables = self.population, self.last_generation_elitism, self.last_generation_parents
+        if not self.valid_parameters or not (again or self._covers(*tables)):
+            return super().cal_pop_fitness()
+        try:
+            if type(self.best_solutions) is np.ndarray:
+                self.best_solutions = self.best_solutions.tolist()
+            if not getattr(self, "_fitness_run_active", False):
+                self._fitness_value_shape = None
+            return self._complete_fitness({} if again else self._known_fitness())
+        except Exception as error:
+            self.logger.exception(error)
+            raise
+
+    def _complete_fitness(self, known: dict[int, Any]) -> Array:
+        """Return the fitness of the population, evaluating the rows that are not `known`."""
+        for fitness in known.values():
+            self._validate_fitness_value(fitness, "cached fitness")
+        missing = [row for row in range(len(self.population)) if row not in known]
+        known.update(zip(missing, self._evaluate_fitness(self.population, missing), strict=True))
+        return np.array([known[row] for row in range(len(self.population))])
+
+    def _known_fitness(self) -> dict[int, Any]:
+        """Return the fitness of the rows that equal a solution scored before, as PyGAD finds it."""
+        known: dict[int, Any] = {}
+        for found, fitness in self._scored_rows():
+            for row, index in found.items():
+                known.setdefault(row, fitness[index])
+        return known
+
+    def _scored_rows(self) -> Iterator[tuple[dict[int, int], Any]]:
+        """Yield the rows in each store of scored solutions, with their index into its fitness."""
+        if self.save_solutions:
+            yield self._find_saved("solutions"), self.solutions_fitness
+        if self.save_best_solutions:
+            yield self._find_saved("best_solutions"), self.best_solutions_fitness
+        if self.keep_elitism > 0:
+            yield self._find_kept("elitism"), self.previous_generation_fitness
+        if self.keep_parents != 0:
+            yield self._find_kept("parents"), self.previous_generation_fitness
+
+    def _find_kept(self, name: str) -> dict[int, int]:
+        kept = getattr(self, f"last_generation_{name}")
+        if kept is None:
+            return {}
+        indices = getattr(self, f"last_generation_{name}_indices")
+        return {row: indices[i] for row, i in operators.find_rows(self.population, kept).items()}
+
+    def _find_saved(self, name: str) -> dict[int, int]:
+        """Find rows in a history; its index is extended or, where it may have been edited, new."""
+        solutions, fitness = getattr(self, name), getattr(self, name + "_fitness")
+        size = min(len(solutions), len(fitness))
+        indexes = self._saved_fitness_indexes = getattr(self, "_saved_fitness_indexes", {})
+        indexed, history = indexes.get((Steps, name), (None, None))
+        running = getattr(self, "_fitness_run_active", False)
+        if not running or indexed is not solutions or history.size > size:
+            history = operators.SolutionIndex(self.num_genes)
+        history.extend(solutions, size)
+        indexes[Steps, name] = solutions, history
+        return history.find_rows(self.population)
+
+    def _evaluate_fitness(self, population: Array, indices: list[int], **how: bool) -> list[Any]:
+        if not indices or not is_evaluator(self.fitness_func):
+            return super()._evaluate_fitness(population, indices, **how)
+        try:
+            fitness = np.asarray(self.fitness_func(_vectors(population, indices)))
+        except MetricError as error:
+            raise MetricError(error.metric, indices[error.position], error.reason) from error
+        self.num_fitness_evaluations += len(indices)
+        if fitness.shape[:1] != (len(indices),):
+            raise ValueError(
+                f"The evaluator must return one fitness value or one row of objectives for each of "
+                f"the {len(indices)} solutions, but returned an array of shape {fitness.shape}."
+            )
+        if not self._is_valid_fitness(fitness):
+            for index, value in zip(indices, fitness, strict=True):
+                self._validate_fitness_value(value, f"fitness_func for solution {index}")
+        return list(fitness)
+
+    def _validate_population_fitness(self, fitness: Any, source: str, **options: bool) -> Array:
+        if isinstance(fitness, np.ndarray) and self._is_valid_fitness(fitness, **options):
+            return fitness.copy()
+        return super()._validate_population_fitness(fitness, source, **options)
+
+    def _is_valid_fitness(self, fitness: Array, check_shape: bool = True) -> bool:
+        """Tell whether all values pass PyGAD's checks; which of them fails PyGAD will say."""
+        known_type = fitness.dtype.type in self.supported_int_float_types
+        if not known_type or fitness.ndim not in (1, 2) or fitness.shape[1:] == (0,):
+            return False
+        if check_shape:
+            if getattr(self, "_fitness_value_shape", None) not in (None, fitness.shape[1:]):
+                return False
+            self._fitness_value_shape = fitness.shape[1:]
+        return bool((~np.isnan(fitness) if fitness.ndim == 1 else np.isfinite(fitness)).all())
+
+    def _pick(self, indices: Indices) -> Selection:
+        """Return copies of the solutions at `indices`, drawn as PyGAD draws, and `indices`."""
+        parents = self.population.take(indices, axis=0)
+        return parents.astype(self._gene_dtype, copy=False), indices
+
+    def steady_state_selection(self, fitness: Array, num_parents: int) -> Selection:
+        """Return the best `num_parents` solutions and their indices."""
+        return self._pick(np.array(self.sort_solutions_nsga2(fitness)[:num_parents]))
+
+    def rank_selection(self, fitness: Array, num_parents: int) -> Selection:
+        """Return solutions drawn in proportion to their rank, and their indices."""
+        order = np.array(self.sort_solutions_nsga2(fitness))
+        ranks = np.arange(self.sol_per_pop, 0, -1)
+        pointers = self.numpy_random_generator.random_sample(num_parents)
+        return self._pick(order[operators.spin_wheel(ranks / ranks.sum(), pointers)])
+
+    def random_selection(self, fitness: Array, num_parents: int) -> Selection:
+        """Return solutions drawn with equal chances, and their indices."""
+        return self._pick(self.numpy_random_generator.randint(len(fitness), size=num_parents))
+
+    def tournament_selection(self, fitness: Array, num_parents: int) -> Selection:
+        """Return the winners of tournaments among `K_tournament` solutions, and their indices."""
+        ranks = np.argsort(self.sort_solutions_nsga2(fitness))
+        size = (num_parents, self.K_tournament)
+        candidates = self.numpy_random_generator.randint(len(fitness), size=size)
+        return self._pick(operators.win_tournaments(ranks, candidates))
+
+    def roulette_wheel_selection(self, fitness: Array, num_parents: int) -> Selection:
+        """Return solutions drawn in proportion to their fitness, and their indices."""
+        wheel = self._wheel(fitness)
+        pointers = self.numpy_random_generator.random_sample(num_parents)
+        return self._pick(operators.spin_wheel(wheel, pointers))
+
+    def stochastic_universal_selection(self, fitness: Array, num_parents: int) -> Selection:
+        """Return solutions at evenly spaced pointers on the wheel of fitness, and their indices."""
+        wheel, gap = self._wheel(fitness), 1.0 / num_parents
+        start = self.numpy_random_generator.uniform(0.0, gap, size=1)
+        return self._pick(operators.spin_wheel(wheel, start + np.arange(num_parents) * gap))
+
+    def _wheel(self, fitness: Array) -> Array:
+        """Return the share of each solution in the sum of fitness, objectives added up."""
+        if fitness.ndim > 1:
+            fitness = fitness.sum(axis=1, dtype=np.result_type(fitness.dtype, float))
+        return np.asarray(self.fitness_selection_probabilities(fitness), dtype=float)
+
+    def non_dominated_sorting(self, fitness: Any) -> tuple[list[Array], Indices]:
+        """Return PyGAD's Pareto fronts, rows of index and objectives, and the front of each row."""
+        if not _is_objectives(fitness):
+            return super().non_dominated_sorting(fitness)
+        front_of = operators.front_numbers(fitness)
+        rows = np.empty((len(fitness), 2), dtype=object)
+        rows[:, 0] = np.arange(len(fitness))
+        rows[:, 1] = np.fromiter(fitness.copy(), dtype=object, count=len(fitness))
+        return [rows[front_of == front] for front in range(front_of.max() + 1)], front_of
+
+    def sort_solutions_nsga2(self, fitness: Any, find_best_solution: bool = False) -> list[int]:
+        """Return the indices of the solutions, the best first, by front and crowding distance."""
+        if not _is_objectives(fitness):
+            return super().sort_solutions_nsga2(fitness, find_best_solution)
+        fronts, front_of = self.non_dominated_sorting(fitness)
+        if not find_best_solution:
+            self.pareto_fronts = fronts
+        return list(np.lexsort((-operators.crowding_distances(front_of, fitness), front_of)))
+
+    def tournament_selection_nsga2(self, fitness: Array, num_parents: int) -> Selection:
+        """Return the winners of tournaments by front, then crowding, and their indices."""
+        if not _is_objectives(fitness):
+            return super().tournament_selection_nsga2(fitness, num_parents)
+        self.pareto_fronts, front_of = self.non_dominated_sorting(fitness)
+        size = (num_parents, self.K_tournament)
+        draws = self.numpy_random_generator.randint(len(front_of), size=size)
+        finalists = [np.unique(row[front_of[row] == front_of[row].min()]) for row in draws]
+        room = operators.crowding_distances(front_of, fitness)
+        return self._pick(np.array([self._draw_roomiest(final, room) for final in finalists]))
+
+    def _draw_roomiest(self, finalists: Indices, room: Array) -> int:
+        """Return the finalist with most room; where several have it any finalist, as in PyGAD."""
+        best = finalists[room[finalists] == room[finalists].max()]
+        return int(best[0] if len(best) == 1 else self.numpy_random_generator.choice(finalists))
+
+    def single_point_crossover(self, parents: Array, offspring_size: tuple[int, int]) -> Array:
+        """Return offspring of `offspring_size`, (members, n), cut at a random gene."""
+        return self._cross("single_point_crossover", parents, offspring_size)
+
+    def two_points_crossover(self, parents: Array, offspring_size: tuple[int, int]) -> Array:
+        """Return offspring of `offspring_size`, (members, n), cut at two random genes."""
+        return self._cross("two_points_crossover", parents, offspring_size)
+
+    def uniform_crossover(self, parents: Array, offspring_size: tuple[int, int]) -> Array:
+        """Return offspring of `offspring_size`, (members, n), mixed gene by gene."""
+        return self._cross("uniform_crossover", parents, offspring_size)
+
+    def scattered_crossover(self, parents: Array, offspring_size: tuple[int, int]) -> Array:
+        """Return offspring of `offspring_size`, (members, n), mixed gene by gene."""
+        return self._cross("scattered_crossover", parents, offspring_size)
+
+    def _cross(self, name: str, parents: Array, offspring_size: tuple[int, int]) -> Array:
+        if not self._covers(parents):
+            return getattr(super(), name)(parents, offspring_size)
+        crossover = getattr(operators, name)
+        return crossover(parents, offspring_size[0], generator(self), self.crossover_probability)
+
+    def random_mutation(self, offspring: Array) -> Array:
+        """Mutate `offspring` (members, n) in place and return it."""
+        change = self._gene_change()
+        if change is None or not self._covers(offspring):
+            return super().random_mutation(offspring)
+        return self._mutate(offspring, change, self.mutation_num_genes, self.mutation_probability)
+
+    def adaptive_mutation(self, offspring: Array) -> Array:
+        """Mutate `offspring` (members, n) in place, those below average more; return it."""
+        change = self._gene_change()
+        if change is None or not self._covers(offspring):
+            return super().adaptive_mutation(offspring)
+        rates, counts = self.mutation_probability, self.mutation_num_genes
+        if rates is not None and not any(rates):
+            return offspring
+        average, fitness = self.adaptive_mutation_population_fitness(offspring)
+        poor = fitness < average
+        if poor.ndim > 1:
+            poor = poor.sum(axis=1) >= poor.shape[1] / 2
+        settings = (pair and np.where(poor, pair[0], pair[1]) for pair in (counts, rates))
+        return self._mutate(offspring, change, *settings)
+
+    def _mutate(
+        self, offspring: Array, change: Change, count: Numbers | None, probability: Numbers | None
+    ) -> Array:
+        rng = generator(self)
+        counts = operators.gene_counts(len(offspring), self.num_genes, rng, count, probability)
+        return operators.random_mutation(offspring, counts, change, rng)
+
+    def _gene_change(self) -> Change | None:
+        """Return the function that draws new values of genes, or None to leave them to PyGAD."""
+        space = self.gene_space
+        floats = self._gene_dtype.kind == "f"
+        if space is None:
+            return self._step_genes if floats else None
+        if _is_interval(space):
+            return self._draw_in_interval if floats and space["low"] < space["high"] else None
+        if isinstance(space, (range, dict)):
+            short = self._finite_gene_space_length(space) <= _LARGEST_SPACE
+            return self._draw_steps if short else None
+        if self.gene_space_nested or any(value is None for value in space):
+            return None
+        return partial(operators.other_values, self.get_gene_space_values(0))
+
+    def _step_genes(self, values: Array, genes: Indices, rng: Generator) -> Array:
+        low, high = self.random_mutation_min_val, self.random_mutation_max_val
+        if np.ndim(low):
+            low, high = (np.take(bound, genes % self.num_genes) for bound in (low, high))
+        bounds = np.minimum(low, high), np.maximum(low, high)
+        drawn = operators.uniform_values(*bounds, len(values), rng)
+        if not self.mutation_by_replacement:
+            drawn += values
+        return self.change_gene_dtype_and_round(0, drawn)
+
+    def _draw_in_interval(self, values: Array, genes: Indices, rng: Generator) -> Array:
+        low, high = self.gene_space["low"], self.gene_space["high"]
+        exact = operators.uniform_values(low, high, len(values), rng)
+        drawn = self.change_gene_dtype_and_round(0, exact)
+        outside = (drawn.astype(float) < low) | (drawn.astype(float) >= high)
+        if outside.any():  # rounded there
+            drawn[outside] = self._convert_initial_population_range_values(0, low, high, [low])
+        return drawn
+
+    def _draw_steps(self, values: Array, genes: Indices, rng: Generator) -> Array:
+        space, count = self.gene_space, self._finite_gene_space_length(self.gene_space)
+        steps = [self._finite_gene_space_value(space, step) for step in range(count)]
+        return self.change_gene_dtype_and_round(0, steps)[rng.integers(count, size=len(values))]
+
+    def _apply_permutation_mutation(self, offspring: Array, mutation_type: str) -> Array:
+        """Swap, invert or scramble the genes that the settings select, or else the operator."""
+        if self.num_genes < 2 or self.gene_space is not None or not self._covers(offspring):
+            return super()._apply_permutation_mutation(offspring, mutation_type)
+        rng = generator(self)
+        if not self.mutation_control_explicitly_set:
+            choose = operators.random_pairs if mutation_type == "swap" else operators.random_halves
+            runs = choose(len(offspring), self.num_genes, rng)
+            return operators.rearrange(offspring, runs, mutation_type, rng)
+        rates = self.mutation_num_genes, self.mutation_probability
+        counts = operators.gene_counts(len(offspring), self.num_genes, rng, *rates)
+        genes = operators.choose_genes(counts, self.num_genes, rng)
+        eligible = np.split(genes, np.cumsum(counts)[:-1])
+        return operators.rearrange(offspring, eligible, mutation_type, rng)
+
+
+def is_evaluator(function: Any) -> bool:
+    """Tell whether a fitness function scores whole populations, vectors (P, n) at a time."""
+    return bool(getattr(function, "evaluates_population", False))
+
+
+def _is_plain(genes: Any, dtype: np.dtype[Any]) -> bool:
+    is_array = type(genes) is np.ndarray and genes.dtype == dtype
+    return genes is None or (is_array and genes.flags.c_contiguous)
+
+
+def _is_objectives(fitness: Any) -> bool:
+    return isinstance(fitness, np.ndarray) and fitness.ndim == 2 and fitness.dtype.kind in "iuf"
+
+
+def _is_interval(space: Any) -> bool:
+    return isinstance(space, dict) and "step" not in space
+
+
+def _vectors(population: Array, indices: list[int]) -> Array:
+    """Return the rows at ascending `indices`, read-only and without a copy where they adjoin."""
+    adjoining = indices[-1] - indices[0] + 1 == len(indices)
+    vectors = population[indices[0] : indices[-1] + 1] if adjoining else population[indices]
+    if vectors.dtype == object:
+        vectors = vectors.astype(float)
+    vectors.flags.writeable = False
+    return vectors

@@ -1,0 +1,137 @@
+"""Held-out data: how they are chosen, and the callback that keeps the network best on them."""
+
+from __future__ import annotations
+
+import json
+import math
+import numbers
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cnn import Model
+from gacnn.callbacks.callback import Callback, WeightAverage
+from gacnn.fitness.fitness import Fitness
+
+Array = NDArray[Any]
+
+VALIDATION = 0.1  # share of the images that are held out, where there are enough
+ENOUGH_IMAGES = 200
+VALIDATION_COST = 0.1  # of the images that a generation evaluates, at most
+
+
+class Validation(Callback):
+    """Scores the candidate of a generation on held-out data, and keeps the best.
+
+    The candidate is the solution of a `WeightAverage`, or without one the best of the generation.
+    It is scored after every `every` generations, and when the run ends. `evaluations` counts
+    how often.
+    """
+
+    def __init__(self, fitness: Fitness, average: WeightAverage | None, every: int) -> None:
+        self.fitness, self.average, self.every = fitness, average, every
+        self.evaluations = 0
+        self._data = json.dumps(fitness.fingerprint(), sort_keys=True)
+        self.score: Any = None
+        self.best_score: Any = None
+        self.vector: Array | None = None
+
+    def planned(self, generations: int) -> int:
+        """Return how often a run of that many generations scores: also at its start and end."""
+        first = generations > 0 and self.every > 1
+        return generations // self.every + first + 1
+
+    def on_generation(self, ga: Any) -> None:
+        """Score the candidate if it is time."""
+        if self.score is None or ga.generations_completed % self.every == 0:
+            self.rate(candidate(ga, self.average))
+
+    def rate(self, vector: Array) -> None:
+        """Score a solution (num_weights,)."""
+        self.evaluations += 1
+        try:
+            score = self.fitness.full(vector[None])[0]
+        except Exception as error:
+            error.add_note("on the validation data, for the best solution of the generation")
+            raise
+        self.score = score
+        if np.ndim(score) == 0 and (self.best_score is None or score > self.best_score):
+            self.best_score, self.vector = float(score), vector.copy()
+
+    def latest(self, solution: Array) -> Any:
+        """Return the latest score, for `History`, whatever the solution."""
+        return self.score
+
+    def state(self) -> dict[str, Any]:
+        """Return the best so far, and whose it is."""
+        kept = {"score": self.score, "best_score": self.best_score, "vector": self.vector}
+        return {**kept, "evaluations": self.evaluations, "data": self._data}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take it up; ValueError where the validation data are others."""
+        if state["data"] != self._data:
+            raise ValueError("the validation data are not those of the checkpoint; give the same")
+        self.score, self.best_score = state["score"], state["best_score"]
+        self.vector, self.evaluations = state["vector"], state["evaluations"]
+
+
+def candidate(ga: Any, average: WeightAverage | None) -> Array:
+    """Return the solution (num_weights,) that stands for a generation."""
+    if average is not None and average.solution is not None:
+        return average.solution
+    solution, _, _ = ga.best_solution(pop_fitness=ga.last_generation_fitness)
+    return np.asarray(solution)
+
+
+def validation_interval(num_validation: int, num_solutions: int, batch_size: int) -> int:
+    """Return after how many generations to validate, so that it costs little beside the fitness."""
+    return max(1, math.ceil(num_validation / (VALIDATION_COST * num_solutions * batch_size)))
+
+
+def hold_out(
+    model: Model, X: ArrayLike, y: ArrayLike, validation: Any, random_seed: int
+) -> tuple[ArrayLike, ArrayLike, tuple[Any, Any] | None]:
+    """Return the data to train on, and those held out: given, a share, or None.
+
+    "auto" holds out a tenth of 200 images or more.
+    """
+    if np.ndim(y) == 0:
+        raise ValueError(f"y must have one entry for each image, not {y!r}")
+    if isinstance(validation, str):
+        if validation != "auto":
+            raise ValueError(
+                f'validation must be "auto", a share, (X, y) or None, not {validation!r}'
+            )
+        validation = VALIDATION if len(np.asarray(y)) >= ENOUGH_IMAGES else None
+    if validation is None:
+        return X, y, None
+    if isinstance(validation, tuple) and len(validation) == 2:
+        return X, y, validation
+    if isinstance(validation, bool) or not isinstance(validation, numbers.Real):
+        kind = type(validation).__name__
+        raise ValueError(f"validation must be a share between 0 and 1, or (X, y), not a {kind}")
+    images, targets = model.check_images(X, "X"), np.asarray(y)
+    if targets.shape[:1] != images.shape[:1]:
+        raise ValueError(
+            f"y must have one entry for each of {len(images)} images, not {targets.shape}"
+        )
+    share = float(validation)
+    number = max(1, round(share * len(images))) if 0 < share < 1 else len(images)
+    if number >= len(images):
+        raise ValueError(
+            f"validation must be a share between 0 and 1 that leaves some of {len(images)} images "
+            f"to train on, or (X, y), not {share}"
+        )
+    out = stratified(targets, number, random_seed)
+    return images[~out], targets[~out], (images[out], targets[out])
+
+
+def stratified(targets: Array, number: int, random_seed: int) -> NDArray[np.bool_]:
+    """Return a mask (N,) that is True for `number` entries; of labels, the same share of each."""
+    order = np.random.default_rng(random_seed).permutation(len(targets))
+    if targets.ndim == 1:
+        order = order[np.argsort(targets[order], kind="stable")]
+    out = np.zeros(len(targets), bool)
+    out[order[((np.arange(number) + 0.5) * len(targets) / number).astype(int)]] = True
+    return out

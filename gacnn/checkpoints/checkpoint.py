@@ -1,0 +1,394 @@
+"""Checkpoints: all that a run of `gacnn.GA` needs to go on, in a file of arrays and JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterable
+from functools import partial
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn import Model, checks
+from gacnn.algorithm.ga import GA, networks_of
+from gacnn.callbacks.callback import Callback
+from gacnn.checkpoints import array_tree as container
+from gacnn.operators.names import OPERATORS, name_of, resolved
+from gacnn.operators.operator import Operator
+
+Array = NDArray[Any]
+FilePath = str | os.PathLike[str]
+
+# Attributes of the GA that are kept as they are.
+_ATTRIBUTES = (
+    "population",
+    "generations_completed",
+    "num_fitness_evaluations",
+    "last_generation_fitness",
+    "previous_generation_fitness",
+    "best_solutions_generations",
+    "_since",
+    "_until",
+    "_unchanged",
+    "_has_stopped",
+    "_batch_seed",
+)
+_NOT_KEPT = {"num_generations", "initial_population", "logger"}
+_FREE = _NOT_KEPT | {"parallel_processing", "suppress_warnings"}  # a resume may change them
+
+
+class Checkpoint(Callback):
+    """Keeps a file from which `gacnn.resume` goes on as if nothing had happened.
+
+    Written after every `every` generations, and after the last, when all other callbacks have
+    been called: to a file next to it, synced to disk and renamed, so that `path` is a whole
+    checkpoint at any time. It holds the population, its fitness, the histories (with
+    `save_solutions` it grows with every generation), the state of the random generators and of
+    the callbacks, the settings, and the fingerprint of a fitness function that has one; functions
+    by name only. While the run goes on there is a second file, `.{name}.spare`, with the
+    checkpoint before it.
+
+    Raises FileNotFoundError, when a run starts, where there is no such folder.
+    """
+
+    is_part_of_run = False
+
+    def __init__(self, path: FilePath, every: int = 1) -> None:
+        self.path = Path(path)
+        self.every = checks.whole(every, "every")
+        self._forget()
+
+    def _forget(self) -> None:
+        self._slot = container.Slot(self.path)
+        self._run: Array | None = None
+        self._rows = {"solutions": _Rows(), "best_solutions": _Rows()}
+        self._written: int | None = None
+
+    def on_start(self, ga: Any) -> None:
+        """Begin another run."""
+        if not self.path.parent.is_dir():
+            raise FileNotFoundError(f"there is no folder {self.path.parent} for {self.path.name}")
+        self._forget()
+        self._run = np.frombuffer(json.dumps(_identity(ga)).encode(), np.uint8)
+
+    def commit(self, ga: Any) -> None:
+        """Write the file if it is time."""
+        done = ga.generations_completed
+        due = ga._has_ended or done % self.every == 0
+        if not due or self._written == done:
+            return
+        state = _state(ga)
+        for name, rows in self._rows.items():
+            state[name] = rows.array(state[name], ga.population)
+        self._slot.write(container.pack({"run": self._run, **state}))
+        self._written = done
+
+    def close(self) -> None:
+        """Remove the second file."""
+        self._slot.release()
+
+
+class _Rows:
+    """A growing list of solutions as an array; converts only what is new since the last time."""
+
+    def __init__(self) -> None:
+        self._lists: list[Any] = []
+        self._arrays: list[Array] = []
+
+    def array(self, rows: list[Any], population: Array) -> Array:
+        """Return the rows as one array, of which only those that are new are converted."""
+        pairs = zip(rows, self._lists, strict=False)
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1], pairs))
+        self._lists[same:] = rows[same:]
+        self._arrays[same:] = [np.array(row, dtype=population.dtype) for row in rows[same:]]
+        return np.stack(self._arrays) if self._arrays else population[:0]
+
+
+def _identity(ga: GA) -> dict[str, Any]:
+    """Return what a resumed run must have in common with this one, for JSON."""
+    settings = {name: value for name, value in ga._settings.items() if name not in _NOT_KEPT}
+    return {
+        "settings": {name: _plain(value, name) for name, value in settings.items()},
+        "fingerprint": _fingerprint(ga.fitness_func),
+        "callbacks": _kinds(ga.callbacks),
+    }
+
+
+def _fingerprint(fitness_func: Any) -> Any:
+    if not hasattr(fitness_func, "fingerprint"):
+        return None
+    return json.loads(json.dumps(_plain(fitness_func.fingerprint(), "fingerprint")))
+
+
+def _kinds(callbacks: Iterable[Callback]) -> list[str]:
+    return [type(each).__qualname__ for each in callbacks if each.is_part_of_run]
+
+
+def _plain(value: Any, name: str) -> Any:
+    """Return a setting for JSON: arrays and tuples as lists, functions and types by name."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(item, name) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item, name) for key, item in value.items()}
+    if isinstance(value, range):
+        return {"$range": [value.start, value.stop, value.step]}
+    if isinstance(value, type):
+        return {"$type": value.__name__}
+    if isinstance(value, Operator):
+        return {"$operator": [value.setting, name_of(value), _plain(value.settings(), name)]}
+    if isinstance(value, Model):  # to be given again, like a function
+        return {"$function": f"a model of {value.num_weights:,} weights"}
+    if callable(value):
+        return {"$function": _function_name(value)}
+    raise TypeError(f"{name} holds {value!r}, which a checkpoint cannot keep")
+
+
+def _function_name(function: Any) -> str:
+    if isinstance(function, partial):
+        return f"partial of {_function_name(function.func)}"
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
+
+
+def _setting(plain: Any) -> Any:
+    """Return the setting that `_plain` was given, functions aside."""
+    if isinstance(plain, list):
+        return [_setting(item) for item in plain]
+    if not isinstance(plain, dict):
+        return plain
+    if "$range" in plain:
+        return range(*plain["$range"])
+    if "$type" in plain:
+        return container.named_type(plain["$type"])
+    if "$operator" in plain:
+        kind, name, settings = plain["$operator"]
+        return OPERATORS[kind][name](**_setting(settings))
+    return {key: _setting(item) for key, item in plain.items()}
+
+
+def _renewed(plain: Any, name: str) -> Any:
+    """Return a setting of a checkpoint, where it is an operator, with all that it now has."""
+    is_operator = isinstance(plain, dict) and "$operator" in plain
+    return _plain(_setting(plain), name) if is_operator else plain
+
+
+def _has_function(plain: Any) -> bool:
+    if isinstance(plain, dict):
+        return "$function" in plain or any(map(_has_function, plain.values()))
+    return isinstance(plain, list) and any(map(_has_function, plain))
+
+
+def _state(ga: GA) -> dict[str, Any]:
+    """Return, not copied, what it takes to go on after the generation just completed."""
+    sizes = ga._saved_population_sizes
+    if ga.save_solutions and ga._has_ended:  # PyGAD has saved the last population already
+        sizes = sizes[:-1]
+    version, internal, gauss = ga.python_random_generator.getstate()
+    return {
+        **{name: getattr(ga, name) for name in _ATTRIBUTES},
+        "best_solutions": ga.best_solutions,
+        "best_solutions_fitness": np.array(ga.best_solutions_fitness),
+        "solutions": ga.solutions[: sum(sizes)],
+        "solutions_fitness": np.array(ga.solutions_fitness[: sum(sizes)]),
+        "solutions_generations": ga.solutions_generations[: len(sizes)],
+        "_saved_population_sizes": sizes,
+        "kept": {name: _kept_rows(ga, name) for name in ("elitism", "parents")},
+        "tuned": {
+            name: getattr(ga, name)
+            for name, value in ga._built.items()
+            if getattr(ga, name) is not value
+        },
+        "seconds": ga.seconds,
+        "numpy_random": ga.numpy_random_generator.get_state(legacy=False),
+        "python_random": (version, np.array(internal, np.uint32), gauss),
+        "callbacks": [each.state() for each in ga.callbacks if each.is_part_of_run],
+        "operators": [
+            {"state": each.state(), "tuned": _changed(built, each.settings())}
+            for each, built in zip(ga.operators(), ga._built_operators, strict=True)
+        ],
+        "sampler": None if ga.sampler is None else ga.sampler.state(),
+    }
+
+
+def _changed(built: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that are no longer those that an operator was built with."""
+    return {name: value for name, value in settings.items() if value is not built[name]}
+
+
+def _kept_rows(ga: GA, name: str) -> Any:
+    """Return the indices of the last elitism or parents, if they are the population's front."""
+    kept = getattr(ga, f"last_generation_{name}")
+    if kept is None or len(kept) > len(ga.population):
+        return None
+    pairs = zip(kept[::-1], ga.population[: len(kept)][::-1], strict=True)
+    return (
+        getattr(ga, f"last_generation_{name}_indices")
+        if all((a == b).all() for a, b in pairs)
+        else None
+    )
+
+
+def _restore(ga: GA, state: dict[str, Any]) -> None:
+    """Set a new GA to the state of a checkpoint; the rest follows when it runs."""
+    for name, value in state["tuned"].items():
+        setattr(ga, name, value)
+    for name in (*_ATTRIBUTES, "solutions_generations", "_saved_population_sizes"):
+        setattr(ga, name, state[name])
+    for name in ("solutions", "best_solutions"):
+        setattr(ga, name, [list(row) for row in state[name]])
+        setattr(ga, f"{name}_fitness", list(state[f"{name}_fitness"]))
+    for name, indices in state["kept"].items():
+        rows = None if indices is None else ga.population[: len(indices)].copy()
+        setattr(ga, f"last_generation_{name}", rows)
+        setattr(ga, f"last_generation_{name}_indices", indices)
+    for operator, kept in zip(ga.operators(), state["operators"], strict=True):
+        operator.restore(kept["state"])
+        for name, value in kept["tuned"].items():
+            setattr(operator, name, value)
+    version, internal, gauss = state["python_random"]
+    state["python_random"] = version, tuple(internal.tolist()), gauss
+    ga.sol_per_pop = len(ga.population)
+    ga.pop_size = ga.population.shape
+    ga._refresh_num_offspring()
+    ga._resumed = state
+
+
+def resume(
+    path: FilePath,
+    *,
+    fitness_func: Any,
+    callbacks: Iterable[Callback] = (),
+    num_generations: int | None = None,
+    **settings: Any,
+) -> GA:
+    """Return the GA of a checkpoint; its `run()` goes on as if it had never been left.
+
+    fitness_func, callbacks, and whatever else of the settings are functions must be given again:
+    functions of the same names, callbacks of the same kinds (a ProgressBar or a Checkpoint more
+    or less makes no other run). Other settings may be given, and must be the same, apart from
+    logger, parallel_processing, suppress_warnings, and an `initial_population` of a GACNN, whose
+    networks are then tied to the GA. num_generations is the number in all, where it shall be
+    another than before; without it a run that a callback or criterion has stopped stays so, and
+    `run()` only ends it. The callbacks take up their state when it runs, after `on_start`.
+
+    Not kept, because no later generation depends on it: `initial_population` (it is now the
+    population of the checkpoint), the last offspring, and parents that are not in the population.
+
+    Raises FileNotFoundError; ValueError for a file that is damaged, foreign or of another run,
+    saying what differs; TypeError for an unknown setting.
+    """
+    stored = _read(path)
+    callbacks = list(callbacks)
+    identity = json.loads(stored.pop("run").tobytes())
+    given = {"fitness_func": fitness_func, **settings}
+    given |= {name: resolved(name, given[name]) for name in OPERATORS.keys() & given.keys()}
+    _check_same(path, identity, given, callbacks)
+    merged = {name: _setting(kept) for name, kept in identity["settings"].items()} | given
+    networks = networks_of(merged.pop("initial_population", None))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # all has been said when the GA was built first
+        ga = GA(
+            num_generations=_generations_left(stored, num_generations),
+            initial_population=stored["population"][: merged["sol_per_pop"]],
+            callbacks=callbacks,
+            **merged,
+        )
+    _restore(ga, stored)
+    ga._networks = networks
+    ga._write_networks()
+    return ga
+
+
+def describe(path: FilePath) -> dict[str, Any]:
+    """Return what a checkpoint holds, for people: generations, solutions, fitness, operators.
+
+    Raises OSError where there is no file to read, and ValueError for one that is no checkpoint.
+    """
+    stored = _read(path)
+    settings = json.loads(stored["run"].tobytes())["settings"]
+    fitness = np.asarray(stored["last_generation_fitness"])
+    return {
+        "generations": int(stored["generations_completed"]),
+        "seconds": round(float(stored["seconds"]), 1),
+        "solutions": len(stored["population"]),
+        "genes": stored["population"].shape[1],
+        "best_fitness": fitness.max(axis=0).tolist(),
+        **{name: _shown(settings[name]) for name in OPERATORS},
+    }
+
+
+def _read(path: FilePath) -> dict[str, Any]:
+    with open(path, "rb") as file:
+        data = file.read()
+    try:
+        return dict(container.unpack(data))
+    except Exception as error:
+        spare = container.Slot(path).spare
+        hint = f"; {spare} may be the one before it" if spare.exists() else ""
+        raise ValueError(f"{os.fspath(path)} is damaged or no checkpoint: {error}{hint}") from error
+
+
+def _generations_left(stored: dict[str, Any], num_generations: int | None) -> int:
+    done, until = int(stored["generations_completed"]), int(stored["_until"])
+    if num_generations is None:
+        return 0 if stored["_has_stopped"] else until - done
+    total = checks.whole(num_generations, "num_generations", minimum=0)
+    if total < done:
+        raise ValueError(f"num_generations must be at least the {done} done already, not {total}")
+    return total - done
+
+
+def _check_same(
+    path: FilePath, identity: dict[str, Any], given: dict[str, Any], callbacks: list[Callback]
+) -> None:
+    """Raise an error that lists what differs between a checkpoint and what is to go on."""
+    kept = identity["settings"]
+    unknown = given.keys() - kept.keys() - _FREE
+    if unknown:
+        raise TypeError(f"gacnn.GA has no setting {', '.join(sorted(unknown))}")
+    differences = [
+        f"{name} was {_shown(kept[name])} and is {_shown(_plain(value, name))}"
+        for name, value in given.items()
+        if name not in _FREE and _plain(value, name) != _renewed(kept[name], name)
+    ]
+    differences += [
+        f"{name} was {_shown(value)} and is not given"
+        for name, value in kept.items()
+        if name not in given and _has_function(value)
+    ]
+    kinds = _kinds(callbacks)
+    if kinds != identity["callbacks"]:
+        differences.append(f"callbacks were {identity['callbacks']} and are {kinds}")
+    differences += _fingerprints_differ(identity["fingerprint"], given["fitness_func"])
+    if differences:
+        raise ValueError(f"{os.fspath(path)} is of another run: {'; '.join(differences)}")
+
+
+def _fingerprints_differ(before: Any, fitness_func: Any) -> list[str]:
+    now = _fingerprint(fitness_func)
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return [] if before == now else ["only one of the two fitness functions has a fingerprint"]
+    return [
+        f"{key} of fitness_func was {_shown(before.get(key))} and is {_shown(now.get(key))}"
+        for key in before | now
+        if before.get(key) != now.get(key)
+    ]
+
+
+def _shown(plain: Any) -> str:
+    text = repr(plain)
+    if isinstance(plain, dict) and "$function" in plain:
+        text = plain["$function"]
+    elif isinstance(plain, dict) and "$operator" in plain:
+        given = plain["$operator"][2].values()
+        functions = [each["$function"] for each in given if _has_function(each)]
+        text = " with ".join([repr(_setting(plain)), *functions])
+    return text if len(text) <= 200 else text[:200] + " …"

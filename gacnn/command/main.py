@@ -1,0 +1,387 @@
+"""The command `gacnn`: train, resume, evaluate, predict, export and info."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import logging
+import math
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cnn
+from cnn import datasets
+from gacnn.command.reports import class_table, information
+from gacnn.command.run_folder import Data, RunFolder, Settings, load, numbered, parts
+from gacnn.fitness.fitness import METRICS
+from gacnn.gacnn import GACNN
+from gacnn.training.default_network import default_network
+from gacnn.training.defaults import NUM_GENERATIONS, NUM_SOLUTIONS
+
+EXAMPLES = """\
+examples:
+  gacnn train digits --out runs/digits --time-limit 60
+  gacnn train photos/ --out runs/photos --size 32 --flip
+  gacnn train mnist.npz --out runs/mnist --time-limit 600
+  gacnn resume runs/mnist --time-limit 1200
+  gacnn evaluate runs/mnist
+  gacnn predict runs/photos new/*.jpg
+  gacnn export runs/photos photos.onnx
+  gacnn info runs/photos
+
+Ctrl-C ends a run after the generation in flight, and a killed one has its checkpoint: resume goes
+on with both. `gacnn COMMAND --help` says more.
+
+exit codes: 0 done; 1 something was wrong, and is named; 2 so was the command line; 130 Ctrl-C
+"""
+
+INTERRUPTED = 130  # the exit code of what Ctrl-C has ended
+
+DATA = (
+    "digits (scikit-learn's), a folder with one sub-folder of images for each class, "
+    "an .npz file of x_train, y_train, x_test, y_test as Keras has it, or a folder of IDX files"
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says; return the exit code."""
+    options = parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be anything
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            code = int(options.run(options) or 0)
+            print(end="", flush=True)  # what fails here is said below
+        except KeyboardInterrupt as error:
+            print(file=sys.stderr)  # behind the ^C of a terminal
+            _say("stopped at once", error)
+            return INTERRUPTED
+        except BrokenPipeError:  # as of `gacnn info RUN | head -1`
+            _close_output()
+            return 1
+        except (OSError, ValueError, TypeError, ImportError, MemoryError) as error:
+            _say(f"{error}" or type(error).__name__, error)
+            return 1
+    return code
+
+
+def _say(what: object, error: BaseException | None = None) -> None:
+    notes = getattr(error, "__notes__", ())
+    print(f"gacnn: {what}", *notes, sep="\n", file=sys.stderr)
+
+
+def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
+    _say(message)
+
+
+def _close_output() -> None:
+    """Give up standard output, which Python would else flush once more at its end, and fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
+    whole = argparse.ArgumentParser(
+        prog="gacnn",
+        description="Evolve convolutional networks, and use them.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    whole.add_argument("--version", action="version", version=f"gacnn {version()}")
+    commands = whole.add_subparsers(required=True, metavar="COMMAND")
+    _add_train(commands)
+    each = _command(commands, resume, "go on with a run that was stopped or killed, or for longer")
+    each.add_argument("folder", type=RunFolder, metavar="RUN", help="the folder of the run")
+    _add_limits(each)
+    each = _command(commands, evaluate, "count what a run gets right on images it has not seen")
+    each.add_argument("folder", type=RunFolder, metavar="RUN", help="the folder of the run")
+    each.add_argument("data", nargs="?", help=f"other data than the run's own test images: {DATA}")
+    each = _command(commands, predict, "name the class of images")
+    each.add_argument("folder", type=RunFolder, metavar="RUN", help="the folder of the run")
+    each.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="files of images")
+    each.add_argument("--csv", action="store_true", help="print CSV, with all probabilities")
+    each = _command(commands, export, "write the network of a run for ONNX Runtime")
+    each.add_argument("folder", type=Path, metavar="RUN", help="a run, or a file of Model.save")
+    each.add_argument("file", type=Path, metavar="FILE.onnx")
+    each = _command(commands, info, "tell what is in a run, a model or a checkpoint")
+    each.add_argument("file", type=Path, metavar="FILE", help="a run's folder, or a file")
+    return whole
+
+
+def version() -> str:
+    """Return the version of the package."""
+    from importlib.metadata import version as installed
+
+    return installed("gacnn")
+
+
+def _command(commands: Any, run: Any, what: str) -> argparse.ArgumentParser:
+    added: argparse.ArgumentParser = commands.add_parser(run.__name__, help=what, description=what)
+    added.set_defaults(run=run)
+    return added
+
+
+def _add_train(commands: Any) -> None:
+    each = _command(commands, train, "evolve a network on images")
+    each.add_argument("data", metavar="DATA", help=DATA)
+    each.add_argument("--out", type=RunFolder, required=True, metavar="RUN", help="a new folder")
+    each.add_argument(
+        "--size", type=_size, help="of images from a folder: 32, or 32x48 (rows x columns)"
+    )
+    each.add_argument("--model", type=Path, help="begin with the network of this file or run")
+    each.add_argument("--flip", action="store_true", help="mirror training images at random")
+    each.add_argument(
+        "--shift", type=_number, default=0.0, metavar="PIXELS", help="move them by up to so much"
+    )
+    each.add_argument(
+        "--test-share",
+        type=_share,
+        default=0.2,
+        help="of the images is kept for evaluate, where there are no test images (0.2)",
+    )
+    each.add_argument(
+        "--population",
+        type=_whole(2),
+        default=NUM_SOLUTIONS,
+        help=f"number of networks ({NUM_SOLUTIONS})",
+    )
+    each.add_argument(
+        "--batch-size", type=_whole(1), help="images a generation (chosen from the data)"
+    )
+    each.add_argument("--metric", choices=sorted(METRICS.keys() - {"mse"}), default="cross_entropy")
+    each.add_argument("--seed", type=_whole(0), default=0, help="of all that is random (0)")
+    _add_limits(each)
+
+
+def _add_limits(each: argparse.ArgumentParser) -> None:
+    each.add_argument("--time-limit", type=_number, metavar="SECONDS", help="in all")
+    each.add_argument(
+        "--generations", type=_whole(1), help=f"in all ({NUM_GENERATIONS:,} without a time limit)"
+    )
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    """Return what reads a whole number of at least so much and, as seeds must, below 2**32."""
+
+    def read(text: str) -> int:
+        value = int(text) if text.isdecimal() else -1
+        if not least <= value < 2**32:
+            wanted = f"a whole number from {least} to {2**32 - 1:,}"
+            raise argparse.ArgumentTypeError(f"must be {wanted}, not {text}")
+        return value
+
+    return read
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number of at least 0, not {text}")
+    return value
+
+
+def _share(text: str) -> float:
+    value = _number(text)
+    if value >= 1:
+        raise argparse.ArgumentTypeError(f"must be from 0 to less than 1, not {text}")
+    return value
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        sides = [int(side) for side in text.lower().split("x")]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2) or min(sides) < 1:
+        raise argparse.ArgumentTypeError(f"must be like 32 or 32x48, not {text}")
+    return sides[0], sides[-1]
+
+
+# Commands
+
+
+def train(options: argparse.Namespace) -> int:
+    """Begin a run in a new folder."""
+    generations = options.generations
+    if generations is None and options.time_limit is None:
+        generations = NUM_GENERATIONS
+    settings = Settings(
+        data=options.data if options.data == "digits" else str(Path(options.data).resolve()),
+        size=options.size,
+        test_share=options.test_share,
+        shift=options.shift,
+        flip=options.flip,
+        num_solutions=options.population,
+        num_generations=generations,
+        time_limit=options.time_limit,
+        early_stopping=generations is not None,
+        batch_size=options.batch_size,
+        metric=options.metric,
+        random_seed=options.seed,
+    )
+    folder: RunFolder = options.out
+    folder.check_free()
+    data = load(settings)
+    images, _ = data
+    if options.model is None:
+        classes = len(images.class_names)
+        model = default_network(images.X.shape[1:], classes, random_seed=settings.random_seed)
+    else:
+        model = _model(options.model)
+        _check_fits(model, images)
+    # What is wrong with the settings is said here, before there is a folder.
+    _networks(model, settings).plan(images.X, images.y, **settings.training())
+    folder.create(settings, model, data)
+    with folder.locked():
+        return _evolve(folder, settings, data, going_on=False)
+
+
+def resume(options: argparse.Namespace) -> int:
+    """Go on with the run of a folder."""
+    folder: RunFolder = options.folder
+    given = {"time_limit": options.time_limit, "num_generations": options.generations}
+    given = {name: value for name, value in given.items() if value is not None}
+    settings = replace(folder.settings(), **given)
+    with folder.locked():
+        results = folder.results()
+        finished = results is not None and results["finished"]
+        _check_goes_on(folder, settings, finished=finished, longer=bool(given))
+        data = folder.data()
+        folder.reopen(settings)
+        return _evolve(folder, settings, data, going_on=True)
+
+
+def _check_goes_on(folder: RunFolder, settings: Settings, *, finished: bool, longer: bool) -> None:
+    """Raise ValueError where the limits leave nothing to do, or less than has been done."""
+    generations, seconds = folder.done()
+    more, limit = settings.num_generations, settings.time_limit
+    if more is not None and more < generations + finished:
+        cure = "--generations: it counts all of them"
+    elif finished and limit is not None and round(limit, 1) <= seconds:
+        cure = "--time-limit: it counts all seconds"
+    elif finished and not longer:
+        cure = "--generations"
+    else:
+        return
+    state = "is finished after" if finished else "has done"
+    raise ValueError(
+        f"{folder.path} {state} {generations:,} generations and {seconds:,} seconds; "
+        f"to go on give a larger {cure}"
+    )
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Print how well a model does on labelled images."""
+    folder: RunFolder = options.folder
+    model, names = folder.trained_model(), folder.class_names()
+    if options.data is None:
+        _, data = folder.data()
+        if data is None:
+            raise ValueError(f"{folder.path} has set no images aside; name data to evaluate on")
+    else:
+        height, width, channels = model.input_shape
+        every, test = parts(options.data, (height, width), channels)
+        data = every if test is None else test
+        if data.X.shape[1:] != model.input_shape:
+            raise ValueError(
+                f"{options.data} holds images of {data.X.shape[1:]} (height, width, channels), "
+                f"but {folder.path} was trained on images of {model.input_shape}"
+            )
+    print(class_table(numbered(data, names), model.predict(data.X), names))
+
+
+def predict(options: argparse.Namespace) -> int:
+    """Print the labels of images, as a table or as CSV; 1 if one could not be read."""
+    folder: RunFolder = options.folder
+    model, names = folder.trained_model(), folder.class_names()
+    height, width, channels = model.input_shape
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    wide = max(len(str(path)) for path in options.images)
+    if options.csv:
+        table.writerow(["file", "class", *names])
+    code = 0
+    for path in options.images:
+        try:
+            X = datasets.load_images([path], size=(height, width), channels=channels)
+        except (OSError, ValueError) as error:
+            _say(error)
+            code = 1
+            continue
+        row = model.predict_proba(X)[0]
+        if options.csv:
+            table.writerow([path, names[row.argmax()], *(f"{value:.6f}" for value in row)])
+        else:
+            print(f"{path!s:<{wide}}  {names[row.argmax()]}  {row.max():.1%}")
+    return code
+
+
+def export(options: argparse.Namespace) -> None:
+    """Write a model as an ONNX file."""
+    if options.file.suffix != ".onnx":
+        raise ValueError(f"{options.file} must end in .onnx, the format that is written")
+    model = _model(options.folder)
+    cnn.to_onnx(model, options.file)
+    print(f"{options.file}: images {model.input_shape}, {model.num_classes} classes")
+
+
+def info(options: argparse.Namespace) -> None:
+    """Print what a file or run folder holds."""
+    print(information(options.file))
+
+
+def _model(path: Path) -> cnn.Model:
+    return RunFolder(path).trained_model() if path.is_dir() else cnn.load(path)
+
+
+def _check_fits(model: cnn.Model, images: datasets.Dataset) -> None:
+    wanted, classes = images.X.shape[1:], len(images.class_names)
+    if model.input_shape != wanted or model.num_classes != classes:
+        raise ValueError(
+            f"--model takes images of {model.input_shape} and tells {model.num_classes} classes "
+            f"apart, but the data are images of {wanted} of {classes} classes"
+        )
+
+
+def _networks(model: cnn.Model, settings: Settings) -> GACNN:
+    return GACNN(model, settings.num_solutions, random_seed=settings.random_seed)
+
+
+def _evolve(folder: RunFolder, settings: Settings, data: Data, *, going_on: bool) -> int:
+    """Train, write what came out and say so; return the exit code."""
+    images, test = data
+    model, set_aside = cnn.load(folder.start), 0 if test is None else len(test.X)
+    print(f"{len(images.X):,} images to train on, {set_aside:,} set aside\n\n{model}\n")
+    try:
+        result = _networks(model, settings).train(
+            images.X,
+            images.y,
+            checkpoint=folder.checkpoint,
+            resume=going_on,
+            logger=logging.Logger("silent", logging.CRITICAL + 1),  # PyGAD's shows tracebacks
+            **settings.training(),
+        )
+        results = folder.finish(result, test)
+    except (KeyboardInterrupt, OSError, MemoryError) as error:
+        error.add_note(f"go on with the run by `{folder.resuming}`")
+        raise
+    print(
+        f"\n{results['generations']:,} generations, {results['seconds']:,} seconds, "
+        f"{results['image_evaluations'] / 1e6:,.1f} million image evaluations"
+    )
+    if test is not None:
+        print(f"{results['test_accuracy']:.1%} of {set_aside:,} images set aside are right")
+    print(f"all is in {folder.path}")
+    if result.ga.interrupted:
+        print(f"stopped early: go on with `{folder.resuming}`")
+        return INTERRUPTED
+    return 0

@@ -1,0 +1,1 @@
+"""What solutions are worth: evaluators, metrics, batches."""

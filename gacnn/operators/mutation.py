@@ -1,0 +1,311 @@
+"""Gaussian mutation: fixed, annealed, self-adaptive, mirrored, and with adapted covariance."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from cnn import checks
+from gacnn.operators.crossover import WeightedRecombination
+from gacnn.operators.operator import (
+    Array,
+    Operator,
+    annealed,
+    check_schedule,
+    checked_counts,
+    fan_in_scale,
+    fit_to_space,
+    generator,
+    layer_slices,
+    model_of,
+    nested_counts,
+    positive,
+)
+
+
+def normal_noise(
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+    *,
+    mirrored: bool = False,
+    probability: float = 1.0,
+) -> Array:
+    """Return standard normal noise of the shape (rows, n), float32, 0 where it does not occur.
+
+    mirrored: row 2i + 1 is minus row 2i; the last of an odd number is on its own.
+    """
+    noise = np.empty(shape, np.float32)
+    own = noise[::2] if mirrored else noise
+    own[...] = rng.standard_normal(own.shape, np.float32)
+    if probability < 1:
+        own *= rng.random(own.shape, np.float32) < probability
+    if mirrored:
+        np.negative(noise[:-1:2], out=noise[1::2])
+    return noise
+
+
+class Mutation(Operator):
+    """Base of what disturbs offspring. Genes are rounded or clipped to the gene space."""
+
+    setting: ClassVar[str] = "mutation_type"
+    fits_space: ClassVar[bool] = True
+
+
+@dataclass
+class GaussianMutation(Mutation):
+    """Normal noise of standard deviation `sigma` is added to the genes of the offspring.
+
+    Rechenberg 1973, Evolutionsstrategie. sigma falls exponentially to final_sigma during the
+    run, where that is given. scale: a factor for each gene (n,); "fan_in" for each weight's
+    1 / sqrt(inputs of its unit), see `fan_in_scale`; None for 1. mirrored: offspring 2i + 1 gets
+    the noise of offspring 2i with the other sign (Brockhoff et al. 2010, Mirrored sampling and
+    sequential selection for evolution strategies). probability: the chance of a gene to be
+    disturbed.
+
+    nested: how many versions of each trainable layer there are among the offspring, from the
+    first layer to the last, such as (16, 16, 64, 128); True for `nested_counts`. Consecutive
+    offspring share a version, and every version occurs with as many of the next layer: a nested
+    design (Montgomery, Design and analysis of experiments, ch. 14). Early layers, which have few
+    weights and cost much, run once for all offspring that share them. With mirrored noise, what
+    a layer does to the fitness cancels, to first order, out of the estimates for layers with
+    another count. It goes with crossover_type="recombination" by fitness and nothing kept.
+    Raises ValueError where the counts do not fit the layers and the number of offspring.
+    """
+
+    sigma: float = 0.05
+    final_sigma: float | None = None
+    scale: Array | Literal["fan_in"] | None = None
+    mirrored: bool = False
+    probability: float = 1.0
+    nested: bool | Sequence[int] = False
+
+    def __post_init__(self) -> None:
+        check_schedule(self.sigma, self.final_sigma, "sigma")
+        if not 0 < checks.number(self.probability, "probability") <= 1:
+            raise ValueError(f"probability must be above 0 and at most 1, not {self.probability!r}")
+        self.nested = _checked_nested(self.nested)
+        if isinstance(self.scale, str):
+            checks.one_of(self.scale, "scale", ("fan_in",))
+        elif self.scale is not None:
+            scale = checks.shaped(self.scale, "scale", (None,), "genes")
+            self.scale = checks.finite(scale, "scale").astype(np.float32)
+
+    def __call__(self, offspring: Array, ga: Any) -> Array:
+        """Return the offspring (members, n) disturbed."""
+        rng = generator(ga)
+        noise = self._noise(offspring.shape, ga, rng)
+        noise *= np.float32(annealed(self.sigma, self.final_sigma, ga))
+        if self.scale is not None:
+            noise *= self._factors(ga)
+        return fit_to_space(offspring + noise, ga)
+
+    def _noise(self, shape: tuple[int, int], ga: Any, rng: np.random.Generator) -> Array:
+        """Return standard normal noise of the shape (members, n)."""
+        draw = functools.partial(
+            normal_noise, rng=rng, mirrored=self.mirrored, probability=self.probability
+        )
+        if self.nested is False:
+            return draw(shape)
+        if not isinstance(ga.crossover_type, WeightedRecombination):
+            raise ValueError(
+                f'nested needs crossover_type="recombination", not {ga.crossover_type!r}: only '
+                "offspring of one centre share what their noise leaves alike"
+            )
+        model, members = model_of(ga, self), shape[0]
+        if self.nested is True:
+            counts = nested_counts(model, members)
+        else:
+            counts = checked_counts(self.nested, model, members, mirrored=self.mirrored)
+        noise = np.empty(shape, np.float32)
+        for genes, count in zip(layer_slices(model), counts, strict=True):
+            versions = draw((count, genes.stop - genes.start))
+            noise[:, genes] = versions.repeat(members // count, axis=0)
+        return noise
+
+    def _factors(self, ga: Any) -> Array:
+        factors = fan_in_scale(model_of(ga, self)) if isinstance(self.scale, str) else self.scale
+        if factors is None or len(factors) != ga.num_genes:
+            raise ValueError(
+                f"scale must have a factor for each of {ga.num_genes} genes, not {self.scale!r}"
+            )
+        return factors
+
+
+def _checked_nested(nested: Any) -> bool | tuple[int, ...]:
+    """Return True, False, or the counts of `GaussianMutation.nested`; ValueError otherwise."""
+    if isinstance(nested, bool):
+        return nested
+    if not isinstance(nested, list | tuple) or not nested:
+        raise ValueError(
+            "nested must be True, False, or how many versions there are of each trainable layer, "
+            f"such as (16, 64), not {nested!r}"
+        )
+    return tuple(checks.whole(count, f"nested[{i}]") for i, count in enumerate(nested))
+
+
+@dataclass
+class MirroredMutation(GaussianMutation):
+    """`GaussianMutation` with mirrored=True."""
+
+    mirrored: bool = True
+
+
+@dataclass
+class SelfAdaptiveMutation(Mutation):
+    """Every solution has a sigma of its own, which is inherited, mutated and selected with it.
+
+    A child takes the sigma of the parent whose turn it is to mate, multiplies it by
+    exp(learning_rate * a normal number), and is disturbed with the outcome. Schwefel 1981,
+    Numerical optimization of computer models; Beyer & Schwefel 2002, Evolution strategies: a
+    comprehensive introduction. sigma: of the first generation; learning_rate: None for
+    1 / sqrt(n); minimum: below which no sigma falls.
+    """
+
+    sigma: float = 0.05
+    learning_rate: float | None = None
+    minimum: float = 1e-4
+    sigmas: Array | None = field(default=None, init=False, repr=False)
+
+    remembers: ClassVar[tuple[str, ...]] = ("sigmas",)
+
+    def __post_init__(self) -> None:
+        positive(self.sigma, "sigma")
+        if self.learning_rate is not None:
+            checks.number(self.learning_rate, "learning_rate", 0)
+        checks.number(self.minimum, "minimum", 0)
+
+    def __call__(self, offspring: Array, ga: Any) -> Array:
+        """Return the offspring (members, n) disturbed."""
+        self.begin(ga)
+        rng = generator(ga)
+        if self.sigmas is None or len(self.sigmas) != len(ga.population):
+            self.sigmas = np.full(len(ga.population), self.sigma)
+        parents = np.asarray(ga.last_generation_parents_indices)
+        rate = offspring.shape[1] ** -0.5 if self.learning_rate is None else self.learning_rate
+        sigmas = self.sigmas[parents[np.arange(len(offspring)) % len(parents)]]
+        sigmas = sigmas * np.exp(rate * rng.standard_normal(len(offspring)))
+        sigmas = np.maximum(sigmas, self.minimum)
+        noise = normal_noise(offspring.shape, rng)
+        noise *= sigmas.astype(np.float32)[:, None]
+        kept = _kept(ga)[: len(ga.population) - len(offspring)]
+        self.sigmas = np.concatenate([self.sigmas[kept], sigmas])
+        return fit_to_space(offspring + noise, ga)
+
+
+def _kept(ga: Any) -> Array:
+    """Return the indices of the solutions that stay, best or parents first, as PyGAD puts them."""
+    if ga.keep_elitism == 0 and ga.keep_parents == -1:
+        return np.asarray(ga.last_generation_parents_indices)
+    return np.array(ga.sort_solutions_nsga2(np.asarray(ga.last_generation_fitness)))
+
+
+@dataclass
+class CumulativeMutation(Mutation):
+    """Normal noise whose sigma follows the length of the path that the centre has taken.
+
+    Cumulative step-size adaptation: sigma grows while steps of the centre point the same way and
+    shrinks while they cancel. Hansen & Ostermeier 2001, Completely derandomized self-adaptation
+    in evolution strategies, with the constants of Hansen 2016, The CMA evolution strategy: a
+    tutorial. It needs crossover_type="recombination", and the better part of the population as
+    parents.
+    """
+
+    sigma: float = 0.05
+    mirrored: bool = False
+    present_sigma: float | None = field(default=None, init=False, repr=False)
+    centre: Array | None = field(default=None, init=False, repr=False)
+    path: Array | None = field(default=None, init=False, repr=False)
+
+    remembers: ClassVar[tuple[str, ...]] = ("present_sigma", "centre", "path")
+
+    def __post_init__(self) -> None:
+        positive(self.sigma, "sigma")
+
+    def __call__(self, offspring: Array, ga: Any) -> Array:
+        """Return the offspring (members, n) disturbed."""
+        self.begin(ga)
+        recombination = ga.crossover_type
+        if not isinstance(recombination, WeightedRecombination):
+            raise ValueError(
+                f'{type(self).__name__} needs crossover_type="recombination", not {recombination!r}'
+            )
+        if recombination.weights == "fitness":
+            raise ValueError(f'{type(self).__name__} needs weights="log" or "equal"')
+        centre = offspring[0]
+        if self.centre is None or self.present_sigma is None:
+            self._begin(centre)
+        else:
+            fitness = np.asarray(ga.last_generation_fitness)[ga.last_generation_parents_indices]
+            parents = ga.last_generation_parents[np.argsort(-fitness, kind="stable")]
+            self._adapt(parents, recombination.rank_weights(len(parents)))
+        self.centre = centre.copy()
+        noise = normal_noise(offspring.shape, generator(ga), mirrored=self.mirrored)
+        noise *= np.float32(self.present_sigma) * self._deviations()
+        return fit_to_space(offspring + noise, ga)
+
+    def _begin(self, centre: Array) -> None:
+        self.present_sigma, self.path = self.sigma, np.zeros_like(centre)
+
+    def _deviations(self) -> Any:
+        return np.float32(1)
+
+    def _adapt(self, parents: Array, weights: Array) -> None:
+        """Lengthen the path by the way from the centre to the weighted parents; change sigma."""
+        assert self.present_sigma is not None
+        n, mass = parents.shape[1], 1 / np.square(weights).sum()
+        rate = (mass + 2) / (n + mass + 5)
+        damping = 1 + 2 * max(0.0, math.sqrt((mass - 1) / (n + 1)) - 1) + rate
+        step = (weights @ parents - self.centre) / self.present_sigma / self._deviations()
+        self.path = (1 - rate) * self.path + math.sqrt(rate * (2 - rate) * mass) * step
+        expected = math.sqrt(n) * (1 - 1 / (4 * n) + 1 / (21 * n**2))
+        surprise = float(np.linalg.norm(self.path)) / expected - 1
+        self.present_sigma *= math.exp(min(1.0, rate / damping * surprise))
+
+
+@dataclass
+class SeparableMutation(CumulativeMutation):
+    """`CumulativeMutation` with a standard deviation for each gene that is adapted too.
+
+    Ros & Hansen 2008, A simple modification in CMA-ES achieving linear time and space complexity
+    (sep-CMA-ES).
+    """
+
+    variances: Array | None = field(default=None, init=False, repr=False)
+    variance_path: Array | None = field(default=None, init=False, repr=False)
+
+    remembers: ClassVar[tuple[str, ...]] = (
+        *CumulativeMutation.remembers,
+        "variances",
+        "variance_path",
+    )
+
+    def _begin(self, centre: Array) -> None:
+        super()._begin(centre)
+        self.variances, self.variance_path = np.ones_like(centre), np.zeros_like(centre)
+
+    def _deviations(self) -> Any:
+        assert self.variances is not None
+        return np.sqrt(self.variances)
+
+    def _adapt(self, parents: Array, weights: Array) -> None:
+        n, mass = parents.shape[1], 1 / np.square(weights).sum()
+        memory = (4 + mass / n) / (n + 4 + 2 * mass / n)
+        faster = (n + 2) / 3
+        one = min(1.0, faster * 2 / ((n + 1.3) ** 2 + mass))
+        many = min(1 - one, faster * 2 * (mass - 2 + 1 / mass) / ((n + 2) ** 2 + mass))
+        step = (weights @ parents - self.centre) / self.present_sigma
+        chosen = (parents - self.centre) / self.present_sigma
+        super()._adapt(parents, weights)
+        self.variance_path = (1 - memory) * self.variance_path + math.sqrt(
+            memory * (2 - memory) * mass
+        ) * step
+        self.variances = (
+            (1 - one - many) * self.variances
+            + one * np.square(self.variance_path)
+            + many * (weights @ np.square(chosen))
+        ).astype(np.float32)

@@ -1,0 +1,92 @@
+"""The operators of evolution strategies by the names that `gacnn.GA` takes, beside PyGAD's own."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from inspect import Parameter
+from typing import Any
+
+from gacnn.operators.crossover import (
+    BlendCrossover,
+    FilterCrossover,
+    LayerCrossover,
+    WeightedRecombination,
+)
+from gacnn.operators.mutation import (
+    CumulativeMutation,
+    GaussianMutation,
+    MirroredMutation,
+    Mutation,
+    SelfAdaptiveMutation,
+    SeparableMutation,
+)
+from gacnn.operators.operator import Operator
+from gacnn.operators.selection import TruncationSelection
+
+OPERATORS: dict[str, dict[str, type[Operator]]] = {
+    "parent_selection_type": {"truncation": TruncationSelection},
+    "crossover_type": {
+        "recombination": WeightedRecombination,
+        "blend": BlendCrossover,
+        "filter": FilterCrossover,
+        "layer": LayerCrossover,
+    },
+    "mutation_type": {
+        "gaussian": GaussianMutation,
+        "mirrored": MirroredMutation,
+        "self_adaptive": SelfAdaptiveMutation,
+        "csa": CumulativeMutation,
+        "separable": SeparableMutation,
+    },
+}
+
+_RATES = ("mutation_probability", "mutation_percent_genes", "mutation_num_genes")
+
+
+def resolved(setting: str, value: Any) -> Any:
+    """Return the operator for a name of `OPERATORS`, a copy of an operator, anything else as is.
+
+    Raises TypeError for an operator that is given where another kind belongs, or as a class.
+    """
+    known = OPERATORS[setting]
+    if isinstance(value, str):
+        return known[value.lower()]() if value.lower() in known else value
+    if isinstance(value, type) and issubclass(value, Operator):
+        raise TypeError(f"{setting} must be an operator, not its class: write {value.__name__}(…)")
+    if not isinstance(value, Operator):
+        return value
+    if value.setting != setting:
+        raise TypeError(f"{setting} cannot be {value!r}, which is for {value.setting}")
+    return copy.deepcopy(value)
+
+
+def check_heeded(settings: dict[str, Any], parameters: Mapping[str, Parameter]) -> None:
+    """Raise ValueError for settings of PyGAD's own operators that those chosen do not heed.
+
+    parameters: those of `pygad.GA`, for their defaults.
+    """
+    crossover, mutation = settings["crossover_type"], settings["mutation_type"]
+    unheeded: list[tuple[str, Any, str]] = []
+    if isinstance(mutation, Mutation):
+        cure = "it disturbs all genes, but for GaussianMutation(probability=…)"
+        unheeded += [(name, mutation, cure) for name in _RATES]
+    if isinstance(crossover, WeightedRecombination):
+        cure = "all offspring are one mean of the parents"
+        unheeded.append(("crossover_probability", crossover, cure))
+    for operator in (crossover, mutation):
+        if isinstance(operator, Operator):
+            cure = "take another crossover_type and mutation_type"
+            unheeded.append(("gene_constraint", operator, cure))
+    for name, operator, cure in unheeded:
+        if settings[name] is not None and settings[name] != parameters[name].default:
+            kind = type(operator).__name__
+            raise ValueError(f"{name} is for PyGAD's own operators, not for {kind}: {cure}")
+
+
+def name_of(operator: Operator) -> str:
+    """Return the name of an operator."""
+    for name, kind in OPERATORS[operator.setting].items():
+        if kind is type(operator):
+            return name
+    raise TypeError(f"{operator!r} has no name, so a checkpoint cannot keep it")

@@ -1,0 +1,1 @@
+"""The short way from data to a trained network."""

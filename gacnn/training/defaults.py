@@ -1,0 +1,149 @@
+"""The settings that `GACNN.train` chooses where nothing is said."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from gacnn.callbacks.callback import ENDLESS
+from gacnn.operators.crossover import WeightedRecombination
+from gacnn.operators.mutation import CumulativeMutation, GaussianMutation
+from gacnn.operators.names import OPERATORS, resolved
+from gacnn.operators.operator import is_nested, space_values
+
+NUM_SOLUTIONS = 64
+NUM_GENERATIONS = 2000
+BATCH_SIZE = 128
+FEW_WEIGHTS = 24
+LEARNING_RATE_FALL = 14  # first over last
+WEIGHT_DECAY = 5e-4
+
+
+def default_batch_size(num_images: int) -> int | None:
+    """Return 128, or None, all images, where they are fewer than twice that."""
+    return BATCH_SIZE if num_images >= 2 * BATCH_SIZE else None
+
+
+def default_sampling(metric: Any, batch_size: int | None) -> str:
+    """Return "importance" for batches that are scored by cross-entropy, otherwise "uniform"."""
+    return "importance" if metric == "cross_entropy" and batch_size is not None else "uniform"
+
+
+def default_patience(num_generations: int) -> int | None:
+    """Return a third of the generations, at least 50, or None where their number is open."""
+    return max(50, num_generations // 3) if num_generations < ENDLESS else None
+
+
+def default_sigma(num_weights: int, gene_space: Any = None, gene_type: Any = float) -> float:
+    """Return 4 / sqrt(n), from 0.02 to 0.1; 0.4 of the least step where genes have steps.
+
+    Noise of 4 / sqrt(n) in each of n weights moves a network equally far whatever its size.
+    """
+    if has_steps(gene_space, gene_type):
+        values = space_values(gene_space)
+        least = 1.0 if values is None else float(np.diff(values).min())
+        return 0.4 * least
+    return _short(min(0.1, max(0.02, 4 / math.sqrt(num_weights))))
+
+
+def has_steps(gene_space: Any, gene_type: Any) -> bool:
+    """Tell whether genes take some values only: those of a finite space, or integers."""
+    values = space_values(gene_space)
+    if values is not None:
+        return len(values) > 1
+    return not isinstance(gene_type, list | tuple) and np.dtype(gene_type).kind in "iu"
+
+
+def default_learning_rate(num_solutions: int, num_weights: int) -> float:
+    """Return 12.5 sqrt(P / n), at most 6: the first; the last is a fourteenth of it.
+
+    P directions out of n tell the less about the gradient the fewer they are.
+    """
+    return _short(min(6.0, 12.5 * math.sqrt(num_solutions / num_weights)))
+
+
+def _short(number: float) -> float:
+    """Return a number of three digits, which is easier to read."""
+    return float(f"{number:.3g}")
+
+
+def strategy_settings(
+    num_solutions: int, num_weights: int, settings: dict[str, Any], *, one_objective: bool
+) -> dict[str, Any]:
+    """Return settings of `gacnn.GA`: those given, and good ones for the others.
+
+    Without an operator among them, and for more than 24 weights: an evolution strategy, with
+    recombination by fitness and mirrored Gaussian mutation; the learning rate falls, nothing is
+    kept; with fewer parents than solutions, recombination by rank. For fewer weights a wide
+    search: tournaments of two, uniform crossover, Gaussian mutation whose sigma falls from 2 to
+    0.1, two elites. With "csa" or "separable", or a recombination: the better half as parents,
+    mirrored mutation, nothing kept. With other operators, or several objectives: truncation of
+    the best quarter (or NSGA-II), uniform crossover, self-adaptive mutation, two elites. Where
+    genes have steps, a mutation given by name gets a sigma of 0.4 of the least one.
+    """
+    common = {"gene_type": np.float32, "save_best_solutions": False, "suppress_warnings": True}
+    settings = {**common, **settings}
+    crossover = resolved("crossover_type", settings.get("crossover_type"))
+    mutation = resolved("mutation_type", settings.get("mutation_type"))
+    free = one_objective and not OPERATORS.keys() & settings.keys()
+    many = free and num_weights > FEW_WEIGHTS
+    recombines = isinstance(crossover, WeightedRecombination)
+    if many and settings.get("num_parents_mating", num_solutions) == num_solutions:
+        chosen = _evolution_strategy(num_solutions, num_weights, settings)
+    elif many or recombines or (crossover is None and isinstance(mutation, CumulativeMutation)):
+        by_fitness = recombines and crossover.weights == "fitness"
+        chosen = {
+            **_NOTHING_KEPT,
+            "num_parents_mating": num_solutions if by_fitness else max(2, num_solutions // 2),
+            "crossover_type": "recombination",
+            "mutation_type": GaussianMutation(
+                default_sigma(num_weights, settings.get("gene_space"), settings["gene_type"]),
+                mirrored=True,
+            ),
+        }
+    else:
+        chosen = {
+            "num_parents_mating": max(2, num_solutions // 4),
+            "keep_elitism": min(2, num_solutions - 1),
+            "parent_selection_type": "truncation" if one_objective else "nsga2",
+            "crossover_type": "uniform",
+            "mutation_type": "self_adaptive",
+        }
+        if free:
+            wide = {"parent_selection_type": "tournament", "K_tournament": 2}
+            chosen |= {**wide, "mutation_type": GaussianMutation(2.0, 0.1)}
+    return _stepped({**chosen, **settings}, num_weights)
+
+
+def _stepped(settings: dict[str, Any], num_weights: int) -> dict[str, Any]:
+    """Return settings whose mutation, where it is a name and genes have steps, is wide enough."""
+    space, gene_type = settings.get("gene_space"), settings["gene_type"]
+    name = settings["mutation_type"]
+    known = OPERATORS["mutation_type"].get(name.lower()) if isinstance(name, str) else None
+    if known is None or is_nested(space) or not has_steps(space, gene_type):
+        return settings
+    sigma = default_sigma(num_weights, space, gene_type)
+    return {**settings, "mutation_type": known(sigma)}  # type: ignore[call-arg] # the first of all
+
+
+_NOTHING_KEPT = {"keep_elitism": 0, "keep_parents": 0, "parent_selection_type": "truncation"}
+
+
+def _evolution_strategy(
+    num_solutions: int, num_weights: int, settings: dict[str, Any]
+) -> dict[str, Any]:
+    space, gene_type = settings.get("gene_space"), settings["gene_type"]
+    sigma = default_sigma(num_weights, space, gene_type)
+    rate = default_learning_rate(num_solutions, num_weights)
+    free = space is None and not has_steps(space, gene_type)
+    decay = WEIGHT_DECAY if free else 0.0
+    return {
+        **_NOTHING_KEPT,
+        "num_parents_mating": num_solutions,
+        "crossover_type": WeightedRecombination(
+            "fitness", rate, _short(rate / LEARNING_RATE_FALL), weight_decay=decay
+        ),
+        "mutation_type": GaussianMutation(sigma, scale="fan_in" if free else None, mirrored=True),
+    }

@@ -1,0 +1,64 @@
+"""What a training gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnn import Model, tables
+from gacnn import plots
+from gacnn.algorithm.ga import GA
+from gacnn.callbacks.callback import History
+from gacnn.operators.names import OPERATORS
+from gacnn.training.plan import Plan, described
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training gives: the best network and how it was found.
+
+    score: its fitness on all training data; validation_score: that on the held-out data, or
+    None; history: a `gacnn.History`; ga: the `gacnn.GA` after its run; plan: what was planned;
+    image_evaluations: what it cost, networks times images, validation included.
+    """
+
+    model: Model
+    score: Any
+    validation_score: Any
+    history: History
+    ga: GA
+    plan: Plan
+    image_evaluations: int
+
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw the fitness over the run, or the front of two objectives; return the Axes.
+
+        options: those of `gacnn.plots.fitness` or `gacnn.plots.pareto_front`.
+        """
+        if np.ndim(self.score):
+            return plots.pareto_front(self, ax=ax, **options)
+        return self.history.plot(ax, **options)
+
+    def _facts(self) -> dict[str, str]:
+        facts = {"score": _score(self.score), "validation score": _score(self.validation_score)}
+        seconds = self.history["seconds"][-1] if len(self.history) else 0.0
+        return {
+            **facts,
+            "generations": f"{self.ga.generations_completed:,}",
+            "image evaluations": f"{self.image_evaluations:,}",
+            "seconds": f"{seconds:,.1f}",
+            "weights": f"{self.model.num_weights:,}",
+        }
+
+    def __repr__(self) -> str:
+        return f"<Result: {', '.join(f'{name} {value}' for name, value in self._facts().items())}>"
+
+    def _repr_html_(self) -> str:
+        settings = {name: described(self.plan.settings[name]) for name in OPERATORS}
+        return tables.as_html((), {**self._facts(), **settings}.items(), names=2)
+
+
+def _score(value: Any) -> str:
+    return "none" if value is None else " / ".join(f"{each:.4g}" for each in np.atleast_1d(value))

@@ -1,0 +1,282 @@
+"""A training: what `GACNN.train` chooses where nothing is said, its callbacks and its run."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cnn import Model, checks
+from gacnn.algorithm.ga import GA, checked
+from gacnn.callbacks.callback import ENDLESS, Callback, History, ProgressBar, WeightAverage
+from gacnn.callbacks.stopping import EarlyStopping, TimeLimit
+from gacnn.callbacks.validation import Validation, candidate, hold_out, validation_interval
+from gacnn.checkpoints.checkpoint import Checkpoint
+from gacnn.checkpoints.checkpoint import resume as resume_checkpoint
+from gacnn.fitness.fitness import Augmentation, Fitness, Metric
+from gacnn.operators.crossover import WeightedRecombination
+from gacnn.operators.names import resolved
+from gacnn.operators.operator import is_nested, rounded_to_space
+from gacnn.training.defaults import (
+    NUM_GENERATIONS,
+    default_batch_size,
+    default_patience,
+    default_sampling,
+    has_steps,
+    strategy_settings,
+)
+from gacnn.training.plan import Plan, seconds_per_generation
+from gacnn.training.result import Result
+
+Array = NDArray[Any]
+
+LARGE_INPUTS = 5.0  # root mean square of the inputs from which on a training warns
+LOOKS = 4  # at the validation data, at least, before patience is over
+
+
+class Training:
+    """A run of `GACNN.train`: its data, settings and callbacks."""
+
+    def __init__(
+        self,
+        model: Model,
+        num_solutions: int,
+        X: ArrayLike,
+        y: ArrayLike,
+        /,
+        *,
+        num_generations: int | None = None,
+        time_limit: float | None = None,
+        validation: Any = "auto",
+        metric: Metric | Sequence[Metric] = "cross_entropy",
+        batch_size: int | str | None = "auto",
+        sampling: str = "auto",
+        augment: Augmentation | None = None,
+        patience: int | str | None = "auto",
+        threads: int | None = None,
+        **settings: Any,
+    ) -> None:
+        _check_names(settings)
+        self.model, self.num_solutions = model, num_solutions
+        self.seed = settings.get("random_seed")
+        one_objective = not isinstance(metric, list | tuple)
+        self.settings = strategy_settings(
+            num_solutions, model.num_weights, settings, one_objective=one_objective
+        )
+        X, y, held_out = hold_out(model, X, y, validation, self.seed or 0)
+        if isinstance(batch_size, str):
+            _check_auto(batch_size, "batch_size", "a number of images or None, all")
+            batch_size = default_batch_size(len(np.asarray(y)))
+        if sampling == "auto":
+            sampling = default_sampling(metric, batch_size)
+        self.fitness = Fitness(
+            model,
+            X,
+            y,
+            metric,
+            batch_size=batch_size,
+            sampling=sampling,
+            augment=augment,
+            random_seed=self.seed,
+            threads=threads,
+        )
+        limit = math.inf if time_limit is None else checks.number(time_limit, "time_limit", 0)
+        self.time_limit = TimeLimit(limit)
+        self.num_generations = _generations(num_generations, time_limit)
+        crossover = resolved("crossover_type", self.settings["crossover_type"])
+        self.recombines = isinstance(crossover, WeightedRecombination)
+        self.average = WeightAverage() if self.recombines and one_objective else None
+        self.fitness.ranks_on_all = self.average is None  # otherwise that is the result
+        _warn_of_large(self.fitness.X)
+        follows = held_out is not None or not self.fitness.reevaluate
+        self.patience = self._patience(patience, one_objective, follows)
+        self.validation: Validation | None = None
+        if held_out is not None:
+            self.validation = self._validation(Fitness(model, *held_out, metric, threads=threads))
+
+    def _validation(self, scores: Fitness) -> Validation:
+        """Return what looks at the held-out data, often enough for patience."""
+        every = validation_interval(
+            len(scores.X), self.num_solutions, self.fitness.images_per_network
+        )
+        if self.patience is not None:
+            every = min(every, max(1, self.patience // LOOKS))
+        return Validation(scores, self.average, every)
+
+    @property
+    def _num_ranked(self) -> int:
+        """How many networks are scored on all images when the run ends, to rank them."""
+        ranks = self.fitness.ranks_on_all and self.fitness.reevaluate
+        return self.num_solutions if ranks else 0
+
+    def _patience(
+        self, patience: int | str | None, one_objective: bool, follows: bool
+    ) -> int | None:
+        if isinstance(patience, str):
+            _check_auto(patience, "patience", "a number of generations or None, never")
+            return default_patience(self.num_generations) if one_objective and follows else None
+        if patience is not None and not one_objective:
+            raise ValueError("patience needs one metric to follow, not a list; give None")
+        return None if patience is None else checks.whole(patience, "patience")
+
+    def plan(self, population: Array) -> Plan:
+        """Return what the run will do and cost, from the time of a few generations."""
+        num_validation = 0 if self.validation is None else len(self.validation.fitness.X)
+        each = seconds_per_generation(self.fitness, population, self.settings)
+        limit = self.time_limit.seconds
+        generations = int(min(self.num_generations, max(1, limit / each)))
+        networks = (generations + 1) * len(population)
+        networks += self.average is not None and generations > 0
+        evaluations = networks * self.fitness.images_per_network
+        evaluations += (self._num_ranked + 1) * len(self.fitness.X)  # 1 for the score
+        if self.validation is not None:
+            evaluations += self.validation.planned(generations) * num_validation
+        return Plan(
+            num_weights=self.model.num_weights,
+            num_solutions=len(population),
+            population_bytes=population.nbytes,
+            num_images=len(self.fitness.X),
+            num_validation=num_validation,
+            batch_size=self.fitness.images_per_network,
+            sampling="uniform" if self.fitness.sampler is None else "importance",
+            num_generations=self.num_generations if self.num_generations < ENDLESS else None,
+            likely_generations=generations,
+            patience=self.patience,
+            image_evaluations=evaluations,
+            seconds=min(limit, generations * each),
+            settings=self.settings,
+        )
+
+    def run(
+        self,
+        vectors: list[Array],
+        callbacks: Sequence[Callback],
+        checkpoint: Checkpoint | None,
+        *,
+        resume: bool,
+        verbose: bool,
+    ) -> Result:
+        """Evolve the population of the vectors and return the outcome."""
+        if resume and checkpoint is None:
+            raise ValueError("resume=True needs a checkpoint to go on from: give its path")
+        given = {
+            **self.settings,
+            "fitness_func": self.fitness,
+            "initial_population": vectors,
+            "callbacks": self._listeners(checked(callbacks), checkpoint, verbose),
+        }
+        self._fit_to_space(vectors)
+        plan = self.plan(np.asarray(vectors))
+        if verbose:
+            print(plan)
+        if resume and checkpoint is not None and checkpoint.path.exists():
+            ga = self._resumed(checkpoint.path, given)
+        else:
+            ga = GA(num_generations=self.num_generations, **given)
+        ga.run()
+        return self._result(ga, plan)
+
+    def _fit_to_space(self, vectors: list[Array]) -> None:
+        """Move solutions into a gene space that all genes share, unless none will be kept."""
+        settings = self.settings
+        space = settings.get("gene_space")
+        whole = has_steps(None, settings["gene_type"])
+        kept = settings.get("keep_elitism", 1) or settings.get("keep_parents", -1)
+        replaced = self.recombines and not kept and self.num_generations
+        if (space is None and not whole) or is_nested(space) or replaced:
+            return
+        rng = np.random.default_rng(self.seed)
+        for vector in vectors:
+            vector[...] = rounded_to_space(vector, space, rng, whole=whole)
+
+    def _resumed(self, checkpoint: Path, given: dict[str, Any]) -> GA:
+        """Return the GA of a checkpoint; nothing is left to do where time or patience is over."""
+        try:
+            ga = resume_checkpoint(checkpoint, num_generations=self.num_generations, **given)
+        except ValueError as error:
+            error.add_note(
+                "train must be told the same as before, apart from a longer num_generations or "
+                "time_limit: which of the two is given decides the default of patience"
+            )
+            raise
+        out_of_time = ga.seconds_before >= self.time_limit.seconds
+        if out_of_time or (self.stopping and self.stopping.is_over(ga.kept_state(self.stopping))):
+            ga.num_generations = 0
+        return ga
+
+    def _listeners(
+        self,
+        callbacks: list[Callback],
+        checkpoint: Checkpoint | None,
+        verbose: bool,
+    ) -> list[Callback]:
+        latest = None if self.validation is None else self.validation.latest
+        self.history = History(validation=latest)
+        self.stopping = None
+        if self.patience is not None:
+            monitor = "fitness" if self.validation is None else "validation"
+            self.stopping = EarlyStopping(self.patience, monitor=monitor, restore_best=False)
+        first = (self.average, self.validation, self.history)
+        last = (self.stopping, self.time_limit, ProgressBar(disable=not verbose), checkpoint)
+        return [each for each in (*first, *callbacks, *last) if each is not None]
+
+    def _result(self, ga: GA, plan: Plan) -> Result:
+        known = self.validation is None and not self.fitness.reevaluate  # all fitness, on all data
+        vector = candidate(ga, None if known else self.average)
+        score = None
+        if self.validation is not None:
+            self.validation.rate(vector)
+            score = self.validation.score
+            if self.validation.vector is not None:
+                score, vector = self.validation.best_score, self.validation.vector
+        winner = self.model.with_weights(np.array(vector, np.float32))
+        on_all = self.fitness.full(np.asarray(vector)[None])[0]
+        return Result(winner, on_all, score, self.history, ga, plan, self._spent(ga))
+
+    def _spent(self, ga: GA) -> int:
+        """Return how many images have gone through a network."""
+        evaluations = int(ga.num_fitness_evaluations) - self._num_ranked
+        images = evaluations * self.fitness.images_per_network
+        images += (self._num_ranked + 1) * len(self.fitness.X)  # 1 for the score
+        if self.validation is not None:
+            images += self.validation.evaluations * len(self.validation.fitness.X)
+        return images
+
+
+def _check_names(settings: dict[str, Any]) -> None:
+    """Raise TypeError for settings that are no business of train, or unknown."""
+    for name in {"fitness_func", "initial_population"} & settings.keys():
+        raise TypeError(f"{name} is what train makes itself; to give your own use gacnn.GA")
+    for name in {"num_solutions", "sol_per_pop", "num_genes"} & settings.keys():
+        raise TypeError(f"{name} is settled already: give GACNN its num_solutions")
+    for name in settings.keys() - inspect.signature(GA).parameters.keys():
+        raise TypeError(f"neither train nor gacnn.GA has a setting {name!r}")
+
+
+def _generations(num_generations: int | None, time_limit: float | None) -> int:
+    if num_generations is None:
+        return NUM_GENERATIONS if time_limit is None else ENDLESS
+    return checks.whole(num_generations, "num_generations", minimum=0)
+
+
+def _warn_of_large(X: Array) -> None:
+    """Warn of inputs that weights of the usual size make far too large."""
+    size = float(np.sqrt(np.square(X[:1000], dtype=np.float64).mean()))
+    if size > LARGE_INPUTS:
+        warnings.warn(
+            f"X holds numbers of about {size:,.0f}, and networks learn from numbers of about 1: "
+            "divide images by their largest value, 255 for bytes, or standardise the columns; and "
+            "do the same before predict",
+            stacklevel=5,
+        )
+
+
+def _check_auto(value: str, name: str, otherwise: str) -> None:
+    if value != "auto":
+        raise ValueError(f'{name} must be "auto", {otherwise}, not {value!r}')

@@ -1,0 +1,169 @@
+"""Each kind of layer beside naive loops."""
+
+import naive
+import networks
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import ACTIVATIONS, PADDINGS, SIZES, STRIDES
+
+import cnn
+from cnn.engines.numpy.kernels import Array
+from cnn.layers.layer import Layer
+
+SHAPES = st.tuples(st.integers(1, 13), st.integers(1, 13), st.integers(1, 4))
+POOLINGS = [cnn.MaxPooling2D, cnn.AveragePooling2D]
+HUGE = np.array([-3e38, -1e30, -1e4, -104.0, -88.0, 0.0, 88.0, 104.0, 1e4, 1e30, 3e38])
+
+
+def assert_like_naive(layer: Layer, input_layer: Layer, exact: bool = False) -> None:
+    """The layer alone gives what loops give, for four images and three members."""
+    try:
+        layer.link(input_layer)
+    except ValueError:  # it does not fit; test_bad_input has that
+        return
+    model = networks.filled(cnn.Model(layer, random_seed=0), exact)
+    X, vectors = networks.images_for(model, 4, exact), networks.vectors_for(model, 3, exact)
+    naive.assert_close(model.forward(X, vectors), naive.population(model, X, vectors))
+
+
+def apply(layer: Layer, x: Array) -> Array:
+    """Output (values,) of an activation for an input (values,)."""
+    return cnn.Model([cnn.Input1D(x.size), layer]).forward(x[None])[0]
+
+
+@settings(max_examples=150, deadline=None)
+@given(SHAPES, SIZES, STRIDES, PADDINGS, SIZES, st.sampled_from(ACTIVATIONS), st.booleans())
+def test_convolution(shape, size, stride, padding, dilation, activation, use_bias):
+    layer = cnn.Conv2D(
+        3,
+        size,
+        activation_function=activation,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        use_bias=use_bias,
+    )
+    assert_like_naive(layer, cnn.Input2D(shape))
+
+
+@settings(max_examples=150, deadline=None)
+@given(SHAPES, SIZES, STRIDES, st.sampled_from(["valid", "same"]), st.sampled_from(POOLINGS))
+def test_pooling(shape, size, stride, padding, kind):
+    assert_like_naive(kind(size, stride=stride, padding=padding), cnn.Input2D(shape))
+
+
+@settings(max_examples=50, deadline=None)
+@given(SHAPES, st.tuples(st.integers(2, 5), st.integers(2, 5)), STRIDES, st.data())
+def test_pooling_with_numeric_padding(shape, size, stride, data):
+    padding = data.draw(st.tuples(*[st.integers(0, side - 1) for side in size]))
+    for kind in POOLINGS:
+        assert_like_naive(kind(size, stride=stride, padding=padding), cnn.Input2D(shape))
+
+
+@settings(max_examples=30, deadline=None)
+@given(SHAPES, st.sampled_from([cnn.GlobalMaxPooling2D, cnn.GlobalAveragePooling2D, cnn.Flatten]))
+def test_global_pooling_and_flatten(shape, kind):
+    assert_like_naive(kind(), cnn.Input2D(shape))
+
+
+@pytest.mark.parametrize("first", [cnn.Input2D((4, 5, 3)), cnn.Input1D(7)])
+@pytest.mark.parametrize(
+    "layer",
+    [cnn.ReLU, cnn.LeakyReLU, cnn.Sigmoid, cnn.Tanh, cnn.Softmax, cnn.Step],
+)
+def test_activation(layer, first):
+    assert_like_naive(layer(), first)
+
+
+@pytest.mark.parametrize("slope", [0, 0.3, 1])
+def test_leaky_relu_has_its_slope(slope):
+    x = np.array([-2.0, 0.0, 3.0])
+    naive.assert_close(apply(cnn.LeakyReLU(negative_slope=slope), x), [-2 * slope, 0, 3])
+
+
+@pytest.mark.parametrize("activation", [*ACTIVATIONS, "softmax"])
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_dense(activation, use_bias):
+    layer = cnn.Dense(5, None, activation, use_bias=use_bias)
+    assert_like_naive(layer, cnn.Input1D(37))
+
+
+def test_dense_with_step_in_exact_arithmetic():
+    assert_like_naive(cnn.Dense(5, None, "step"), cnn.Input1D(9), exact=True)
+
+
+def test_convolution_of_one_pixel_by_hand():
+    model = cnn.Model([cnn.Input2D((2, 2)), cnn.Conv2D(1, (1, 2), use_bias=True)])
+    model.weights = [1, 10, 100]
+    image = np.array([[1, 2], [3, 4]])[None, :, :, None]
+    assert model.forward(image).tolist() == [[[[121]], [[143]]]]
+
+
+def test_average_pooling_does_not_count_padding():
+    model = cnn.Model([cnn.Input2D((3, 3)), cnn.AveragePooling2D(3, stride=1, padding="same")])
+    assert (model.forward(np.ones((1, 3, 3, 1))) == 1).all()
+
+
+def test_max_pooling_never_takes_padding():
+    model = cnn.Model([cnn.Input2D((3, 3)), cnn.MaxPooling2D(3, stride=1, padding="same")])
+    assert (model.forward(np.full((1, 3, 3, 1), -7)) == -7).all()
+
+
+def test_activations_are_stable_at_huge_inputs():
+    assert apply(cnn.Sigmoid(), HUGE)[[0, 5, -1]].tolist() == [0, 0.5, 1]
+    assert apply(cnn.Tanh(), HUGE)[[0, 5, -1]].tolist() == [-1, 0, 1]
+    assert apply(cnn.Step(), HUGE).tolist() == [-1] * 5 + [0] + [1] * 5
+    assert apply(cnn.Softmax(), HUGE).tolist() == [0] * 10 + [1]
+    naive.assert_close(apply(cnn.Softmax(), np.full(4, -1e30)), np.full(4, 0.25))
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-30, 5.0, -20.0, 80.0])
+def test_sigmoid_is_precise(value):
+    naive.assert_close(apply(cnn.Sigmoid(), np.array([value]))[0] / (1 / (1 + np.exp(-value))), 1)
+
+
+@pytest.mark.parametrize(
+    ("activation", "variance"),
+    [("relu", 2 / 300), ("leaky_relu", 2 / 300), ("tanh", 2 / 500), (None, 2 / 500)],
+)
+def test_initial_weights_have_the_variance_of_he_or_glorot(activation, variance):
+    layers = [cnn.Input1D(300), cnn.Dense(200, activation_function=activation)]
+    layer = cnn.Model(layers, random_seed=3).last_layer
+    assert layer.initial_weights.var() == pytest.approx(variance, rel=0.03)
+    assert abs(layer.initial_weights.mean()) < 0.001
+    assert not layer.initial_bias.any()
+
+
+def test_convolution_draws_from_its_fan_in():
+    layers = [cnn.Input2D((9, 9, 10)), cnn.Conv2D(64, (3, 5), activation_function="relu")]
+    layer = cnn.Model(layers, random_seed=3).last_layer
+    assert layer.initial_weights.var() == pytest.approx(2 / (3 * 5 * 10), rel=0.05)
+
+
+def test_attributes_read_as_in_pygad():
+    image = cnn.Input2D((10, 9))
+    conv = cnn.Conv2D(4, 3, image, "relu")
+    pool = cnn.MaxPooling2D(2, conv, 3)
+    flat = cnn.Flatten(pool)
+    dense = cnn.Dense(5, flat, "softmax")
+    assert image.input_shape == image.layer_output_size == (10, 9, 1)
+    assert conv.layer_input_size == (10, 9, 1)
+    assert conv.filter_bank_size == conv.initial_weights.shape == (4, 3, 3, 1)
+    assert (conv.num_filters, conv.kernel_size, conv.activation_function) == (4, 3, "relu")
+    assert pool.layer_output_size == (3, 2, 4)
+    assert (pool.pool_size, pool.stride, pool.previous_layer) == (2, 3, conv)
+    assert flat.layer_output_size == 24
+    assert dense.trained_weights.shape == (24, 5)
+    assert dense.layer_output is None
+
+
+def test_sizes_may_be_numpy_integers_and_arrays():
+    layer = cnn.Conv2D(np.int64(2), np.array([3, 2]), cnn.Input2D(np.array([8, 8])))
+    assert layer.layer_output_size == (6, 7, 2)
+
+
+def test_repr_shows_what_is_not_the_default():
+    assert repr(cnn.Conv2D(8, 3)) == "Conv2D(num_filters=8, kernel_size=3)"
+    assert repr(cnn.Dense(2, use_bias=False)) == "Dense(num_neurons=2, use_bias=False)"

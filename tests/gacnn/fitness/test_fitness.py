@@ -1,0 +1,232 @@
+"""Metrics against scikit-learn and by hand; the fitness of populations; batches; bad input."""
+
+import functools
+
+import numpy as np
+import pytest
+
+import cnn
+from gacnn.fitness.fitness import METRICS, Fitness, MetricError
+
+
+def network(outputs=3, activation="softmax", seed=0):
+    layers = [
+        cnn.Input2D((6, 6, 1)),
+        cnn.Conv2D(2, 3, activation_function="relu"),
+        cnn.Flatten(),
+        cnn.Dense(outputs, activation_function=activation),
+    ]
+    return cnn.Model(layers, random_seed=seed)
+
+
+def data(number=50, classes=3, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.random((number, 6, 6, 1), np.float32), rng.integers(0, classes, number)
+
+
+def population(model, members=7, seed=1):
+    rng = np.random.default_rng(seed)
+    return np.stack([model.draw_weights(rng) for _ in range(members)])
+
+
+def by_hand(name, probabilities, y):
+    labels = probabilities.argmax(axis=1)
+    present = np.unique(y)
+    if name == "accuracy":
+        return np.mean(labels == y)
+    if name == "balanced_accuracy":
+        return np.mean([np.mean(labels[y == c] == c) for c in present])
+    if name == "cross_entropy":
+        return np.mean(np.log(probabilities[np.arange(len(y)), y]))
+    scores = []
+    for c in np.union1d(present, labels):
+        both = np.sum((labels == c) & (y == c))
+        scores.append(2 * both / (np.sum(labels == c) + np.sum(y == c)))
+    return np.mean(scores)
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if name != "mse"])
+@pytest.mark.parametrize("classes", [2, 3])  # with 2, the last class of the network has no image
+def test_metrics_of_labels(name, classes):
+    model, (X, y) = network(), data(classes=classes)
+    vectors = population(model)
+    scores = Fitness(model, X, y, name)(vectors)
+    expected = [by_hand(name, model.with_weights(v).forward(X).astype(float), y) for v in vectors]
+    np.testing.assert_allclose(scores, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_metrics_are_those_of_scikit_learn(classes):
+    metrics = pytest.importorskip("sklearn.metrics")
+    model, (X, y) = network(), data(classes=classes)
+    vectors = population(model)
+    scores = Fitness(model, X, y, ["balanced_accuracy", "f1_macro"])(vectors)
+    labels = [model.with_weights(v).predict(X) for v in vectors]
+    np.testing.assert_allclose(
+        scores[:, 1], [metrics.f1_score(y, p, average="macro") for p in labels]
+    )
+    if classes == 3:
+        np.testing.assert_allclose(
+            scores[:, 0], [metrics.balanced_accuracy_score(y, p) for p in labels]
+        )
+
+
+def test_mse():
+    model, (X, _) = network(outputs=2, activation=None), data()
+    y = np.random.default_rng(3).random((50, 2))
+    vectors = population(model)
+    expected = [-np.mean((model.with_weights(v).forward(X) - y) ** 2) for v in vectors]
+    np.testing.assert_allclose(Fitness(model, X, y, "mse")(vectors), expected, rtol=1e-5)
+    single = network(outputs=1, activation=None)
+    assert Fitness(single, X, y[:, 0], "mse")(population(single)).shape == (7,)
+
+
+def test_cross_entropy_is_finite_where_probabilities_round_to_zero():
+    model, (X, y) = network(), data()
+    scores = Fitness(model, X, y)(1000 * population(model))
+    assert np.isfinite(scores).all()
+    assert scores.min() < -200
+
+
+def test_single_sigmoid_is_two_classes():
+    model, (X, y) = network(outputs=1, activation="sigmoid"), data(classes=2)
+    vectors = population(model)
+    p = np.stack([model.with_weights(v).forward(X)[:, 0] for v in vectors]).astype(float)
+    expected = np.log(np.where(y == 1, p, 1 - p)).mean(axis=1)
+    np.testing.assert_allclose(Fitness(model, X, y)(vectors), expected, rtol=1e-4)
+    accuracy = Fitness(model, X, y, "accuracy")(vectors)
+    np.testing.assert_allclose(accuracy, [np.mean((row > 0.5) == y) for row in p])
+
+
+def test_callable_metric_sees_the_outputs_of_one_network():
+    model, (X, y) = network(), data()
+    vectors = population(model)
+
+    def metric(outputs, targets):
+        assert outputs.shape == (50, 3)
+        return np.mean(outputs.argmax(axis=1) == targets)
+
+    same = Fitness(model, X, y, "accuracy")(vectors)
+    np.testing.assert_allclose(Fitness(model, X, y, metric)(vectors), same)
+    names = np.array(["a", "b", "c"])[y]
+    by_name = Fitness(
+        model, X, names, lambda out, t: np.mean(np.array(list("abc"))[out.argmax(1)] == t)
+    )
+    np.testing.assert_allclose(by_name(vectors), same)
+
+
+def test_several_metrics_are_objectives():
+    model, (X, y) = network(), data()
+    scores = Fitness(model, X, y, ["accuracy", "cross_entropy"])(population(model))
+    assert scores.shape == (7, 2)
+    np.testing.assert_array_equal(scores[:, 0], Fitness(model, X, y, "accuracy")(population(model)))
+
+
+def test_parts_of_the_population_change_nothing(monkeypatch):
+    model, (X, y) = network(), data()
+    whole = Fitness(model, X, y)(population(model))
+    monkeypatch.setattr("gacnn.fitness.fitness.OUTPUT_BYTES", 2 * 50 * 3 * 4)
+    # BLAS cares for the row that a number is in
+    np.testing.assert_allclose(Fitness(model, X, y)(population(model)), whole, rtol=1e-6)
+
+
+def test_batch_is_common_and_new_each_time():
+    model, (X, y) = network(), data()
+    fitness = Fitness(model, X, y, batch_size=20)
+    fitness.draw_batch(np.random.default_rng(5))
+    images, targets = fitness.batch[:2]
+    rows = [np.flatnonzero((image == X).all(axis=(1, 2, 3)))[0] for image in images]
+    assert len(set(rows)) == 20
+    np.testing.assert_array_equal(targets, y[rows])
+    vectors = population(model)
+    expected = Fitness(model, images, targets)(vectors)
+    np.testing.assert_array_equal(fitness(vectors), expected)
+    np.testing.assert_array_equal(fitness(vectors), expected)
+    fitness.draw_batch(np.random.default_rng(6))
+    assert not np.array_equal(fitness(vectors), expected)
+    assert fitness.reevaluate
+    np.testing.assert_array_equal(fitness.full(vectors), Fitness(model, X, y)(vectors))
+
+
+def test_without_a_drawn_batch_each_call_takes_its_own():
+    model, (X, y) = network(), data()
+    fitness, vectors = Fitness(model, X, y, batch_size=20, random_seed=0), population(model)
+    assert not np.array_equal(fitness(vectors), fitness(vectors))
+
+
+def test_pygad_may_call_it():
+    model, (X, y) = network(), data()
+    fitness, vectors = Fitness(model, X, y), population(model)
+    scores = fitness(vectors)
+    np.testing.assert_array_equal(fitness(None, vectors, range(7)), scores)
+    np.testing.assert_allclose(fitness(None, vectors[2].tolist(), 2), scores[2], rtol=1e-6)
+
+
+def test_metric_that_fails_names_the_solution(monkeypatch):
+    model, (X, y) = network(), data()
+    vectors = population(model)
+    monkeypatch.setattr("gacnn.fitness.fitness.OUTPUT_BYTES", 2 * 50 * 3 * 4)
+    bad = model.with_weights(vectors[5]).forward(X)
+
+    def broken(outputs, targets):
+        if np.allclose(outputs, bad, atol=1e-6):
+            raise KeyError("oops")
+        return 1.0
+
+    def nan(outputs, targets):
+        return np.nan if np.allclose(outputs, bad, atol=1e-6) else 1.0
+
+    with pytest.raises(MetricError, match=r"metric broken failed for solution 5: .*KeyError.*oops"):
+        Fitness(model, X, y, broken)(vectors)
+    with pytest.raises(MetricError, match=r"metric nan failed for solution 5: it returned NaN"):
+        Fitness(model, X, y, nan)(vectors)
+
+
+def test_networks_that_overflow_are_named_with_importance_sampling_too():
+    model, (X, y) = network(), data()
+    vectors = population(model)
+    vectors[5] = 1e35
+    fitness = Fitness(model, X, y, batch_size=20, sampling="importance")
+    errors = fitness.sampler.errors.copy()
+    with pytest.raises(MetricError, match=r"cross_entropy failed for solution 5: .*NaN"):
+        fitness(vectors)
+    np.testing.assert_array_equal(fitness.sampler.errors, errors)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"y": np.zeros(49, int)}, ValueError, "y must have the shape"),
+        ({"y": np.full(50, 3)}, ValueError, "whole numbers from 0 to 2"),
+        ({"y": np.full(50, -1)}, ValueError, "whole numbers from 0 to 2"),
+        ({"y": np.zeros((50, 1), int)}, ValueError, r"of a column take y\[:, 0\]"),
+        ({"y": np.full(50, 0.5)}, ValueError, "whole numbers"),
+        ({"y": np.full(50, "a")}, TypeError, "y must hold real numbers"),
+        ({"X": np.zeros((50, 5, 6, 1))}, ValueError, "X must have the shape"),
+        ({"X": np.full((50, 6, 6, 1), np.nan)}, ValueError, "X must be finite"),
+        ({"batch_size": 51}, ValueError, "batch_size must be at most"),
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
+        ({"metric": "acuracy"}, ValueError, "metric must be one of"),
+        ({"metric": 3}, TypeError, "callable"),
+        ({"metric": ["mse", "accuracy"]}, ValueError, "cannot mix"),
+        ({"metric": "mse"}, ValueError, "y must have the shape"),
+        ({"metric": []}, ValueError, "metric"),
+    ],
+)
+def test_bad_input(change, error, message):
+    X, y = data()
+    arguments = {"X": X, "y": y, **change}
+    with pytest.raises(error, match=message):
+        Fitness(network(), **arguments)
+
+
+def test_partial_is_known_by_its_function_and_arguments():
+    def loss(outputs, y, power):
+        return -float(np.abs(outputs).mean() ** power)
+
+    model, (X, y) = network(), data()
+    named = [Fitness(model, X, y, functools.partial(loss, power=p)).fingerprint() for p in (1, 2)]
+    assert [each["metrics"] for each in named] == [
+        ["partial(loss, power=1)"],
+        ["partial(loss, power=2)"],
+    ]

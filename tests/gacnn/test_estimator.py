@@ -1,0 +1,617 @@
+"""The scikit-learn estimators: scikit-learn's own checks, images, settings, and what fits not."""
+
+import copy
+import io
+import os
+import pickle
+import re
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import cnn
+import gacnn
+
+pytest.importorskip("sklearn")
+
+import joblib
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes, load_digits
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from gacnn import CNNClassifier, CNNRegressor
+from gacnn.training.default_network import default_layers
+
+# All of them; two may differ by a rounding. The one for data frames needs pandas.
+ROUNDING = {
+    "check_methods_sample_order_invariance": "float32 sums differ by where BLAS has their row",
+    "check_methods_subset_invariance": "float32 sums differ by where BLAS has their row",
+}
+
+
+@parametrize_with_checks(
+    [CNNClassifier(num_generations=50), CNNRegressor(num_generations=50)],
+    expected_failed_checks=lambda _: ROUNDING,
+)
+def test_scikit_learns_own_checks(estimator, check):
+    check(estimator)
+
+
+# Data and networks
+
+
+def images(number=60, shape=(6, 5), seed=0):
+    """Images of three named classes that differ in brightness, as bytes."""
+    rng = np.random.default_rng(seed)
+    kind = np.arange(number) % 3
+    brightness = 60 * kind.reshape(-1, *[1] * len(shape))
+    noise = rng.integers(0, 100, (number, *shape))
+    return (noise + brightness).astype(np.uint8), np.array(["dark", "grey", "light"])[kind]
+
+
+def classifier(*layers, **settings):
+    """A classifier that takes no time, of these layers if there are any."""
+    quick = {"num_generations": 20, "num_solutions": 16, "random_state": 0}
+    return CNNClassifier(list(layers) or None, **{**quick, **settings})
+
+
+def regressor(*layers, **settings):
+    return CNNRegressor(**classifier(*layers, **settings).get_params())
+
+
+def kinds_of(estimator):
+    return [type(layer) for layer in estimator.model_.layers]
+
+
+def test_ctrl_c_ends_a_search_around_it():
+    X, y = images()
+
+    def interrupt(ga):
+        if ga.generations_completed == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    estimator = classifier(settings={"on_generation": interrupt})
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit(X, y)
+    assert estimator.n_generations_ in (3, 4)
+    assert estimator.predict(X).shape == y.shape
+
+
+# Inputs
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (6, 5, 1), (6, 5, 3), (1, 7), (40, 3)])
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float32, np.float64])
+def test_images(shape, kind):
+    X, y = images(shape=shape)
+    fitted = classifier(num_generations=60).fit(X.astype(kind), y)
+    assert fitted.score(X, y) > 0.9
+    assert fitted.input_shape_ == (*shape, 1)[:3]
+    assert fitted.n_features_in_ == np.prod(shape)
+    assert fitted.classes_.tolist() == ["dark", "grey", "light"]
+
+
+def test_rows_with_an_input_shape_are_images():
+    X, y = images(shape=(6, 5, 2))
+    rows = X.reshape(len(X), -1)
+    of_images = classifier().fit(X, y)
+    expected = of_images.predict_proba(X)
+    for estimator in (
+        classifier(input_shape=(6, 5, 2)),
+        classifier(cnn.Input2D((6, 5, 2)), *default_layers((6, 5, 2))),
+    ):
+        fitted = estimator.fit(rows, y)
+        assert fitted.input_shape_ == (6, 5, 2)
+        assert fitted.n_features_in_ == 60
+        np.testing.assert_array_equal(fitted.predict_proba(rows), expected)
+        np.testing.assert_array_equal(fitted.predict_proba(X), expected)
+    np.testing.assert_array_equal(of_images.predict_proba(rows), expected)
+
+
+def test_inputs_of_the_network_are_standardised():
+    X, y = images()
+    fitted = classifier().fit(X, y)
+    inputs = ((X - X.mean()) / X.std())[..., None]
+    expected = fitted.model_.predict_proba(inputs)
+    np.testing.assert_allclose(fitted.predict_proba(X), expected, atol=1e-5)
+    rows = X.reshape(len(X), -1) * np.logspace(-8, 8, 30)
+    rows[:, 3] = 7
+    fitted = classifier().fit(rows, y)
+    deviation = np.where(rows.std(axis=0) > 0, rows.std(axis=0), 1)
+    expected = fitted.model_.predict_proba((rows - rows.mean(axis=0)) / deviation)
+    np.testing.assert_allclose(fitted.predict_proba(rows), expected, atol=1e-5)
+
+
+def test_scale_of_inputs_and_targets_does_not_matter():
+    X, y = load_diabetes(return_X_y=True)
+    scores = [
+        regressor()
+        .fit(X * scale + shift, y * scale + shift)
+        .score(X * scale + shift, y * scale + shift)
+        for scale, shift in ((1, 0), (1e6, 1e7), (1e-6, 1))
+    ]
+    assert scores[0] > 0.2
+    np.testing.assert_allclose(scores, scores[0], rtol=0.01)
+
+
+# Networks
+
+
+@pytest.mark.parametrize(
+    ("shape", "weights"),
+    [
+        ((64,), 1040 + 170),
+        ((8, 8, 1), 80 + 1290),
+        ((28, 28, 1), 80 + 584 + 3930),
+        ((32, 32, 3), 224 + 584 + 5130),
+        ((100, 100, 3), 224 + 584 + 2890),
+        ((1, 1, 1), 80 + 90),
+        ((1, 500, 2), 152 + 584 + 570),
+    ],
+)
+def test_default_network(shape, weights):
+    rng = np.random.default_rng(0)
+    X, y = rng.random((20, *shape)), np.arange(20) % 10
+    fitted = classifier(num_generations=1, num_solutions=2).fit(X, y)
+    assert fitted.model_.num_weights == weights
+    assert fitted.model_.output_shape == (10,)
+
+
+@pytest.mark.parametrize(
+    ("layers", "added"),
+    [
+        ([cnn.Conv2D(2, 3)], [cnn.Flatten, cnn.Dense]),
+        ([cnn.GlobalMaxPooling2D()], [cnn.Dense]),
+        ([cnn.Flatten(), cnn.Dense(3)], [cnn.Dense]),
+        ([cnn.Flatten(), cnn.Dense(3, None, "sigmoid")], [cnn.Dense]),
+        ([cnn.Flatten(), cnn.Dense(3, None, "softmax")], []),
+        ([cnn.Flatten(), cnn.Dense(3, None, None)], []),
+        ([cnn.Conv2D(3, 3), cnn.GlobalMaxPooling2D(), cnn.Softmax()], []),
+    ],
+    ids=str,
+)
+def test_input_and_output_layers_are_added(layers, added):
+    X, y = images()
+    for given in (layers, [cnn.Input2D((6, 5)), *layers]):
+        before = list(given)
+        estimator = classifier(*given)
+        first = estimator.fit(X, y).predict_proba(X)
+        hidden = [type(layer) for layer in layers]
+        assert kinds_of(estimator) == [cnn.Input2D, *hidden, *added]
+        assert given == before
+        assert estimator.layers[-1].previous_layer is None
+        np.testing.assert_array_equal(clone(estimator).fit(X, y).predict_proba(X), first)
+
+
+def test_linked_layers_are_copied():
+    X, y = images()
+    first = cnn.Input2D((6, 5))
+    linked = [first, cnn.Flatten(first)]
+    linked.append(cnn.Dense(3, linked[-1], "softmax"))
+    before = linked[-1].trained_weights.copy()
+    expected = classifier(*linked).fit(X, y).predict(X)
+    np.testing.assert_array_equal(linked[-1].trained_weights, before)
+    np.testing.assert_array_equal(clone(classifier(*linked)).fit(X, y).predict(X), expected)
+
+
+def test_no_hidden_layer():
+    X, y = images()
+    estimator = classifier(cnn.Input2D((6, 5))).fit(X, y)
+    assert kinds_of(estimator) == [cnn.Input2D, cnn.Flatten, cnn.Dense]
+
+
+def test_single_sigmoid_for_two_classes():
+    X, y = images()
+    y = np.where(y == "dark", "dark", "bright")
+    estimator = classifier(cnn.Flatten(), cnn.Dense(1, None, "sigmoid")).fit(X, y)
+    assert kinds_of(estimator) == [cnn.Input2D, cnn.Flatten, cnn.Dense]
+    assert estimator.predict_proba(X).shape == (60, 2)
+    assert estimator.score(X, y) > 0.8
+
+
+def test_output_of_a_regressor():
+    X, y = images()[0].reshape(60, -1), np.arange(60) % 3
+    for layers, number in (([cnn.Dense(4)], 3), ([cnn.Dense(1, None, None)], 2)):
+        fitted = CNNRegressor(layers, num_generations=1).fit(X, y)
+        assert len(fitted.model_.layers) == number
+        assert fitted.model_.last_layer.activation_function is None
+
+
+# Predictions
+
+
+def test_probabilities_are_those_of_the_labels():
+    X, y = images()
+    fitted = classifier(num_generations=5).fit(X, y)
+    probabilities = fitted.predict_proba(X)
+    assert probabilities.dtype == np.float64
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-15)
+    labels = fitted.classes_[probabilities.argmax(axis=1)]
+    np.testing.assert_array_equal(fitted.predict(X), labels)
+    assert fitted.score(X, y) == accuracy_score(y, labels)
+
+
+@pytest.mark.parametrize("shape", [(60,), (60, 1), (60, 2)])
+def test_targets_of_a_regressor(shape):
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    y = 100 + np.stack([X[:, 0], -X[:, 0]], axis=1).ravel()[: np.prod(shape)].reshape(shape)
+    if shape != (60, 2):
+        y = (100 + X[:, 0]).reshape(shape)
+    fitted = regressor(num_generations=100).fit(X, y)
+    predicted = fitted.predict(X)
+    assert predicted.shape == shape
+    assert predicted.dtype == np.float64
+    assert fitted.score(X, y) == r2_score(y, predicted) > 0.9
+    np.testing.assert_allclose(fitted.target_scaler_.mean_, y.mean(axis=0))
+
+
+def test_callable_metric_is_given_what_the_network_learns():
+    X, y = images()
+    seen = []
+
+    def right(outputs, labels):
+        seen.append((*outputs.shape, *np.unique(labels)))
+        return (outputs.argmax(axis=1) == labels).mean()
+
+    classifier(metric=right, num_generations=1).fit(X, y)
+    assert set(seen) == {(60, 3, 0, 1, 2)}
+
+    def negative_error(outputs, values):
+        seen.append((values.mean(), values.std()))
+        return -np.abs(outputs[:, 0] - values).mean()
+
+    seen.clear()
+    regressor(metric=negative_error, num_generations=1).fit(X, 50 + np.arange(60.0))
+    np.testing.assert_allclose(seen, [(0, 1)] * len(seen), atol=1e-12)
+
+
+# The run
+
+
+def test_same_random_state_same_bits():
+    X, y = images(300)
+    expected = classifier(random_state=3).fit(X, y).predict_proba(X)
+    for same in ({"random_state": 3, "n_jobs": 2}, {"random_state": 3, "n_jobs": -1}):
+        np.testing.assert_array_equal(classifier(**same).fit(X, y).predict_proba(X), expected)
+    drawn = [classifier(random_state=np.random.RandomState(1)).fit(X, y) for _ in range(2)]
+    np.testing.assert_array_equal(*(each.model_.weights for each in drawn))
+    for other in (4, None, np.random.RandomState(1)):
+        found = classifier(random_state=other).fit(X, y).predict_proba(X)
+        assert np.abs(found - expected).max() > 1e-3
+
+
+def test_same_generator_goes_on():
+    X, y = images()
+    estimator = classifier(random_state=np.random.RandomState(1))
+    first = estimator.fit(X, y).model_.weights
+    assert np.abs(estimator.fit(X, y).model_.weights - first).max() > 1e-3
+
+
+def test_early_stopping_holds_data_out():
+    X, y = images(240)
+    assert "validation" in classifier().fit(X, y).history_
+    assert "validation" not in classifier(early_stopping=False).fit(X, y).history_
+    few = X[:60], y[:60]
+    assert "validation" not in classifier().fit(*few).history_
+    assert "validation" in classifier(validation_fraction=0.2).fit(*few).history_
+
+
+def test_patience():
+    X, y = images()
+    long = {"num_generations": 60, "patience": 1, "metric": "accuracy"}
+    stopped = classifier(**long).fit(X, y)
+    assert stopped.n_generations_ == len(stopped.history_) < 60
+    assert classifier(**long, early_stopping=False).fit(X, y).n_generations_ == 60
+
+
+def test_time_limit():
+    X, y = images()
+    assert classifier(num_generations=None, time_limit=0).fit(X, y).n_generations_ == 1
+
+
+@pytest.mark.parametrize("kind", [classifier, regressor])
+def test_warm_start_goes_on(kind):
+    X, y = images(90)
+    y = y if kind is classifier else X[:, 0, 0] / 3 + 9.5
+    estimator = kind(warm_start=True, early_stopping=False, num_generations=30).fit(X, y)
+    before = copy.deepcopy(estimator)
+    estimator.set_params(num_generations=5).fit(X[::-1], y[::-1])
+    assert estimator.n_generations_ == 35
+    assert estimator.history_["generation"] == list(range(1, 36))
+    for name in ("seconds", "evaluations"):
+        assert (np.diff(estimator.history_[name]) > 0).all()
+    assert estimator.history_["best"][:30] == before.history_["best"]
+    assert estimator.history_["best"][30] > before.history_["best"][0]
+    moved = np.abs(estimator.model_.weights - before.model_.weights)
+    assert 0 < moved.mean() < 0.3 < np.abs(before.model_.weights).mean() * 10
+    assert estimator.score(X, y) > before.score(X, y) - 0.1
+    assert estimator.set_params(warm_start=False).fit(X, y).n_generations_ == 5
+
+
+def test_warm_start_keeps_the_scale_of_the_first_data():
+    X, y = images()
+    estimator = classifier(warm_start=True).fit(X, y)
+    scaler = estimator.input_scaler_
+    assert estimator.fit(X // 2, y).input_scaler_ is scaler
+
+
+def test_history_of_runs_that_validate_and_do_not():
+    X, y = images(240)
+    estimator = classifier(warm_start=True, early_stopping=False).fit(X, y)
+    history = estimator.set_params(early_stopping=True).fit(X, y).history_
+    assert np.isnan(history["validation"]).tolist() == [True] * 20 + [False] * 20
+    history = estimator.set_params(early_stopping=False).fit(X, y).history_
+    assert len(history) == 60
+    assert "validation" not in history
+
+
+def test_verbose(capsys):
+    X, y = images()
+    classifier().fit(X, y)
+    assert capsys.readouterr() == ("", "")
+    classifier(verbose=True).fit(X, y)
+    printed = capsys.readouterr()
+    assert "16 networks of" in printed.out
+    assert "20/20" in printed.err
+
+
+def test_settings_are_those_of_train():
+    X, y = images()
+    seen = []
+    watch = gacnn.LambdaCallback(on_generation=lambda ga: seen.append(ga.population.shape))
+    settings = {"gene_space": [-1, 0, 1], "callbacks": [watch]}
+    fitted = classifier(settings=settings, num_generations=3).fit(X, y)
+    assert set(fitted.model_.weights) <= {-1, 0, 1}
+    assert seen == [(16, fitted.model_.num_weights)] * 3
+
+
+# scikit-learn's tools
+
+
+def test_pipeline_and_search():
+    X, y = images(90)
+    rows = X.reshape(90, -1)
+    pipeline = make_pipeline(StandardScaler(), classifier(input_shape=(6, 5)))
+    assert cross_val_score(pipeline, rows, y, cv=3).mean() > 0.8
+    grid = {
+        "cnnclassifier__num_solutions": [4, 8],
+        "cnnclassifier__layers": [None, [cnn.Conv2D(2, 3)], [cnn.Flatten(), cnn.Dense(4)]],
+    }
+    search = GridSearchCV(pipeline, grid, cv=2).fit(rows, y)
+    assert search.best_score_ > 0.6
+    assert len(search.cv_results_["params"]) == 6
+    assert [layer.previous_layer for layer in grid["cnnclassifier__layers"][2]] == [None, None]
+
+
+def test_cross_validation_of_images():
+    X, y = images(90)
+    assert cross_val_score(classifier(), X, y, cv=3).mean() > 0.8
+
+
+def test_clone_copies_the_layers():
+    estimator = classifier(cnn.Conv2D(2, 3), metric="accuracy", settings={"K_tournament": 4})
+    twin = clone(estimator)
+    assert repr(twin.get_params()) == repr(estimator.get_params())
+    assert twin.layers[0] is not estimator.layers[0]
+    with pytest.raises(NotFittedError):
+        twin.predict(images()[0])
+
+
+def through_joblib(estimator):
+    file = io.BytesIO()
+    joblib.dump(estimator, file)
+    file.seek(0)
+    return joblib.load(file)
+
+
+@pytest.mark.parametrize(
+    "copied", [lambda each: pickle.loads(pickle.dumps(each)), through_joblib, copy.deepcopy]
+)
+@pytest.mark.parametrize("kind", [classifier, regressor])
+def test_copies_of_a_fitted_estimator(copied, kind):
+    X, y = images(2000)
+    y = y if kind is classifier else X.mean(axis=(1, 2))
+    fitted = kind(cnn.Conv2D(2, 3), cnn.Flatten(), warm_start=True).fit(X, y)
+    assert len(pickle.dumps(fitted)) < 30_000 < X.nbytes
+    twin = copied(fitted)
+    np.testing.assert_array_equal(twin.predict(X), fitted.predict(X))
+    assert twin.history_.to_dict() == fitted.history_.to_dict()
+    assert twin.fit(X, y).n_generations_ == 40
+
+
+def test_plot_draws_the_history():
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    X, y = images()
+    fitted = classifier().fit(X, y)
+    ax = Figure().subplots()
+    assert fitted.plot(ax=ax) is ax
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), fitted.history_["best"])
+
+
+# What does not fit
+
+
+def refuses(error, *parts):
+    """Expect the error, with each of these texts in its message, in this order."""
+    return pytest.raises(error, match="(?s)" + ".*".join(map(re.escape, parts)))
+
+
+def test_before_fit():
+    X, _ = images()
+    for call in (
+        classifier().predict,
+        classifier().predict_proba,
+        regressor().predict,
+        lambda X: classifier().plot(),
+    ):
+        with pytest.raises(NotFittedError):
+            call(X)
+
+
+def test_images_of_another_shape_at_predict():
+    X, y = images()
+    for fitted in (classifier().fit(X, y), regressor().fit(X, np.arange(60))):
+        for wrong in (X[:, :5], X.transpose(0, 2, 1), np.stack([X, X], axis=-1)):
+            with refuses(
+                ValueError, "inputs of the shape (6, 5, 1)", "30 features", str(wrong.shape)
+            ):
+                fitted.predict(wrong)
+        with refuses(ValueError, "X has 29 features", "expecting 30 features"):
+            fitted.predict(X.reshape(60, -1)[:, 1:])
+        with refuses(ValueError, "Expected 2D array, got 1D array"):
+            fitted.predict(X[0, 0])
+        with refuses(
+            ValueError, "X must be rows", "or images", f"not of the shape {(1, *X.shape, 1)}"
+        ):
+            fitted.predict(X[None, ..., None])
+        with refuses(ValueError, "Found array with 0 sample(s)"):
+            fitted.predict(X[:0])
+    with refuses(ValueError, "inputs of the shape (30,)", "X has the shape (60, 6, 5)"):
+        classifier().fit(X.reshape(60, -1), y).predict(X)
+
+
+def test_images_that_are_not_finite():
+    X, y = images()
+    X = X.astype(float)
+    X[3, 2, 1] = np.nan
+    with refuses(ValueError, "Input X contains NaN"):
+        classifier().fit(X, y)
+
+
+def test_input_shape_that_does_not_fit():
+    X, y = images()
+    rows = X.reshape(60, -1)
+    with refuses(ValueError, "inputs of the shape (5, 5, 1)", "25 features", "(60, 30)"):
+        classifier(input_shape=(5, 5)).fit(rows, y)
+    with refuses(ValueError, "inputs of the shape (5, 6, 1)", "(60, 6, 5)"):
+        classifier(input_shape=(5, 6)).fit(X, y)
+    with refuses(ValueError, "input_shape must be (height, width) or"):
+        classifier(input_shape=30).fit(rows, y)
+    with refuses(ValueError, "input_shape is (6, 5, 1)", "begin with Input2D", "leave one"):
+        classifier(cnn.Input2D((5, 6)), cnn.Flatten(), input_shape=(6, 5)).fit(rows, y)
+
+
+def test_layers_that_do_not_fit():
+    X, y = images()
+    with refuses(ValueError, "layers end in Dense(num_neurons=5", "(5,)", "y needs 3", "leave it"):
+        classifier(cnn.Flatten(), cnn.Dense(5, None, "softmax")).fit(X, y)
+    with refuses(ValueError, "outputs of (1,)", "y needs 3"):
+        classifier(cnn.Flatten(), cnn.Dense(1, None, "sigmoid")).fit(X, y)
+    with refuses(ValueError, "outputs of (1,)", "y needs 2"):
+        CNNRegressor([cnn.Dense(1, None, None)]).fit(X.reshape(60, -1), np.ones((60, 2)))
+    with refuses(ValueError, "labels need two outputs or more, or a single sigmoid"):
+        classifier(cnn.Flatten(), cnn.Dense(1, None, None)).fit(X, y == "dark")
+    with refuses(ValueError, "Dense(num_neurons=5) needs a flat input", "put Flatten() before"):
+        classifier(cnn.Dense(5)).fit(X, y)
+    for wrong in ("layers", cnn.Dense(3), [cnn.Dense], 3):
+        with refuses(TypeError, "layers must be a list of layers of cnn, or None, not "):
+            CNNClassifier(wrong).fit(X, y)
+
+
+def test_fit_that_fails_leaves_nothing_that_predicts():
+    X, y = images()
+    estimator = classifier().fit(X, y)
+    with refuses(TypeError, "num_generations must be"):
+        estimator.set_params(num_generations="many").fit(2 * X, y)
+    with pytest.raises(NotFittedError):
+        estimator.predict(X)
+
+
+def test_one_class():
+    X, y = images()
+    with refuses(ValueError, "y must hold two classes or more, but it holds one class, dark"):
+        classifier().fit(X[::3], y[::3])
+
+
+@pytest.mark.parametrize("share", [0, 1, 1.5, -0.1, "some", None, float("nan")])
+def test_validation_fraction_that_is_none(share):
+    with refuses(ValueError, "validation_fraction must be", f"not {share!r}", "early_stopping"):
+        classifier(validation_fraction=share).fit(*images())
+
+
+def test_warm_start_with_other_data():
+    X, y = images()
+    estimator = classifier(warm_start=True).fit(X, y)
+    with refuses(ValueError, "warm_start needs the classes of the first fit", "'grey'"):
+        estimator.fit(X, np.where(y == "dark", "black", y))
+    with refuses(ValueError, "inputs of the shape (6, 5, 1)", "(60, 5, 5)"):
+        estimator.fit(X[:, 1:], y)
+    estimator = regressor(warm_start=True).fit(X, np.ones(60))
+    with refuses(ValueError, "warm_start needs targets of the shape of the first fit, ()", "(2,)"):
+        estimator.fit(X, np.ones((60, 2)))
+
+
+@pytest.mark.parametrize("name", ["num_solutions", "num_generations", "batch_size", "patience"])
+def test_settings_that_train_refuses(name):
+    with refuses((TypeError, ValueError), f"{name} must be"):
+        classifier(**{name: "many"}).fit(*images(240))
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"metric": "accuracy"}, "settings must not hold 'metric', which has a parameter"),
+        ({"threads": 2}, "settings must not hold 'threads'"),
+        ([1], "settings must be a dict of arguments of GACNN.train, not [1]"),
+        ({"speed": 1}, "neither train nor gacnn.GA has a setting 'speed'"),
+    ],
+)
+def test_settings_that_are_none(settings, complaint):
+    with refuses(TypeError, complaint):
+        classifier(settings=settings).fit(*images())
+
+
+# Without scikit-learn
+
+
+def python(code):
+    return subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def test_importing_gacnn_loads_no_scikit_learn():
+    assert python("import gacnn, sys; print('sklearn' in sys.modules)") == "False"
+
+
+@pytest.mark.parametrize("name", ["CNNClassifier", "CNNRegressor"])
+def test_scikit_learn_is_missing(name, monkeypatch):
+    for module in [each for each in sys.modules if each.split(".")[0] == "sklearn"]:
+        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delitem(sys.modules, "gacnn.estimator")
+    monkeypatch.delattr(gacnn, "estimator")
+    needs = f"gacnn.{name} needs scikit-learn: pip install 'gacnn[sklearn]'"
+    with pytest.raises(ImportError, match=re.escape(needs)):
+        getattr(gacnn, name)
+    assert name not in dir(gacnn)
+
+
+def test_names_of_the_package():
+    assert {"CNNClassifier", "CNNRegressor", "GACNN"} <= set(dir(gacnn))
+    assert not hasattr(gacnn, "CNNTransformer")
+
+
+# Learning
+
+
+def test_digits():
+    X, y = load_digits(return_X_y=True)
+    X, X_test, y, y_test = train_test_split(X, y, random_state=0, stratify=y)
+    fitted = CNNClassifier(input_shape=(8, 8), num_generations=150, random_state=0).fit(X, y)
+    assert fitted.score(X_test, y_test) > 0.9
+
+
+def test_diabetes():
+    X, y = load_diabetes(return_X_y=True)
+    scores = cross_val_score(CNNRegressor(num_generations=100, random_state=0), X, y, cv=3)
+    assert scores.mean() > 0.3

@@ -1,0 +1,785 @@
+"""What `GACNN.train` and `GACNN.plan` choose where nothing is said, and what they keep to."""
+
+import math
+import re
+import signal
+import time
+
+import numpy as np
+import pytest
+
+import cnn
+import gacnn
+from gacnn.callbacks import validation
+from gacnn.callbacks.callback import ENDLESS
+from gacnn.callbacks.validation import hold_out, validation_interval
+from gacnn.training import defaults
+from gacnn.training.defaults import (
+    default_batch_size,
+    default_learning_rate,
+    default_patience,
+    default_sigma,
+    strategy_settings,
+)
+from gacnn.training.training import Training
+
+
+def network(outputs=3):
+    layers = [
+        cnn.Input2D((6, 6, 1)),
+        cnn.Conv2D(2, 3, activation_function="relu"),
+        cnn.Flatten(),
+        cnn.Dense(outputs, activation_function="softmax"),
+    ]
+    return cnn.Model(layers, random_seed=0)
+
+
+def tiny():
+    layers = [cnn.Input2D((6, 6, 1)), cnn.GlobalAveragePooling2D(), cnn.Dense(3)]
+    return cnn.Model(layers, random_seed=0)
+
+
+def data(number=60, seed=0):
+    """Images of three classes that differ in brightness."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 3, number)
+    return (rng.random((number, 6, 6, 1)) + y[:, None, None, None]).astype(np.float32), y
+
+
+def train(X, y, num_solutions=8, seed=4, **settings):
+    manager = gacnn.GACNN(network(), num_solutions, random_seed=seed)
+    return manager.train(X, y, **{"num_generations": 6, "verbose": False, **settings})
+
+
+def the(result, kind):
+    return next(each for each in result.ga.callbacks if isinstance(each, kind))
+
+
+# Defaults
+
+
+@pytest.mark.parametrize(
+    ("weights", "sigma"), [(4, 0.1), (1600, 0.1), (10_000, 0.04), (40_000, 0.02), (10**7, 0.02)]
+)
+def test_sigma_of_a_network(weights, sigma):
+    assert default_sigma(weights) == pytest.approx(sigma)
+    assert default_sigma(weights, {"low": -1, "high": 1}) == pytest.approx(sigma)
+
+
+@pytest.mark.parametrize(
+    ("space", "sigma"),
+    [
+        ([-1, 0, 1], 0.4),
+        ([3, 0, 3.5], 0.2),
+        (range(0, 9, 3), 1.2),
+        ({"low": 0, "high": 1, "step": 0.25}, 0.1),
+        ([7], 0.1),
+    ],
+)
+def test_sigma_of_a_finite_gene_space(space, sigma):
+    assert default_sigma(1600, space) == pytest.approx(sigma)
+
+
+def test_batch_size():
+    size = defaults.BATCH_SIZE
+    assert default_batch_size(2 * size - 1) is None
+    assert default_batch_size(2 * size) == size
+    assert default_batch_size(10**6) == size
+
+
+def test_patience():
+    assert [default_patience(n) for n in (0, 10, 150, 153, 600)] == [50, 50, 50, 51, 200]
+    assert default_patience(ENDLESS) is None
+
+
+def test_learning_rate_grows_with_the_share_of_directions():
+    assert default_learning_rate(64, 6400) == pytest.approx(1.25)
+    assert default_learning_rate(256, 6400) == pytest.approx(2.5)
+    assert default_learning_rate(64, 100) == 6
+
+
+def test_settings_of_the_evolution_strategy():
+    chosen = strategy_settings(30, 1600, {}, one_objective=True)
+    assert chosen["num_parents_mating"] == 30
+    assert chosen["keep_elitism"] == chosen["keep_parents"] == 0
+    crossover, mutation = chosen["crossover_type"], chosen["mutation_type"]
+    assert crossover.weights == "fitness"
+    rate = default_learning_rate(30, 1600)
+    assert crossover.learning_rate == pytest.approx(rate)
+    assert crossover.final_learning_rate == pytest.approx(
+        rate / defaults.LEARNING_RATE_FALL, rel=1e-2
+    )
+    assert crossover.weight_decay == defaults.WEIGHT_DECAY
+    assert mutation.sigma == pytest.approx(0.1)
+    assert mutation.mirrored
+    assert mutation.scale == "fan_in"
+
+
+def test_fewer_parents_are_recombined_by_rank():
+    chosen = strategy_settings(30, 1600, {"num_parents_mating": 5}, one_objective=True)
+    assert chosen["num_parents_mating"] == 5
+    assert chosen["crossover_type"] == "recombination"
+    assert chosen["mutation_type"] == gacnn.GaussianMutation(0.1, mirrored=True)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "Mirrored", "self_adaptive"])
+def test_named_mutations_change_genes_that_have_steps(name):
+    X, y = data(60)
+    changed = []
+
+    def count(ga, offspring):
+        changed.append(np.any(offspring != ga.last_generation_offspring_crossover))
+
+    settings = {"gene_space": [-1, 0, 1], "crossover_type": "uniform", "mutation_type": name}
+    train(X, y, num_generations=6, on_mutation=count, **settings)
+    assert all(changed)
+    settings = {"gene_type": int, "crossover_type": "uniform", "mutation_type": name}
+    chosen = strategy_settings(8, 1600, settings, one_objective=True)
+    assert chosen["mutation_type"].sigma == 0.4
+
+
+def test_settings_with_a_finite_gene_space_neither_scale_nor_decay():
+    chosen = strategy_settings(30, 1600, {"gene_space": [-1, 0, 1]}, one_objective=True)
+    assert chosen["mutation_type"].sigma == pytest.approx(0.4)
+    assert chosen["mutation_type"].scale is None
+    assert chosen["crossover_type"].weight_decay == 0
+
+
+def test_settings_of_integers_neither_scale_nor_decay():
+    chosen = strategy_settings(30, 1600, {"gene_type": int}, one_objective=True)
+    assert chosen["mutation_type"].scale is None
+    assert chosen["crossover_type"].weight_decay == 0
+
+
+@pytest.mark.parametrize("given", [{"mutation_type": "random"}, {"crossover_type": "blend"}])
+def test_settings_with_an_operator_given(given):
+    chosen = strategy_settings(30, 1600, given, one_objective=True)
+    others = {
+        "parent_selection_type": "truncation",
+        "crossover_type": "uniform",
+        "mutation_type": "self_adaptive",
+        "num_parents_mating": 7,
+        "keep_elitism": 2,
+    }
+    assert {name: chosen[name] for name in others} == others | given
+
+
+def test_settings_for_few_weights_search_widely():
+    few = strategy_settings(30, defaults.FEW_WEIGHTS, {}, one_objective=True)
+    assert few["parent_selection_type"] == "tournament"
+    assert few["crossover_type"] == "uniform"
+    more = strategy_settings(30, defaults.FEW_WEIGHTS + 1, {}, one_objective=True)
+    assert isinstance(more["crossover_type"], gacnn.WeightedRecombination)
+
+
+def test_settings_for_several_objectives():
+    chosen = strategy_settings(30, 1600, {}, one_objective=False)
+    assert chosen["parent_selection_type"] == "nsga2"
+    assert chosen["crossover_type"] == "uniform"
+
+
+def test_given_settings_come_first():
+    given = {"keep_elitism": 1, "num_parents_mating": 30, "gene_type": np.float64}
+    chosen = strategy_settings(30, 1600, given, one_objective=True)
+    assert {name: chosen[name] for name in given} == given
+    assert "weights='fitness'" in repr(chosen["crossover_type"])
+
+
+@pytest.mark.parametrize("num_solutions", [2, 3, 5])
+def test_settings_of_small_populations(num_solutions):
+    X, y = data(20)
+    for given in ({}, {"crossover_type": "uniform"}):
+        result = train(X, y, num_solutions, **given)
+        assert result.ga.generations_completed == 6
+
+
+# Held-out data
+
+
+@pytest.mark.parametrize(("number", "held"), [(199, 0), (200, 20), (1000, 100)])
+def test_a_tenth_is_held_out_where_there_are_enough(number, held):
+    X, y = data(number)
+    plan = gacnn.GACNN(network(), 4).plan(X, y)
+    assert (plan.num_images, plan.num_validation) == (number - held, held)
+    plan = gacnn.GACNN(network(), 4).plan(X, y, validation=None)
+    assert (plan.num_images, plan.num_validation) == (number, 0)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.5, 0.9])
+def test_held_out_images_are_no_training_images(share):
+    X, y = data(40)
+    inner, labels, (outer, outer_labels) = hold_out(network(), X, y, share, 0)
+    assert len(outer) == round(share * 40)
+    both = np.concatenate([inner, outer]).reshape(40, -1)
+    np.testing.assert_array_equal(np.unique(both, axis=0), np.unique(X.reshape(40, -1), axis=0))
+    for image, target in [*zip(inner, labels, strict=True), *zip(outer, outer_labels, strict=True)]:
+        place = np.abs(X - image).sum(axis=(1, 2, 3)).argmin()
+        assert target == y[place]
+
+
+def test_held_out_images_depend_on_the_seed_alone():
+    X, y = data(40)
+    held = [hold_out(network(), X, y, 0.2, seed)[2][0] for seed in (1, 1, 2)]
+    np.testing.assert_array_equal(held[0], held[1])
+    assert not np.array_equal(held[0], held[2])
+
+
+def test_held_out_share_of_values():
+    X, _ = data(40)
+    y = np.random.default_rng(0).random((40, 3))
+    inner, targets, (outer, _) = hold_out(network(), X, y, 0.25, 0)
+    assert (len(inner), len(targets), len(outer)) == (30, 30, 10)
+
+
+@pytest.mark.parametrize("operators", [{}, {"crossover_type": "uniform"}])
+def test_fitness_never_sees_the_held_out_images(operators):
+    X, _ = data(40)
+    seen = []
+
+    def metric(outputs, targets):
+        seen.append(frozenset(targets.tolist()))
+        return 0.0
+
+    names = np.arange(40)
+    result = train(X, names, metric=metric, validation=0.25, **operators)
+    assert len(result.ga.fitness_func.X) == 30
+    assert sorted(map(len, set(seen))) == [10, 30]
+    assert frozenset.intersection(*seen) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("images", "solutions", "batch", "every"),
+    [(100, 64, 128, 1), (1000, 20, 100, 5), (9, 2, 1, 45)],
+)
+def test_validation_costs_a_tenth_at_most(images, solutions, batch, every):
+    assert validation_interval(images, solutions, batch) == every
+    assert images <= validation.VALIDATION_COST * solutions * batch * every
+
+
+@pytest.mark.parametrize("operators", [{}, {"crossover_type": "uniform"}])
+def test_best_network_on_the_validation_data_is_returned(operators):
+    X, y = data(90)
+    scored = []
+
+    class Watch(gacnn.Callback):
+        def on_generation(self, ga):
+            scored.append(the_validation.score)
+
+    held = data(40, seed=9)
+    watch = Watch()
+    manager = gacnn.GACNN(network(), 8, random_seed=4)
+    training = Training(network(), 8, X, y, validation=held, num_generations=20, **operators)
+    the_validation = training.validation
+    result = training.run(
+        manager.population_as_vectors(), [watch], None, resume=False, verbose=False
+    )
+    assert result.validation_score == max(scored)
+    again = gacnn.Fitness(result.model, *held).full(result.model.weights[None])[0]
+    assert again == pytest.approx(result.validation_score)
+    on_all = gacnn.Fitness(result.model, X, y).full(result.model.weights[None])[0]
+    assert on_all == pytest.approx(result.score)
+    assert result.history["validation"] == scored
+
+
+def test_validation_that_fails_says_where():
+    X, y = data(20)
+    calls = []
+
+    def metric(outputs, targets):
+        if len(targets) == 5:
+            raise KeyError("sensor lost")
+        calls.append(1)
+        return 0.0
+
+    with pytest.raises(ValueError, match="sensor lost") as caught:
+        train(X, y, metric=metric, validation=data(5))
+    assert any("on the validation data" in note for note in caught.value.__notes__)
+
+
+# Stopping
+
+
+def test_early_stopping_waits_for_a_third_of_the_generations():
+    X, y = data(30)
+
+    def flat(outputs, targets):
+        return 0.0
+
+    settings = {"metric": flat, "num_generations": 153, "num_solutions": 2}
+    for held in (None, 0.25):
+        result = train(X, y, **settings, validation=held)
+        assert result.plan.patience == 51
+        assert result.ga.generations_completed == 52
+        result = train(X, y, **settings, validation=held, patience=4)
+        assert result.ga.generations_completed == 5
+    result = train(X, y, **settings, patience=None)
+    assert result.ga.generations_completed == 153
+
+
+@pytest.mark.parametrize("num_generations", [0, 1, 2])
+def test_few_generations_are_all_run(num_generations):
+    X, y = data(60)
+    result = train(X, y, num_generations=num_generations, validation=0.25)
+    assert result.ga.generations_completed == num_generations
+    assert np.isfinite(result.score)
+    assert result.validation_score is not None
+
+
+def test_patience_where_nothing_can_be_followed():
+    X, y = data(60)
+    manager = gacnn.GACNN(network(), 4)
+    assert manager.plan(X, y, batch_size=10, validation=None).patience is None
+    assert manager.plan(X, y, metric=["accuracy", "cross_entropy"]).patience is None
+    assert manager.plan(X, y, time_limit=1).patience is None
+    assert manager.plan(X, y, validation=0.2, num_generations=600).patience == 200
+
+
+def test_time_limit_is_the_end_and_the_progress():
+    X, y = data(60)
+    shares = []
+    listen = gacnn.LambdaCallback(on_generation=lambda ga: shares.append(ga.progress))
+    result = train(X, y, num_generations=None, time_limit=0.3, callbacks=[listen])
+    assert result.ga.num_generations == ENDLESS
+    assert result.plan.num_generations is None
+    assert 1 <= result.ga.generations_completed < 10_000
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert result.history["seconds"][-1] >= 0.29  # noted just before the limit is checked
+
+
+def test_time_limit_of_a_resumed_run_counts_the_time_before(tmp_path):
+    X, y = data(60)
+    settings = {"num_generations": None, "checkpoint": tmp_path / "c", "validation": 0.2}
+    first = train(X, y, time_limit=0.2, **settings)
+    before = first.history["seconds"][-1]
+    rest = train(X, y, time_limit=before + 0.15, resume=True, **settings)
+    assert rest.ga.generations_completed > first.ga.generations_completed
+    assert before + 0.15 <= rest.history["seconds"][-1]
+    assert rest.history["generation"] == list(range(1, rest.ga.generations_completed + 1))
+
+
+# The plan
+
+
+def test_numbers_of_a_plan():
+    X, y = data(400)
+    plan = gacnn.GACNN(network(), 10).plan(X, y, num_generations=50, batch_size=30, validation=0.1)
+    weights = network().num_weights
+    assert plan.num_weights == weights
+    assert plan.num_solutions == 10
+    assert plan.population_bytes == 10 * weights * 4
+    assert (plan.num_images, plan.num_validation, plan.batch_size) == (360, 40, 30)
+    assert (plan.num_generations, plan.patience) == (50, default_patience(50))
+    every = math.ceil(40 / (0.1 * 10 * 30))
+    validations = 50 // every + 2  # the first generation, and the end
+    assert plan.image_evaluations == (51 * 10 + 1) * 30 + 360 + validations * 40
+    assert 0 < plan.seconds < 60
+    assert plan.settings["mutation_type"].mirrored
+
+
+def test_plan_is_about_what_is_spent():
+    X, y = data(300)
+    for settings in ({}, {"crossover_type": "uniform"}, {"batch_size": None}):
+        result = train(X, y, num_generations=40, patience=None, **settings)
+        assert result.image_evaluations == pytest.approx(result.plan.image_evaluations, rel=0.15)
+
+
+@pytest.mark.parametrize("operators", [{}, {"crossover_type": "uniform"}])
+def test_image_evaluations_are_those_of_the_fitness(operators):
+    X, y = data(100)
+    images = [0]
+
+    def metric(outputs, targets):
+        images[0] += len(outputs)
+        return float(len(outputs)) + float(outputs.sum())
+
+    manager = gacnn.GACNN(network(), 6, random_seed=0)
+    settings = {"metric": metric, "batch_size": 20, "validation": None, **operators}
+    manager.plan(X, y, **settings)
+    timed = images[0]
+    result = manager.train(X, y, num_generations=5, verbose=False, **settings)
+    assert result.image_evaluations == images[0] - 2 * timed
+
+
+@pytest.mark.parametrize("generations", [0, 1, 7])
+@pytest.mark.parametrize("operators", [{}, {"mutation_type": "self_adaptive", "keep_elitism": 0}])
+def test_plan_tells_the_cost_of_the_run(operators, generations):
+    X, y = data(300)
+    settings = {"num_generations": generations, "batch_size": 20, "patience": None, **operators}
+    manager = gacnn.GACNN(network(), 6, random_seed=0)
+    result = manager.train(X, y, verbose=False, **settings)
+    assert result.plan.image_evaluations == result.image_evaluations
+
+
+def test_validation_looks_several_times_before_patience_is_over():
+    X, y = data(240)
+    held = data(240)
+    result = train(X, y, 6, num_generations=60, batch_size=6, validation=held, patience=8)
+    scores = result.history["validation"]
+    assert len(set(scores[:8])) >= 4
+
+
+def test_large_inputs_are_warned_of():
+    X, y = data(60)
+    message = r"X holds numbers of about \d+, and .*divide images"
+    with pytest.warns(UserWarning, match=message) as caught:
+        gacnn.GACNN(network(), 4).plan(500 * X, y, num_generations=1)
+    assert caught[0].filename == __file__
+
+
+def test_plan_evolves_nothing_and_takes_the_arguments_of_train(tmp_path):
+    X, y = data(60)
+    manager = gacnn.GACNN(network(), 4, random_seed=0)
+    before = manager.population.copy()
+    path = tmp_path / "c"
+    plan = manager.plan(X, y, checkpoint=path, resume=False, verbose=True, callbacks=[])
+    np.testing.assert_array_equal(manager.population, before)
+    assert not path.exists()
+    assert plan.num_generations == defaults.NUM_GENERATIONS
+
+
+def test_plan_leaves_the_run_as_it_is():
+    X, y = data(300)
+    manager = gacnn.GACNN(network(), 6, random_seed=4)
+    manager.plan(X, y)
+    planned = manager.train(X, y, num_generations=4, verbose=False)
+    np.testing.assert_array_equal(
+        planned.ga.population, train(X, y, 6, num_generations=4).ga.population
+    )
+
+
+def test_plan_counts_what_operators_take():
+    X, y = data(60)
+
+    def slow(offspring, ga):
+        time.sleep(0.05)
+        return offspring
+
+    told = []
+    settings = {"mutation_type": slow, "on_generation": told.append, "num_generations": 8}
+    plan = gacnn.GACNN(network(), 4).plan(X, y, **settings)
+    assert 0.4 <= plan.seconds < 4
+    assert not told  # what is tried is no run
+
+
+def test_ctrl_c_while_a_plan_is_made():
+    X, y = data(60)
+    pressed = []
+
+    def metric(outputs, targets):
+        if not pressed:
+            pressed.append(True)
+            signal.raise_signal(signal.SIGINT)
+        return float(outputs.sum())
+
+    with pytest.raises(KeyboardInterrupt):
+        train(X, y, 2, metric=metric, num_generations=1)
+
+
+def test_plan_of_a_time_limit():
+    X, y = data(60)
+    manager = gacnn.GACNN(network(), 4)
+    plan = manager.plan(X, y, time_limit=90)
+    assert plan.seconds == pytest.approx(90, rel=0.05)
+    assert plan.num_generations is None
+    assert 100 < plan.likely_generations < ENDLESS
+    assert plan.image_evaluations == (4 * plan.likely_generations + 5) * 60 + 60
+    text = str(plan)
+    assert f"about {plan.likely_generations:,} generations until the time limit on" in text
+    assert re.search(r"about [\d,.]+ million image evaluations, about 90 seconds", text)
+    both = manager.plan(X, y, time_limit=90, num_generations=10**8)
+    assert "at most 100,000,000, about" in str(both)
+    short = manager.plan(X, y, time_limit=0)
+    assert (short.likely_generations, short.seconds) == (1, 0)
+
+
+def test_plan_is_printed_once_when_verbose(capsys):
+    X, y = data(60)
+    result = train(X, y, verbose=True, validation=0.25, patience=2)
+    printed = capsys.readouterr().out
+    assert printed == f"{result.plan}\n"
+    weights = network().num_weights
+    assert f"8 networks of {weights} weights" in printed
+    assert "45 images to train on, 15 to validate" in printed
+    assert "6 generations on batches of 45, drawn evenly; stops after 2 without" in printed
+    assert "crossover_type: WeightedRecombination(weights='fitness'" in printed
+    assert "mutation_type: GaussianMutation(sigma=" in printed
+    assert "parent_selection_type: truncation" in printed
+    train(X, y, verbose=False)
+    assert capsys.readouterr().out == ""
+
+
+# What comes out
+
+
+def test_result_without_validation_is_the_average_of_a_strategy():
+    X, y = data(60)
+    result = train(X, y, batch_size=20)
+    np.testing.assert_array_equal(result.model.weights, the(result, gacnn.WeightAverage).solution)
+    assert result.validation_score is None
+
+
+@pytest.mark.parametrize("name", ["recombination", "Recombination"])
+def test_recombination_by_name_is_averaged_too(name):
+    X, y = data(60)
+    result = train(X, y, crossover_type=name, mutation_type="gaussian", batch_size=20)
+    np.testing.assert_array_equal(result.model.weights, the(result, gacnn.WeightAverage).solution)
+
+
+def test_result_of_all_images_is_the_best_of_the_population():
+    X, y = data(60)
+    result = train(X, y)
+    scores = gacnn.Fitness(network(), X, y)(result.ga.population)
+    assert result.score == pytest.approx(scores.max())
+
+
+def test_several_objectives():
+    X, y = data(60)
+    result = train(X, y, metric=["accuracy", "cross_entropy"], validation=0.25)
+    assert np.shape(result.score) == np.shape(result.validation_score) == (2,)
+    assert result.ga.last_generation_fitness.shape == (8, 2)
+
+
+@pytest.mark.parametrize("space", [[-1, 0, 1], {"low": -0.5, "high": 0.5}])
+@pytest.mark.parametrize("held", [None, 0.25])
+def test_weights_of_the_result_are_in_the_gene_space(space, held):
+    X, y = data(60)
+    result = train(X, y, gene_space=space, validation=held)
+    for weights in (result.model.weights, result.ga.population):
+        if isinstance(space, list):
+            assert np.isin(weights, space).all()
+        else:
+            assert np.abs(weights).max() <= 0.5
+
+
+@pytest.mark.parametrize("space", [[-1, 0, 1], {"low": -0.05, "high": 0.05}, range(3)])
+def test_solutions_that_are_kept_are_in_the_gene_space(space):
+    X, y = data(60)
+    operators = {"mutation_type": "gaussian", "keep_elitism": 4, "num_generations": 0}
+    population = train(X, y, gene_space=space, **operators).ga.population
+    if isinstance(space, dict):
+        assert np.abs(population).max() == np.float32(0.05)
+    else:
+        assert np.isin(population, list(space)).all()
+        assert 0.01 < np.count_nonzero(population) / population.size < 0.5
+
+
+@pytest.mark.parametrize("settings", [{"keep_elitism": 2}, {"num_generations": 0}])
+def test_elites_of_a_recombination_are_in_the_gene_space(settings):
+    X, y = data(60)
+    settings = {"gene_space": [-1, 0, 1], "crossover_type": "recombination", **settings}
+    result = train(X, y, validation=None, **settings)
+    assert np.isin(result.ga.population, [-1, 0, 1]).all()
+    assert np.isin(result.model.weights, [-1, 0, 1]).all()
+
+
+@pytest.mark.parametrize("space", [None, {"low": -1.5, "high": 1.5}])
+def test_first_integers_are_drawn_so_that_small_weights_are_not_all_zero(space):
+    X, y = data(60)
+    settings = {"gene_type": int, "mutation_type": "gaussian", "num_generations": 0}
+    population = train(X, y, gene_space=space, **settings).ga.population
+    assert population.dtype.kind == "i"
+    assert 0.01 < np.count_nonzero(population) / population.size < 0.5
+    assert space is None or np.abs(population).max() == 1
+
+
+def test_few_weights():
+    X, y = data(60)
+    manager = gacnn.GACNN(tiny(), 12, random_seed=0)
+    result = manager.train(X, y, num_generations=20, validation=None, verbose=False)
+    assert result.history["best"][-1] > result.history["best"][0]
+    assert result.plan.settings["K_tournament"] == 2
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"mutation_type": "csa", "crossover_type": "recombination"},
+        {"mutation_type": "separable", "crossover_type": "recombination"},
+        {"crossover_type": "filter"},
+        {"crossover_type": "layer", "mutation_type": "mirrored"},
+        {"crossover_type": "blend", "mutation_type": "self_adaptive"},
+    ],
+)
+def test_every_operator_by_name(settings):
+    X, y = data(60)
+    result = train(X, y, num_generations=15, patience=None, **settings)
+    assert result.ga.generations_completed == 15
+    assert max(result.history["best"]) > result.history["best"][0]
+
+
+@pytest.mark.parametrize("operators", [{}, {"crossover_type": "uniform"}])
+def test_threads_change_no_bit(operators):
+    X, y = data(300)
+    augment = gacnn.augment.Shift(1)
+    runs = [
+        train(X, y, threads=threads, batch_size=50, augment=augment, **operators)
+        for threads in (1, 2)
+    ]
+    np.testing.assert_array_equal(runs[0].ga.population, runs[1].ga.population)
+    np.testing.assert_array_equal(runs[0].model.weights, runs[1].model.weights)
+    assert runs[0].history["best"] == runs[1].history["best"]
+    assert runs[0].validation_score == runs[1].validation_score
+
+
+# A killed run
+
+
+class PowerCut(Exception):  # noqa: N818 # it is no error of the run
+    pass
+
+
+class Plug(gacnn.Callback):
+    """Raises once, in the generation after `after`."""
+
+    is_part_of_run = False
+
+    def __init__(self, after, event):
+        self.after = after
+        setattr(self, event, self.pull)
+
+    def pull(self, ga, *values):
+        if ga.generations_completed == self.after:
+            raise PowerCut
+
+
+@pytest.mark.parametrize("event", ["on_generation", "on_mutation", "on_fitness"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"validation": None, "batch_size": None},
+        {"augment": gacnn.augment.Compose(gacnn.augment.Shift(1), gacnn.augment.Flip())},
+        {"gene_space": [-1, 0, 1]},
+        {"mutation_type": "self_adaptive"},
+        {"mutation_type": "separable", "crossover_type": "recombination"},
+    ],
+)
+def test_killed_run_goes_on_bit_for_bit(tmp_path, settings, event):
+    X, y = data(240)
+    settings = {"num_generations": 12, "batch_size": 40, **settings}
+    path = tmp_path / "c"
+    whole = train(X, y, **settings)
+    with pytest.raises(PowerCut):
+        train(X, y, checkpoint=path, callbacks=[Plug(5, event)], **settings)
+    rest = train(X, y, checkpoint=path, resume=True, **settings)
+    assert rest.ga.generations_completed == whole.ga.generations_completed
+    np.testing.assert_array_equal(rest.ga.population, whole.ga.population)
+    np.testing.assert_array_equal(rest.model.weights, whole.model.weights)
+    np.testing.assert_array_equal(rest.ga.last_generation_fitness, whole.ga.last_generation_fitness)
+    assert (rest.score, rest.validation_score) == (whole.score, whole.validation_score)
+    assert rest.image_evaluations == whole.image_evaluations
+    for name in set(whole.history) - {"seconds"}:
+        assert rest.history[name] == whole.history[name]
+
+
+def test_resume_without_a_file_begins(tmp_path):
+    X, y = data(60)
+    fresh = train(X, y, checkpoint=tmp_path / "c", resume=True)
+    np.testing.assert_array_equal(fresh.ga.population, train(X, y).ga.population)
+    assert (tmp_path / "c").exists()
+
+
+def test_resume_of_a_finished_run_gives_its_result(tmp_path):
+    X, y = data(240)
+    first = train(X, y, checkpoint=tmp_path / "c")
+    again = train(X, y, checkpoint=tmp_path / "c", resume=True)
+    assert again.ga.generations_completed == first.ga.generations_completed
+    np.testing.assert_array_equal(again.model.weights, first.model.weights)
+    assert again.validation_score == first.validation_score
+
+
+def test_resume_of_a_run_that_patience_has_ended_changes_nothing(tmp_path):
+    X, y = data(240)
+    settings = {"num_generations": 60, "patience": 2, "checkpoint": tmp_path / "c"}
+    first = train(X, y, **settings)
+    assert first.ga.generations_completed < 60
+    for _ in range(2):
+        again = train(X, y, resume=True, **settings)
+        assert len(again.history) == len(first.history)
+        np.testing.assert_array_equal(again.model.weights, first.model.weights)
+    longer = train(X, y, resume=True, **{**settings, "patience": 4})
+    assert len(longer.history) > len(first.history)
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"validation": "none"}, ValueError, "validation must be .*auto.*not 'none'"),
+        ({"validation": 0}, ValueError, "validation must be a share between 0 and 1.*not 0"),
+        ({"validation": np.nan}, ValueError, "validation must be a share between 0 and 1.*nan"),
+        ({"validation": [1, 2]}, ValueError, r"or \(X, y\), not a list"),
+        ({"batch_size": "all"}, ValueError, "batch_size must be .*auto.*not 'all'"),
+        (
+            {"batch_size": 61},
+            ValueError,
+            "batch_size must be at most the number of images to train on, 60",
+        ),
+        ({"patience": "long"}, ValueError, "patience must be .*auto.*not 'long'"),
+        ({"patience": 0}, ValueError, "patience must be at least 1, not 0"),
+        ({"patience": 2.5}, TypeError, "patience must be an integer, not 2.5"),
+        ({"num_generations": 1.5}, TypeError, "num_generations must be an integer, not 1.5"),
+        ({"patience": 3, "metric": ["accuracy", "f1_macro"]}, ValueError, "patience needs one"),
+        ({"sol_per_pop": 20}, TypeError, "sol_per_pop is settled already"),
+        ({"augment": gacnn.augment.Flip}, TypeError, r"not a class: write Flip\(…\)"),
+        ({"y": None}, ValueError, "y must have one entry for each image, not None"),
+        ({"gene_space": {"low": 0}, "crossover_type": "uniform"}, ValueError, "high"),
+        ({"patience": -5}, ValueError, "patience must be at least 1, not -5"),
+        ({"time_limit": "1h"}, TypeError, "time_limit must hold real numbers"),
+        ({"time_limit": -1}, ValueError, "time_limit must be at least 0, not -1"),
+        ({"augment": 3}, TypeError, r"augment must be callable as augment\(images, rng\), not 3"),
+        ({"initial_population": []}, TypeError, "initial_population is what train makes itself"),
+        ({"mutation_rate": 0.1}, TypeError, "mutation_rate"),
+        ({"gene_space": [[0, 1], [1, 2]]}, ValueError, "gene_space must be the same for all"),
+        ({"gene_space": [{"low": 0, "high": 1}]}, ValueError, "gene_space must be the same for"),
+        ({"y": np.zeros(59, int)}, ValueError, "y must have the shape"),
+        ({"y": np.zeros(59, int), "validation": 0.2}, ValueError, "y must have one entry"),
+    ],
+)
+def test_bad_arguments(settings, error, message):
+    X, y = data(60)
+    with pytest.raises(error, match=message):
+        train(X, settings.pop("y", y), **settings)
+
+
+def test_unknown_setting_is_named_by_plan_and_train():
+    X, y = data(20)
+    population = gacnn.GACNN(network(), 4)
+    for method in (population.plan, population.train):
+        with pytest.raises(TypeError, match="has a setting 'mutation_rate'"):
+            method(X, y, mutation_rate=3)
+
+
+def test_resume_after_the_time_limit_changes_nothing(tmp_path):
+    X, y = data(60)
+    options = {"num_generations": None, "time_limit": 0.2, "checkpoint": tmp_path / "run"}
+    first = train(X, y, **options)
+    again = train(X, y, resume=True, **options)
+    assert again.ga.generations_completed == first.ga.generations_completed
+    np.testing.assert_array_equal(again.model.weights, first.model.weights)
+
+
+def test_resume_with_another_limit_says_what_decides(tmp_path):
+    X, y = data(60)
+    train(X, y, num_generations=3, checkpoint=tmp_path / "run")
+    with pytest.raises(ValueError, match="callbacks were") as caught:
+        train(X, y, num_generations=None, time_limit=1, checkpoint=tmp_path / "run", resume=True)
+    assert "patience" in caught.value.__notes__[0]
+
+
+def test_checkpoint_as_often_as_it_says(tmp_path):
+    X, y = data(60)
+    saving = gacnn.Checkpoint(tmp_path / "run", every=1000)
+    seen = []
+    listen = gacnn.LambdaCallback(on_generation=lambda ga: seen.append(saving.path.exists()))
+    first = train(X, y, num_generations=4, patience=None, checkpoint=saving, callbacks=[listen])
+    assert not any(seen)
+    assert saving.path.exists()
+    longer = train(
+        X, y, num_generations=6, patience=None, checkpoint=saving, callbacks=[listen], resume=True
+    )
+    assert len(first.history) == 4
+    assert len(longer.history) == 6
