@@ -20,7 +20,8 @@ import numpy as np
 path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gacnn.algorithm.ga import GA
-from gacnn.callbacks.callback import Callback, History  # through the line above
+from gacnn.callbacks.callback import Callback
+from gacnn.callbacks.history import History  # through the line above
 from gacnn.callbacks.stopping import EarlyStopping
 from gacnn.checkpoints.checkpoint import Checkpoint
 

@@ -13,7 +13,7 @@ import time
 import numpy as np
 from learning_tasks import wide_mnist_network
 
-from gacnn.operators.operator import layer_slices, nested_counts
+from gacnn.operators.nesting import layer_slices, nested_counts
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cnn  # found through the line above
 import gacnn
-from cnn.engines.numpy.population import available_threads
+from cnn.engines.numpy.threads import available_threads
 
 Array = NDArray[Any]
 

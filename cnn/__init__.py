@@ -1,22 +1,15 @@
 """Convolutional networks in NumPy whose weights are one flat vector, a population at a time."""
 
 from cnn import datasets
+from cnn.engines.engine import Engine
+from cnn.engines.numpy.engine import NumpyEngine
 from cnn.exchange.keras import from_keras, to_keras
 from cnn.exchange.onnx import to_onnx
 from cnn.exchange.pygad import from_pygad
 from cnn.exchange.torch import from_torch, to_torch
-from cnn.layers.layer import (
-    Dense,
-    Flatten,
-    Input1D,
-    Input2D,
-    LeakyReLU,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    Step,
-    Tanh,
-)
+from cnn.layers.elementwise import LeakyReLU, ReLU, Sigmoid, Softmax, Step, Tanh
+from cnn.layers.layer import Flatten, Input1D, Input2D
+from cnn.layers.weighted import Dense
 from cnn.layers.windowed import (
     AveragePooling2D,
     Conv2D,
@@ -36,6 +29,7 @@ __all__ = [
     "AveragePooling2D",
     "Conv2D",
     "Dense",
+    "Engine",
     "Flatten",
     "GlobalAveragePooling2D",
     "GlobalMaxPooling2D",
@@ -44,6 +38,7 @@ __all__ = [
     "LeakyReLU",
     "MaxPooling2D",
     "Model",
+    "NumpyEngine",
     "ReLU",
     "Sigmoid",
     "Softmax",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import math
-import os
 import re
 import zipfile
 import zlib
@@ -16,10 +15,10 @@ from numpy.typing import NDArray
 
 from cnn.images import load_image_folder as _load_image_folder
 from cnn.images import load_images
+from cnn.types import FilePath
 
 __all__ = ["Dataset", "load_digits", "load_idx", "load_image_folder", "load_images", "load_npz"]
 
-FilePath = str | os.PathLike[str]
 
 _Named = tuple[str, NDArray[Any]]  # an array, and before it what errors call it
 _NPZ_NAMES = {"x_train", "y_train", "x_test", "y_test", "x", "y", "class_names"}

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn import checks
+from cnn.types import FilePath
 
 Pixels = NDArray[np.float32]
 Picture = NDArray[np.uint8]
-FilePath = str | os.PathLike[str]
 Sides = tuple[int, int]
 T = TypeVar("T")
 

@@ -10,14 +10,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from cnn import checks, files, tables
-from cnn.engines.numpy import kernels, population
-from cnn.engines.numpy.kernels import Array
-from cnn.engines.numpy.lowering import Program, compile_program
-from cnn.layers.layer import ActivationLayer, Flatten, Input1D, Input2D, Layer, WeightedLayer
-from cnn.layers.network import build, chain_of, describe, split
+from cnn.classification import check_classifies, labels_of, output_activation, probabilities
+from cnn.engines.engine import Engine, engine_named
+from cnn.engines.families import weight_arrays
+from cnn.engines.numpy.threads import available_threads
+from cnn.engines.operations import listed, with_logarithms
+from cnn.layers.layer import Input1D, Input2D, Layer
+from cnn.layers.network import build, chain_of, describe
+from cnn.layers.vector import split
+from cnn.layers.weighted import WeightedLayer
+from cnn.types import AnyArray, Array, FilePath, Labels
 
 FORMAT = "gacnn model 1"
 MEMORY_LIMIT = 256 * 2**20
@@ -58,11 +63,7 @@ class Model:
         self._initial = _join([values for layer in own for values in layer.initial])
         self._vector = _join([values for layer in own for values in layer.trained])
         self._bind()
-        self._compile()
-
-    def _compile(self) -> None:
-        self._program = compile_program(self._chain)
-        self._log_program: Program | None = None  # worked out when it is first needed
+        self._programs: dict[tuple[Engine, bool], Any] = {}  # worked out when first needed
 
     def _bind(self) -> None:
         """Make the weights of the trainable layers views of the flat vector."""
@@ -84,15 +85,13 @@ class Model:
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        programs = ("_program", "_log_program")
-        return {name: value for name, value in self.__dict__.items() if name not in programs}
+        return {**self.__dict__, "_programs": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._bind()
-        self._compile()
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: FilePath) -> None:
         """Write architecture and weights to a file of arrays and JSON, which `cnn.load` reads.
 
         It is written next to `path`, synced and renamed: an earlier file stays whole if the disk
@@ -207,6 +206,7 @@ class Model:
         X: ArrayLike,
         vectors: ArrayLike | None = None,
         *,
+        engine: str | Engine = "numpy",
         threads: int | None = None,
         memory_limit: int = MEMORY_LIMIT,
     ) -> Array:
@@ -217,18 +217,20 @@ class Model:
         Returns float32 (P, N, classes), or (N, classes) for the own weights: probabilities
         where the last layer is softmax.
 
-        Uses `threads` cores (None: all that there are), with the same result for any number, and
-        beyond input and output about `memory_limit` bytes, more where a single block of a network
-        needs them. Raises ValueError where shapes do not fit, and for NaN and infinities.
+        engine: what computes, by name or as an object (`cnn.engines.engine`). Uses `threads` cores
+        (None: all that there are), with the same result for any number, and beyond input and
+        output about `memory_limit` bytes. Raises ValueError where shapes do not fit, and for NaN
+        and infinities.
         """
         images = self.check_images(X, "X")
-        return self._run(self._program, self.output_shape, images, vectors, threads, memory_limit)
+        return self._run(engine, images, vectors, threads, memory_limit)
 
     def log_proba(
         self,
         X: ArrayLike,
         vectors: ArrayLike | None = None,
         *,
+        engine: str | Engine = "numpy",
         threads: int | None = None,
         memory_limit: int = MEMORY_LIMIT,
     ) -> Array:
@@ -238,48 +240,55 @@ class Model:
         (two classes) are taken as probabilities, any other last layer as logits.
         """
         self.check_classifies()
-        if self._log_program is None:
-            self._log_program = compile_program(self._chain, logarithms=True)
-        program, images = self._log_program, self.check_images(X, "X")
-        return self._run(program, (self.num_classes,), images, vectors, threads, memory_limit)
+        images = self.check_images(X, "X")
+        return self._run(engine, images, vectors, threads, memory_limit, logarithms=True)
 
     def _run(
         self,
-        program: Program,
-        output_shape: tuple[int, ...],
-        images: NDArray[Any],
+        engine: str | Engine,
+        images: AnyArray,
         vectors: ArrayLike | None,
         threads: int | None,
         memory_limit: int,
+        *,
+        logarithms: bool = False,
     ) -> Array:
-        wanted = population.available_threads() if threads is None else threads
-        workers = checks.whole(wanted, "threads")
+        engine = engine_named(engine)
+        workers = checks.whole(available_threads() if threads is None else threads, "threads")
         limit = checks.whole(memory_limit, "memory_limit")
-        rows: NDArray[Any] = self._vector[None]
+        program = self._program(engine, logarithms)
+        rows: AnyArray = self._vector[None]
         if vectors is not None:
             shape, cure = (None, self.num_weights), f"{self._cure}; one vector v alone is v[None]"
             rows = checks.shaped(vectors, "vectors", shape, "members, weights", cure)
+        output_shape = (self.num_classes,) if logarithms else self.output_shape
         out = np.empty((len(rows), len(images), *output_shape), np.float32)
         slab = len(rows)
-        if rows.dtype != np.float32 or not rows.flags.c_contiguous:  # copies, a part at a time
+        if not _is_ready(rows):  # copies, a part at a time
             slab = max(1, limit // 16 // max(1, self.num_weights))
             limit -= limit // 4
         for start in range(0, len(rows), slab):
             part = rows[start : start + slab]
             checks.finite(part, "weights" if vectors is None else "vectors", start)
-            with np.errstate(all="ignore"):
-                part = np.ascontiguousarray(part, np.float32)
-            population.evaluate(
-                program,
-                images,
-                self._weight_arrays(part),
-                out[start : start + slab],
-                threads=workers,
-                memory_limit=limit,
-            )
+            if not _is_ready(part):
+                with np.errstate(all="ignore"):
+                    part = np.array(part, np.float32, order="C")
+            weights = weight_arrays(self.weighted_layers, part)
+            place = out[start : start + slab]
+            engine.run(program, images, weights, place, threads=workers, memory_limit=limit)
         return out if vectors is not None else out[0]
 
-    def check_images(self, X: ArrayLike, name: str) -> NDArray[Any]:
+    def _program(self, engine: Engine, logarithms: bool) -> Any:
+        """Return the network as an engine wants it, with or without logarithms at the end."""
+        if (engine, logarithms) not in self._programs:
+            operations = listed(self._chain)
+            if logarithms:
+                operations = with_logarithms(operations, self.last_layer)
+            shape = self.input_layer.layer_output_size
+            self._programs[engine, logarithms] = engine.compile(operations, shape)
+        return self._programs[engine, logarithms]
+
+    def check_images(self, X: ArrayLike, name: str) -> AnyArray:
         """Return X as an array (N, *input_shape); ValueError or TypeError, with `name`, if not."""
         axes, cure = "samples, inputs", f"one sample alone is {name}[None]"
         if len(self.input_shape) == 3:
@@ -288,93 +297,45 @@ class Model:
         images = checks.shaped(X, name, (None, *self.input_shape), axes, cure)
         return checks.finite(images, name)
 
-    def _weight_arrays(self, vectors: Array) -> list[Array]:
-        """Views of vectors for each weight array: (members, …), or fewer where members share it.
-
-        With a k-th as many, each serves k consecutive members, whose weights are then the same in
-        all layers up to this one. Layers that are not trainable have one for all.
-        """
-        parts = iter(split(self.trainable_layers, vectors))
-        arrays: list[Array] = []
-        family = len(vectors)
-        for layer in self.weighted_layers:
-            if layer.trainable:
-                own = next(parts)
-                for array in own:
-                    family = population.shared_by(array, family)
-                arrays += [array[::family] for array in own]
-            else:
-                arrays += [checks.finite(a, f"weights of {layer}")[None] for a in layer.trained]
-        return arrays
-
     def predict_proba(self, data_inputs: ArrayLike) -> Array:
         """Return class probabilities (N, classes) for images (N, height, width, channels).
 
         The outputs of a network that does not end in softmax are put through one; a single
         sigmoid output p gives the two columns 1 - p and p.
         """
-        outputs = self._class_outputs(data_inputs)
-        if self._output_activation() == "sigmoid" and outputs.shape[1] == 1:
-            return np.concatenate([1 - outputs, outputs], axis=1)
-        if self._output_activation() == "softmax":
-            return outputs
-        with np.errstate(all="ignore"):
-            columns: Array = kernels.softmax(outputs.T[None].copy())[0]
-        return columns.T
+        return probabilities(self._class_outputs(data_inputs), output_activation(self.last_layer))
 
-    def predict(self, data_inputs: ArrayLike) -> NDArray[np.intp]:
+    def predict(self, data_inputs: ArrayLike) -> Labels:
         """Return the labels (N,) of the largest output, for images (N, height, width, channels).
 
         A single sigmoid output is label 1 above one half. For regression use `forward`.
         """
-        outputs = self._class_outputs(data_inputs)
-        if outputs.shape[1] == 1:
-            return (outputs[:, 0] > 0.5).astype(np.intp)
-        labels: NDArray[np.intp] = outputs.argmax(axis=1)
-        return labels
+        return labels_of(self._class_outputs(data_inputs))
 
     def _class_outputs(self, data_inputs: ArrayLike) -> Array:
         self.check_classifies()
         images = self.check_images(data_inputs, "data_inputs")
-        return self._run(self._program, self.output_shape, images, None, None, MEMORY_LIMIT)
+        return self._run("numpy", images, None, None, MEMORY_LIMIT)
 
     def check_classifies(self) -> None:
         """Raise ValueError if the outputs are no classes: maps, or one that is no sigmoid."""
-        if len(self.output_shape) > 1:
-            raise ValueError(
-                f"labels need a flat output, but {self.last_layer} gives {self.output_shape}; "
-                "end the network in Dense or global pooling, or use forward"
-            )
-        if self.output_shape == (1,) and self._output_activation() != "sigmoid":
-            raise ValueError(
-                "labels need two outputs or more, or a single sigmoid; "
-                "for regression use forward, which returns the outputs"
-            )
-
-    def _output_activation(self) -> str | None:
-        """Name of the last activation; a Flatten of what is flat changes nothing."""
-        last = self.last_layer
-        while isinstance(last, Flatten) and isinstance(last.layer_input_size, int):
-            assert last.previous_layer is not None
-            last = last.previous_layer
-        if isinstance(last, ActivationLayer):
-            return last.name
-        return last.activation_function if isinstance(last, WeightedLayer) else None
+        check_classifies(self.last_layer)
 
     def feed_sample(self, sample: ArrayLike) -> Array:
         """Return the output for one image and fill `layer_output` of every layer on the way."""
         axes = "height, width, channels" if len(self.input_shape) == 3 else "inputs"
         image = checks.shaped(sample, "sample", self.input_shape, axes, "give one, not a batch")
         values = checks.finite(image[None], "sample")
-        arrays = iter(self._weight_arrays(self._vector[None]))
+        engine = engine_named("numpy")
+        arrays = iter(weight_arrays(self.weighted_layers, self._vector[None]))
         for layer in self.get_layers():
-            program = compile_program([layer])
+            program = engine.compile(listed([layer]), layer.layer_input_size)
             count = len(layer.weight_shapes()) if isinstance(layer, WeightedLayer) else 0
             own = list(itertools.islice(arrays, count))
             size = layer.layer_output_size
             shape = size if isinstance(size, tuple) else (size,)
             out = np.empty((1, 1, *shape), np.float32)
-            population.evaluate(program, values, own, out, threads=1, memory_limit=MEMORY_LIMIT)
+            engine.run(program, values, own, out, threads=1, memory_limit=MEMORY_LIMIT)
             values = out[0]
             layer.layer_output = values[0]
         output: Array = values[0]
@@ -449,7 +410,7 @@ class Model:
         return self._table(tables.as_html)
 
 
-def load(path: str | os.PathLike[str]) -> Model:
+def load(path: FilePath) -> Model:
     """Read a model that `Model.save` wrote.
 
     Raises FileNotFoundError for a missing file and ValueError, with the path and the reason, for
@@ -476,11 +437,17 @@ def load(path: str | os.PathLike[str]) -> Model:
         raise ValueError(f"{os.fspath(path)} does not describe a model: {error!r}") from error
 
 
-def _stored(arrays: dict[str, NDArray[Any]], name: str) -> Array:
+def _stored(arrays: dict[str, AnyArray], name: str) -> Array:
     array = arrays[name]
     if array.dtype != np.float32 or array.ndim != 1 or not np.isfinite(array).all():
         raise ValueError(f"its {name} are not a vector of finite float32 numbers")
     return array
+
+
+def _is_ready(rows: AnyArray) -> bool:
+    """Tell whether engines may take the rows as they are: an unaligned one has other bits."""
+    flags = rows.flags
+    return rows.dtype == np.float32 and flags.c_contiguous and flags.aligned
 
 
 def _join(arrays: Sequence[Array]) -> Array:

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cnn import checks
-from cnn.engines.numpy.kernels import Array
-from cnn.layers.network import split
+from cnn.layers.vector import split
 from cnn.model import Model
+from cnn.types import Array
 
 
 def layers_weights(model: Model, initial: bool = True) -> list[Array]:

@@ -8,11 +8,16 @@ from pygad import load as load  # for `import gacnn as pygad`
 import cnn
 from gacnn import augment, gacnn
 from gacnn.algorithm.ga import GA
-from gacnn.callbacks.callback import Callback, History, LambdaCallback, ProgressBar, WeightAverage
+from gacnn.algorithm.ties import population_as_vectors
+from gacnn.callbacks.average import WeightAverage
+from gacnn.callbacks.callback import Callback, LambdaCallback
+from gacnn.callbacks.history import History
+from gacnn.callbacks.progress import ProgressBar
 from gacnn.callbacks.stopping import EarlyStopping, TimeLimit
 from gacnn.checkpoints.checkpoint import Checkpoint, resume
-from gacnn.fitness.fitness import Fitness, MetricError
-from gacnn.gacnn import GACNN, population_as_matrices, population_as_vectors
+from gacnn.fitness.fitness import Fitness
+from gacnn.fitness.metrics import MetricError
+from gacnn.gacnn import GACNN, population_as_matrices
 from gacnn.operators.crossover import (
     BlendCrossover,
     FilterCrossover,
@@ -26,7 +31,7 @@ from gacnn.operators.mutation import (
     SelfAdaptiveMutation,
     SeparableMutation,
 )
-from gacnn.operators.operator import fan_in_scale
+from gacnn.operators.nesting import fan_in_scale
 from gacnn.operators.selection import TruncationSelection
 from gacnn.training.default_network import default_network
 from gacnn.training.plan import Plan

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cnn import checks
-
-Array = NDArray[Any]
+from gacnn.types import Array
 
 
 @dataclass(frozen=True)

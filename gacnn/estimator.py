@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import joblib
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
@@ -19,13 +19,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from cnn import Dense, Flatten, Input1D, Input2D, Model, Softmax
 from cnn.layers.layer import Layer
-from gacnn.callbacks.callback import History
-from gacnn.fitness.fitness import Augmentation, Metric
+from gacnn.callbacks.history import History
+from gacnn.fitness.batches import Augmentation
+from gacnn.fitness.metrics import Metric
 from gacnn.gacnn import GACNN
 from gacnn.training.default_network import default_layers
 from gacnn.training.defaults import NUM_SOLUTIONS, default_sigma
-
-Array = NDArray[Any]
+from gacnn.types import Array
 
 
 class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no types
@@ -228,9 +228,9 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
     standard deviation for all pixels. y: labels (N,), numbers or strings.
 
     layers: a list of `cnn` layers, or None for a small network that fits the inputs: see
-    `gacnn.training.default_network.default_layers`. The list is copied. An input layer is put before it where it
-    has none, and a Dense layer with softmax behind it, unless its last layer is one, or `Softmax`,
-    or Dense without activation, or a single sigmoid for two classes.
+    `gacnn.training.default_network.default_layers`. The list is copied. An input layer is put
+    before it where it has none, and a Dense layer with softmax behind it, unless its last layer is
+    one, or `Softmax`, or Dense without activation, or a single sigmoid for two classes.
     input_shape: (height, width) or (height, width, channels) of images that come as rows.
     num_solutions: size of the population. num_generations, time_limit, batch_size, augment,
     patience: as for `GACNN.train`. metric: likewise, cross_entropy for None; a callable is given

@@ -7,60 +7,25 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from cnn import (
     Model,
     checks,
     layers_weights_as_matrix,
-    layers_weights_as_vector,
     update_layers_trained_weights,
 )
+from gacnn.algorithm.ties import population_as_vectors
 from gacnn.callbacks.callback import Callback
 from gacnn.checkpoints.checkpoint import Checkpoint
-from gacnn.fitness.fitness import Augmentation, Fitness, Metric
+from gacnn.fitness.batches import Augmentation
+from gacnn.fitness.fitness import Fitness
+from gacnn.fitness.metrics import Metric
 from gacnn.training.defaults import NUM_SOLUTIONS
 from gacnn.training.plan import Plan
 from gacnn.training.result import Result
 from gacnn.training.training import Training
-
-Array = NDArray[Any]
-
-
-class Vector(np.ndarray[Any, Any]):
-    """A network's weights (num_weights,), which remember the population they came from.
-
-    `networks_array` is the array (P, num_weights) that the networks of the population view.
-    `gacnn.GA`, given such rows as its `initial_population`, keeps the networks equal to its own
-    population.
-    """
-
-    networks_array: Array | None = None
-
-
-def population_as_vectors(population_networks: Sequence[Model]) -> list[Array]:
-    """Return the trained weights (num_weights,) of each network, as a list.
-
-    Given to `gacnn.GA`, those of all networks of a `GACNN` tie the networks to it.
-    """
-    vectors = [layers_weights_as_vector(each, initial=False) for each in population_networks]
-    base = population_networks[0].weights.base
-    if not _are_rows(population_networks, base):
-        return list(vectors)
-    tied = [vector.view(Vector) for vector in vectors]
-    for vector in tied:
-        vector.networks_array = base
-    return list(tied)
-
-
-def _are_rows(networks: Sequence[Model], array: Array | None) -> bool:
-    """Tell whether the networks view the rows of the array, all of them and in their order."""
-    if array is None or array.ndim != 2 or len(array) != len(networks):
-        return False
-    return all(
-        network.weights.base is array and network.weights.ctypes.data == row.ctypes.data
-        for network, row in zip(networks, array, strict=True)
-    )
+from gacnn.types import Array
 
 
 def population_as_matrices(

@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import cnn
-from cnn.layers.layer import ActivationLayer, Layer, WeightedLayer
+from cnn.layers.elementwise import ActivationLayer
+from cnn.layers.layer import Layer
+from cnn.layers.weighted import WeightedLayer
 from cnn.layers.windowed import PoolingLayer
 
 Array = NDArray[Any]
@@ -77,7 +79,7 @@ def conv(spec: cnn.Conv2D, x: Array, filters: Array) -> Array:
 
 
 def pool(spec: PoolingLayer, x: Array) -> Array:
-    reduce = np.nanmax if spec.reduce is np.maximum else np.nanmean
+    reduce = np.nanmax if spec.reduction == "max_pool" else np.nanmean
     return np.moveaxis(windows(spec, x, np.nan, lambda part: reduce(part, axis=(1, 2))), 2, 0)
 
 

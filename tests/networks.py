@@ -6,8 +6,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 import cnn
-from cnn.engines.numpy.kernels import Array
 from cnn.layers.layer import Layer
+from cnn.types import Array
+
+EAGER = cnn.NumpyEngine(thread_floats=1)  # threads share even the small work of tests
 
 ACTIVATIONS = [None, "relu", "leaky_relu", "sigmoid", "tanh"]
 EXACT_ACTIVATIONS = [None, "relu", "step"]

@@ -12,14 +12,18 @@ import cnn
 ROOT = Path(cnn.__file__).parent.parent
 ROOMS = {  # from the ground up: a room imports itself and those before it
     "cnn": [
-        "checks files tables images datasets",
-        "layers engines",
+        "checks files tables types",
+        "images datasets",
+        "layers",
+        "classification engines",
         "model",
         "pygad_functions exchange",
         "__init__",
     ],
     "gacnn": [
-        "operators augment fitness",
+        "types",
+        "augment fitness",
+        "operators",
         "plots",
         "callbacks",
         "algorithm",

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from cnn import checks
-from cnn.layers.layer import ActivationLayer, Layer, Shape, WeightedLayer
+from cnn.layers.elementwise import ActivationLayer
+from cnn.layers.layer import Layer, Shape
+from cnn.layers.weighted import WeightedLayer
 from cnn.layers.windowed import Conv2D, WindowedLayer
 from cnn.model import Model
 
@@ -47,7 +49,7 @@ class Converted:
             and before.activation_function is None
             and not (isinstance(before, Conv2D) and layer.name == "softmax")
         ):
-            before.activation_function = layer.name
+            self.last = before.with_activation(layer.name)
         else:
             self.add(layer)
 

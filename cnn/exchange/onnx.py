@@ -8,9 +8,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from cnn import files
-from cnn.engines.numpy.kernels import NEGATIVE_SLOPE, Array
 from cnn.exchange.building import checked_model
-from cnn.layers.layer import ActivationLayer, Dense, Flatten, Layer, WeightedLayer
+from cnn.layers.activation import NEGATIVE_SLOPE
+from cnn.layers.elementwise import ActivationLayer
+from cnn.layers.layer import Flatten, Layer
+from cnn.layers.weighted import Dense, WeightedLayer
 from cnn.layers.windowed import (
     AveragePooling2D,
     Conv2D,
@@ -19,6 +21,7 @@ from cnn.layers.windowed import (
     WindowedLayer,
 )
 from cnn.model import Model
+from cnn.types import Array
 
 OPSET, IR_VERSION = 17, 8  # of ONNX 1.12, from 2022
 

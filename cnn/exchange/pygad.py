@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from cnn.layers.layer import Input2D, Layer, WeightedLayer
+from cnn.layers.layer import Input2D, Layer
 from cnn.layers.network import LAYERS
+from cnn.layers.weighted import WeightedLayer
 from cnn.model import Model
 
 _ARGUMENTS = ("num_filters", "kernel_size", "pool_size", "stride", "num_neurons")

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn import checks
-from cnn.engines.numpy.kernels import NEGATIVE_SLOPE
 from cnn.exchange.building import (
     Converted,
     Margins,
@@ -22,20 +21,10 @@ from cnn.exchange.building import (
     size,
     with_margins,
 )
-from cnn.layers.layer import (
-    ActivationLayer,
-    Dense,
-    Flatten,
-    Input1D,
-    Input2D,
-    Layer,
-    LeakyReLU,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    Tanh,
-    WeightedLayer,
-)
+from cnn.layers.activation import NEGATIVE_SLOPE
+from cnn.layers.elementwise import ActivationLayer, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+from cnn.layers.layer import Flatten, Input1D, Input2D, Layer
+from cnn.layers.weighted import Dense, WeightedLayer
 from cnn.layers.windowed import (
     AveragePooling2D,
     Conv2D,

@@ -1,50 +1,62 @@
-"""The layers of a network: shape arithmetic and checks when built, initial values, nothing else.
+"""What all layers are: specifications of shapes and operations, checked when built.
 
-A layer is a specification. Its weights belong to the model, which hands them to the population
-forward as arguments; `initial_weights`, `trained_weights` and `layer_output` are there for users
-who read them, as in pygad.cnn.
+A layer holds no function of any array library; engines know how its operations are done. Its
+weights belong to the model, which hands them to the engine as arguments; `initial_weights`,
+`trained_weights` and `layer_output` are there for users who read them, as in pygad.cnn.
 """
 
 from __future__ import annotations
 
-import functools
 import inspect
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
+from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from cnn import checks
-from cnn.engines.numpy import kernels
-from cnn.engines.numpy.kernels import NEGATIVE_SLOPE, Array
+from cnn.layers.activation import Activation
+from cnn.types import Array
 
 MapShape = tuple[int, int, int]
 Shape = MapShape | int
 
 
-class Activation(NamedTuple):
-    """`apply` works in place; `monotone` ones commute with max pooling; before one that
-    `rectifies` weights are drawn with He's variance, otherwise with Glorot's."""
+class Kind(StrEnum):
+    """What operations do; an engine of one's own may know others, by any string."""
 
-    apply: Callable[[Array], Array]
-    monotone: bool = True
-    rectifies: bool = False
+    CONVOLVE = "convolve"
+    DENSE = "dense"
+    BIAS = "bias"
+    ACTIVATE = "activate"
+    MAX_POOL = "max_pool"
+    AVERAGE_POOL = "average_pool"
+    FLATTEN = "flatten"
 
 
-ACTIVATIONS = {
-    "relu": Activation(kernels.relu, rectifies=True),
-    "leaky_relu": Activation(kernels.leaky_relu, rectifies=True),
-    "sigmoid": Activation(kernels.sigmoid),
-    "tanh": Activation(kernels.tanh),
-    "step": Activation(kernels.step),
-    "softmax": Activation(kernels.softmax, monotone=False),
-}
+class Operation(NamedTuple):
+    """A part of what a layer does, in words that every engine understands.
+
+    inputs: the operations whose results it reads, and weights: the weight arrays that it takes.
+    As a layer gives them, inputs count back from the operation, -1 is the one before, and weights
+    are those of the layer; `cnn.engines.operations.listed` counts them through a network.
+    activation: that of an ACTIVATE.
+    """
+
+    kind: str
+    layer: Layer
+    inputs: tuple[int, ...] = (-1,)
+    weights: tuple[int, ...] = ()
+    activation: Activation | None = None
 
 
 class Layer:
     """What all layers share: the layer before, the shapes in and out, the latest output.
+
+    A layer of one's own has its constructor's `arguments`, an `output_shape` and `operations`.
+    Settings are given when a layer is made, and stay.
 
     `layer_input_size` and `layer_output_size` are (height, width, channels), or an integer where
     the values are flat; None until the layer is linked to a previous one.
@@ -89,6 +101,20 @@ class Layer:
         """Shape of the output for an input of this shape, which `previous` gives."""
         raise NotImplementedError
 
+    def operations(self) -> Iterator[Operation]:
+        """Yield what the layer does, for the engines."""
+        name = type(self).__name__
+        raise NotImplementedError(f"{name} does not say what it does; give it operations()")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.arguments and name in self.__dict__:
+            raise AttributeError(
+                f"{name} of {self} cannot be changed to {value!r} once the layer is made: networks "
+                f"are built on it; make another layer, {type(self).__name__}(…, {name}={value!r}), "
+                "and give the list of layers to cnn.Model, which keeps the weights of the others"
+            )
+        super().__setattr__(name, value)
+
     def settings(self) -> dict[str, Any]:
         """Return the constructor arguments, without the previous layer."""
         return {name: getattr(self, name) for name in self.arguments}
@@ -105,117 +131,6 @@ class Layer:
             if value != defaults[name].default
         )
         return f"{type(self).__name__}({', '.join(settings)})"
-
-
-class WeightedLayer(Layer):
-    """A layer with weights and, if `use_bias`, a bias for each channel of its output.
-
-    `initial` and `trained` list the weights and, if there is one, the bias. They are drawn when
-    they are first asked for, once the layer is linked, and again by a Model with a random_seed.
-    """
-
-    activation_function: str | None
-    use_bias: bool
-    trainable: bool
-
-    def _set_weights(self, activation_function: Any, use_bias: bool, trainable: bool) -> None:
-        names = [None, *ACTIVATIONS]
-        self.activation_function = checks.one_of(activation_function, "activation_function", names)
-        self.use_bias = bool(checks.one_of(use_bias, "use_bias", [True, False]))
-        self.trainable = bool(checks.one_of(trainable, "trainable", [True, False]))
-        self._initial: list[Array] = []
-        self._trained: list[Array] = []
-
-    def link(self, previous_layer: Layer) -> None:
-        super().link(previous_layer)
-        self._initial, self._trained = [], []
-
-    @property
-    def initial(self) -> list[Array]:
-        """The weights, and the bias, before training."""
-        self._draw_once()
-        return self._initial
-
-    @property
-    def trained(self) -> list[Array]:
-        """The weights, and the bias, in use."""
-        self._draw_once()
-        return self._trained
-
-    def _draw_once(self) -> None:
-        if not self._initial and self.previous_layer is not None:
-            self.draw(np.random.default_rng())
-
-    def fill(self, initial: list[Array], trained: list[Array]) -> None:
-        """Set initial and trained values, an array for each of `weight_shapes`."""
-        self._initial, self._trained = initial, trained
-
-    def take_weights(self, other: WeightedLayer) -> None:
-        """Copy the weights of another layer, if it has any; shapes must be the same."""
-        initial, trained = other._initial, other._trained
-        self.fill([values.copy() for values in initial], [values.copy() for values in trained])
-
-    def weight_shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of the weights and, if there is one, of the bias."""
-        raise NotImplementedError
-
-    def fans(self) -> tuple[int, int]:
-        """Numbers of inputs of one output value and of outputs of one input value."""
-        raise NotImplementedError
-
-    def draw(self, rng: np.random.Generator) -> None:
-        """Draw initial values: normal, with the variance of He for rectifiers, else of Glorot.
-
-        Biases start at 0. Sources: He et al. 2015, arXiv:1502.01852; Glorot & Bengio 2010.
-        """
-        initial = self.init(rng)
-        self.fill(initial, [values.copy() for values in initial])
-
-    def init(self, rng: np.random.Generator) -> list[Array]:
-        """Return newly drawn initial values, an array for each of `weight_shapes`."""
-        weights, *biases = self.weight_shapes()
-        fan_in, fan_out = self.fans()
-        activation = ACTIVATIONS.get(self.activation_function or "")
-        rectifies = activation is not None and activation.rectifies
-        deviation = math.sqrt(2 / fan_in if rectifies else 2 / (fan_in + fan_out))
-        drawn = np.float32(deviation) * rng.standard_normal(weights, np.float32)
-        return [drawn, *(np.zeros(shape, np.float32) for shape in biases)]
-
-    @property
-    def initial_weights(self) -> Array | None:
-        """The weights before training, without the bias; None until the layer is linked."""
-        return self.initial[0] if self.initial else None
-
-    @property
-    def initial_bias(self) -> Array | None:
-        """The bias before training; None without one."""
-        return self.initial[1] if len(self.initial) > 1 else None
-
-    @property
-    def trained_weights(self) -> Array | None:
-        """The weights in use, without the bias: a view of the model's flat vector."""
-        return self.trained[0] if self.trained else None
-
-    @trained_weights.setter
-    def trained_weights(self, values: Any) -> None:
-        self._assign(0, values, "trained_weights")
-
-    @property
-    def trained_bias(self) -> Array | None:
-        """The bias in use: a view of the model's flat vector; None without one."""
-        return self.trained[1] if len(self.trained) > 1 else None
-
-    @trained_bias.setter
-    def trained_bias(self, values: Any) -> None:
-        self._assign(1, values, "trained_bias")
-
-    def _assign(self, index: int, values: Any, name: str) -> None:
-        if index >= len(self.trained):
-            raise AttributeError(f"{self} has no {name}")
-        shape = self.trained[index].shape
-        array = checks.finite(checks.shaped(values, name, shape, "weights of the layer"), name)
-        with np.errstate(all="ignore"):
-            self.trained[index][...] = array
 
 
 class Input2D(Layer):
@@ -241,6 +156,9 @@ class Input2D(Layer):
             f"{self} cannot follow {previous_layer}; a network has one input, the first"
         )
 
+    def operations(self) -> Iterator[Operation]:
+        yield from ()
+
 
 class Input1D(Layer):
     """The input of a dense-only network: `num_inputs` numbers a sample."""
@@ -253,6 +171,7 @@ class Input1D(Layer):
         self.layer_output_size = self.num_inputs
 
     link = Input2D.link
+    operations = Input2D.operations
 
 
 class Flatten(Layer):
@@ -261,109 +180,6 @@ class Flatten(Layer):
     def output_shape(self, shape: Shape, previous: Layer) -> Shape:
         return shape if isinstance(shape, int) else math.prod(shape)
 
-
-class Dense(WeightedLayer):
-    """Fully connected layer: every neuron sees every input; activation None is linear.
-
-    trained_weights has the shape (inputs, num_neurons). With trainable=False the weights are no
-    genes.
-    """
-
-    arguments = ("num_neurons", "activation_function", "use_bias", "trainable")
-
-    def __init__(
-        self,
-        num_neurons: int,
-        previous_layer: Layer | None = None,
-        activation_function: str | None = "relu",
-        logger: logging.Logger | None = None,
-        *,
-        use_bias: bool = True,
-        trainable: bool = True,
-    ) -> None:
-        self.num_neurons = checks.whole(num_neurons, "num_neurons")
-        self._set_weights(activation_function, use_bias, trainable)
-        super().__init__(previous_layer, logger)
-
-    def output_shape(self, shape: Shape, previous: Layer) -> Shape:
-        if isinstance(shape, tuple):
-            raise ValueError(
-                f"{self} needs a flat input, but {previous} gives the shape {shape}; "
-                "put Flatten() before it"
-            )
-        return self.num_neurons
-
-    def weight_shapes(self) -> list[tuple[int, ...]]:
-        shapes: list[tuple[int, ...]] = [(self.layer_input_size, self.num_neurons)]
-        return shapes + [(self.num_neurons,)] * self.use_bias
-
-    def fans(self) -> tuple[int, int]:
-        return self.layer_input_size, self.num_neurons
-
-
-class ActivationLayer(Layer):
-    """A layer that is one of `ACTIVATIONS`, by its `name`."""
-
-    name: ClassVar[str]
-
-    @property
-    def activation(self) -> Activation:
-        """The function of the layer, and what is known of it."""
-        return ACTIVATIONS[self.name]
-
-    def output_shape(self, shape: Shape, previous: Layer) -> Shape:
-        return shape
-
-
-class ReLU(ActivationLayer):
-    """max(x, 0)."""
-
-    name = "relu"
-
-
-class LeakyReLU(ActivationLayer):
-    """x where it is positive, negative_slope · x elsewhere."""
-
-    name = "leaky_relu"
-    arguments = ("negative_slope",)
-
-    def __init__(
-        self,
-        previous_layer: Layer | None = None,
-        logger: logging.Logger | None = None,
-        *,
-        negative_slope: float = NEGATIVE_SLOPE,
-    ) -> None:
-        self.negative_slope = checks.number(negative_slope, "negative_slope")
-        if not 0 <= self.negative_slope <= 1:
-            raise ValueError(f"negative_slope must be from 0 to 1, not {negative_slope!r}")
-        super().__init__(previous_layer, logger)
-
-    @property
-    def activation(self) -> Activation:
-        apply = functools.partial(kernels.leaky_relu, negative_slope=self.negative_slope)
-        return Activation(apply, rectifies=True)
-
-
-class Sigmoid(ActivationLayer):
-    """1 / (1 + exp(-x)), stable for large x."""
-
-    name = "sigmoid"
-
-
-class Tanh(ActivationLayer):
-    """Hyperbolic tangent."""
-
-    name = "tanh"
-
-
-class Step(ActivationLayer):
-    """Sign of x: -1, 0 or 1; the kind of activation that gradients cannot train."""
-
-    name = "step"
-
-
-class Softmax(ActivationLayer):
-    """exp(x) / sum of exp(x), over the channels where there are maps; stable for large x."""
-
-    name = "softmax"
+    def operations(self) -> Iterator[Operation]:
+        if isinstance(self.layer_input_size, tuple):
+            yield Operation(Kind.FLATTEN, self)

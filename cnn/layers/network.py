@@ -1,29 +1,14 @@
-"""Chains of layers from input to output: checked, as JSON, and cut out of flat vectors."""
+"""Networks: chains of layers from input to output, checked, and as JSON."""
 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cnn.layers.layer import (
-    Dense,
-    Flatten,
-    Input1D,
-    Input2D,
-    Layer,
-    LeakyReLU,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    Step,
-    Tanh,
-    WeightedLayer,
-)
+from cnn.layers.elementwise import LeakyReLU, ReLU, Sigmoid, Softmax, Step, Tanh
+from cnn.layers.layer import Flatten, Input1D, Input2D, Layer
+from cnn.layers.weighted import Dense, WeightedLayer
 from cnn.layers.windowed import (
     AveragePooling2D,
     Conv2D,
@@ -122,17 +107,3 @@ def _layer(settings: dict[str, Any]) -> Layer:
     if set(settings) != set(kind.arguments):
         raise ValueError(f"{name} has the settings {kind.arguments}, not {sorted(settings)}")
     return kind(**settings)
-
-
-def split(layers: Sequence[WeightedLayer], vectors: NDArray[Any]) -> list[list[NDArray[Any]]]:
-    """Return, for each layer, views of its weights in vectors (…, weights of all the layers)."""
-    sizes = [math.prod(shape) for layer in layers for shape in layer.weight_shapes()]
-    if sum(sizes) != vectors.shape[-1]:
-        raise ValueError(
-            f"{vectors.shape[-1]} weights were given, but the layers have {sum(sizes)}"
-        )
-    parts = iter(np.split(vectors, np.cumsum(sizes)[:-1], axis=-1))
-    return [
-        [next(parts).reshape(*vectors.shape[:-1], *shape) for shape in layer.weight_shapes()]
-        for layer in layers
-    ]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
-import numpy as np
-
 from cnn import checks
-from cnn.engines.numpy.kernels import Window
-from cnn.layers.layer import Layer, MapShape, Shape, WeightedLayer
+from cnn.layers.layer import Kind, Layer, MapShape, Operation, Shape
+from cnn.layers.weighted import WeightedLayer
+from cnn.layers.window import Window
 
 
 class WindowedLayer(Layer):
@@ -82,6 +82,7 @@ class Conv2D(WindowedLayer, WeightedLayer):
     channels), also called `filter_bank_size`. With trainable=False the weights are no genes.
     """
 
+    product = Kind.CONVOLVE
     arguments = (
         "num_filters",
         "kernel_size",
@@ -136,9 +137,14 @@ class Conv2D(WindowedLayer, WeightedLayer):
 
 
 class PoolingLayer(WindowedLayer):
-    """A layer that reduces windows with np.maximum, or with np.add for an average."""
+    """A layer that reduces every window to its largest value or to its mean."""
 
-    reduce: ClassVar[np.ufunc]
+    reduction: ClassVar[Kind]
+
+    def operations(self) -> Iterator[Operation]:
+        yield Operation(self.reduction, self)
+        if isinstance(self.layer_output_size, int):
+            yield Operation(Kind.FLATTEN, self)
 
 
 class _Pooling2D(PoolingLayer):
@@ -176,7 +182,7 @@ class MaxPooling2D(_Pooling2D):
     never the largest.
     """
 
-    reduce = np.maximum
+    reduction = Kind.MAX_POOL
 
 
 class AveragePooling2D(_Pooling2D):
@@ -187,7 +193,7 @@ class AveragePooling2D(_Pooling2D):
     over the pixels that exist, as in Keras: padding is not counted.
     """
 
-    reduce = np.add
+    reduction = Kind.AVERAGE_POOL
 
 
 class _GlobalPooling2D(PoolingLayer):
@@ -206,10 +212,10 @@ class _GlobalPooling2D(PoolingLayer):
 class GlobalMaxPooling2D(_GlobalPooling2D):
     """Largest value of each channel: maps (height, width, channels) become `channels` values."""
 
-    reduce = np.maximum
+    reduction = Kind.MAX_POOL
 
 
 class GlobalAveragePooling2D(_GlobalPooling2D):
     """Mean of each channel: maps (height, width, channels) become `channels` values."""
 
-    reduce = np.add
+    reduction = Kind.AVERAGE_POOL

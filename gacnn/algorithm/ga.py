@@ -9,27 +9,25 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pygad
-from numpy.typing import NDArray
 
-from cnn.engines.numpy.population import single_threaded_blas
+from cnn.engines.numpy.threads import single_threaded_blas
+from gacnn.algorithm.events import _REPLACEABLE, Listener, _call, _defines, _Event, checked
 from gacnn.algorithm.pygad_steps import Steps, is_evaluator
+from gacnn.algorithm.ties import networks_of
 from gacnn.callbacks.callback import Callback
 from gacnn.callbacks.stopping import TimeLimit
 from gacnn.operators.names import OPERATORS, check_heeded, resolved
 from gacnn.operators.operator import Operator
-
-Array = NDArray[Any]
-Listener = Callable[..., Any]
+from gacnn.types import Array
 
 _PYGAD = inspect.signature(pygad.GA)
-_REPLACEABLE = {"on_fitness", "on_parents", "on_crossover", "on_mutation"}
 _INTERRUPT: list[Any] = ["time", 0.0]  # a stop criterion of PyGAD's that always holds
 _TUNABLE = (  # settings that users change while a run goes on
     "num_parents_mating",
@@ -46,23 +44,6 @@ _TUNABLE = (  # settings that users change while a run goes on
     "random_mutation_min_val",
     "random_mutation_max_val",
 )
-
-
-class _Event:
-    """PyGAD's attribute for the function of an event: during a run it stands for all listeners."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def __get__(self, ga: Any, owner: type | None = None) -> Any:
-        if ga is None:
-            return self
-        if not ga.__dict__.get("_fitness_run_active", False):
-            return ga.__dict__.get(self.name)
-        return ga._hook(self.name)
-
-    def __set__(self, ga: Any, function: Listener | None) -> None:
-        ga.__dict__[self.name] = function
 
 
 class GA(Steps):
@@ -395,38 +376,3 @@ class GA(Steps):
     def __getstate__(self) -> dict[str, Any]:
         """Return what `save` and worker processes get: all but callbacks and networks."""
         return {**super().__getstate__(), "callbacks": [], "_networks": None}
-
-
-def networks_of(population: Any) -> Array | None:
-    """Return the array of the networks that a population, or the rows of a list, came from."""
-    rows = population if isinstance(population, list | tuple) else [population]
-    return getattr(rows[0], "networks_array", None) if rows else None
-
-
-def checked(callbacks: Any) -> list[Callback]:
-    """Return the callbacks as a list; TypeError for anything else."""
-    if isinstance(callbacks, Callback | str) or not isinstance(callbacks, Iterable):
-        raise TypeError(f"callbacks must be a list of gacnn.Callback, not {callbacks!r}")
-    listed = list(callbacks)
-    for position, callback in enumerate(listed):
-        if not isinstance(callback, Callback):
-            cure = "; call it to make one" if isinstance(callback, type) else ""
-            raise TypeError(
-                f"callbacks[{position}] must be a gacnn.Callback, not {callback!r}{cure}"
-            )
-    return listed
-
-
-def _defines(callback: Callback, event: str) -> bool:
-    """Tell whether a callback has a method of its own for an event."""
-    method = getattr(getattr(callback, event), "__func__", None)
-    return method is not getattr(Callback, event)
-
-
-def _call(listener: Listener, event: str, *values: Any) -> Any:
-    try:
-        return listener(*values)
-    except Exception as error:
-        name = getattr(listener, "__qualname__", type(listener).__qualname__)
-        error.add_note(f"raised by {name} in {event}")
-        raise

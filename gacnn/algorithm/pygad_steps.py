@@ -9,10 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 import pygad
 
-from gacnn.fitness.fitness import MetricError
+from gacnn.fitness.metrics import MetricError
 from gacnn.operators import arrays as operators
-from gacnn.operators.arrays import Array, Generator, Indices, Numbers
+from gacnn.operators.arrays import Generator, Numbers
 from gacnn.operators.operator import generator
+from gacnn.types import Array, Indices
 
 Selection = tuple[Array, Indices]
 Change = Callable[[Array, Indices, Generator], Array]

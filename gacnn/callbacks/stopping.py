@@ -6,12 +6,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cnn import checks
-from gacnn.callbacks.callback import Callback, validating_history
-
-Array = NDArray[Any]
+from gacnn.callbacks.callback import Callback
+from gacnn.callbacks.history import validating_history
+from gacnn.types import Array
 
 
 class EarlyStopping(Callback):

@@ -17,9 +17,11 @@ from typing import Any
 
 import cnn
 from cnn import datasets
+from gacnn.command.data import Data, load, numbered, parts
 from gacnn.command.reports import class_table, information
-from gacnn.command.run_folder import Data, RunFolder, Settings, load, numbered, parts
-from gacnn.fitness.fitness import METRICS
+from gacnn.command.run_folder import RunFolder
+from gacnn.command.settings import Settings
+from gacnn.fitness.metrics import METRICS
 from gacnn.gacnn import GACNN
 from gacnn.training.default_network import default_network
 from gacnn.training.defaults import NUM_GENERATIONS, NUM_SOLUTIONS

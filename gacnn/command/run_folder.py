@@ -5,66 +5,24 @@ from __future__ import annotations
 import json
 import shlex
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from filelock import FileLock, Timeout
-from numpy.typing import NDArray
 
 import cnn
-from cnn import datasets, files
+from cnn import files
 from cnn.datasets import Dataset
-from gacnn import augment, plots
-from gacnn.callbacks.validation import stratified
+from gacnn import plots
 from gacnn.checkpoints.checkpoint import describe
+from gacnn.command.data import Data, _checksum, accuracy, load
+from gacnn.command.settings import Settings
 from gacnn.training.result import Result
 
 FORMAT = "gacnn run 1"
-DIGITS = "digits"  # scikit-learn's, as the name of data
-
-Data = tuple[Dataset, Dataset | None]  # to train on, and to test on
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What `gacnn train` was told: enough to load the same data and to go on.
-
-    data: "digits" or an absolute path. size: (height, width) of images from a folder. test_share:
-    of the images that is set aside where the data have no test images of their own. shift: pixels
-    that training images are moved by; flip: whether they are mirrored. early_stopping: whether the
-    run ends when nothing improves. The others are those of `GACNN` and `GACNN.train`.
-    """
-
-    data: str
-    size: tuple[int, int] | None
-    test_share: float
-    shift: float
-    flip: bool
-    num_solutions: int
-    num_generations: int | None
-    time_limit: float | None
-    early_stopping: bool
-    batch_size: int | None
-    metric: str
-    random_seed: int
-
-    def training(self) -> dict[str, Any]:
-        """Return what they are as arguments of `GACNN.train`."""
-        steps: list[Any] = [augment.Shift(self.shift)] if self.shift else []
-        steps += [augment.Flip()] if self.flip else []
-        return {
-            "num_generations": self.num_generations,
-            "time_limit": self.time_limit,
-            "metric": self.metric,
-            "batch_size": self.batch_size or "auto",
-            "augment": augment.Compose(*steps) if steps else None,
-            "patience": "auto" if self.early_stopping else None,
-        }
 
 
 class RunFolder:
@@ -244,84 +202,3 @@ class RunFolder:
 
 def _size(stored: Any) -> tuple[int, int] | None:
     return None if stored is None else (int(stored[0]), int(stored[1]))
-
-
-def load(settings: Settings) -> Data:
-    """Return the images to train on and those to test on, which are None where none are wanted.
-
-    Files with test images of their own keep them; of other data test_share is drawn, by the seed,
-    the same share of every class. Raises ValueError for images of another size than was wanted,
-    and where fewer than two classes are left to train on; warns of others that are not.
-    """
-    data, test = parts(settings.data, settings.size)
-    height, width = data.X.shape[1:3]
-    if settings.size not in (None, (height, width)):
-        raise ValueError(
-            f"--size is for folders of images; those of {settings.data} are {height} x {width}"
-        )
-    if test is None and settings.test_share > 0:
-        number = max(1, round(settings.test_share * len(data.y)))
-        out = stratified(data.y, number, settings.random_seed)
-        data, test = _part(data, ~out), _part(data, out)
-    _check_classes(data, settings.data)
-    return data, test
-
-
-def _check_classes(data: Dataset, source: str) -> None:
-    found = np.unique(data.y)
-    if len(found) < 2:
-        raise ValueError(
-            f"{source} leaves images of {len(found)} class to train on, and it takes two; "
-            "add images of others, or set fewer aside by --test-share"
-        )
-    missing = [name for number, name in enumerate(data.class_names) if number not in found]
-    if missing:
-        warnings.warn(f"{source} holds no image to train on of: {', '.join(missing)}", stacklevel=3)
-
-
-def parts(data: str, size: tuple[int, int] | None = None, channels: int | None = None) -> Data:
-    """Load what `gacnn train DATA` names: all images, and the test images where they are apart.
-
-    size, channels: of the images of a folder.
-    """
-    if data == DIGITS:
-        return datasets.load_digits(), None
-    path = Path(data)
-    if path.suffix.lower() == ".npz":
-        return datasets.load_npz(path)
-    if path.is_dir() and any(path.glob("*[-.]idx?-ubyte*")):
-        return datasets.load_idx(path)
-    return datasets.load_image_folder(path, size, channels=channels), None
-
-
-def _checksum(data: Data) -> int:
-    """Return a number that tells data from others."""
-    number = 0
-    for part in data:
-        if part is not None:
-            names = repr(part.class_names).encode()
-            for values in (part.X, part.y, np.frombuffer(names, np.uint8)):
-                number = zlib.crc32(np.ascontiguousarray(values).data, number)
-    return number
-
-
-def _part(data: Dataset, chosen: NDArray[np.bool_]) -> Dataset:
-    return data._replace(X=data.X[chosen], y=data.y[chosen])
-
-
-def accuracy(model: cnn.Model, data: Dataset) -> float:
-    """Return the share of the images that are right."""
-    return float(np.mean(model.predict(data.X) == data.y))
-
-
-def numbered(data: Dataset, names: list[str]) -> NDArray[np.intp]:
-    """Return labels as numbers of the classes of a run; ValueError for classes it has not."""
-    found = [data.class_names[number] for number in np.unique(data.y)]
-    unknown = [name for name in found if name not in names]
-    if unknown:
-        raise ValueError(
-            f"the data have the classes {', '.join(unknown)}, which the run does not know; "
-            f"it knows {', '.join(names)}"
-        )
-    numbers = [names.index(name) if name in names else -1 for name in data.class_names]
-    return np.array(numbers)[data.y]

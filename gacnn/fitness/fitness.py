@@ -4,93 +4,20 @@ from __future__ import annotations
 
 import functools
 import zlib
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from cnn import Model, checks
 from cnn.layers.network import describe
+from gacnn.fitness.batches import Augmentation, _Batch, _batch
+from gacnn.fitness.metrics import Metric, MetricError, _check_numbers, _name, _scorer, _targets
 from gacnn.fitness.sampling import ImportanceSampling
-
-Array = NDArray[Any]
-Metric = str | Callable[[Array, Array], float]
-Augmentation = Callable[[Array, np.random.Generator], Array]
+from gacnn.types import Array
 
 OUTPUT_BYTES = 64 * 2**20  # of network outputs that are held at a time
-
-
-class _Batch(NamedTuple):
-    """Images and targets, their indices among all, and how much each counts in a mean."""
-
-    X: Array
-    y: Array
-    chosen: Array
-    weights: Array
-
-
-class _Scorer(NamedTuple):
-    """`score` takes outputs (P, N, classes) and targets (N, …) and returns (P,)."""
-
-    score: Callable[[Array, Array], Array]
-    on: str  # "log_proba", "outputs"
-    targets: str  # "labels", "values", "any"
-
-
-def cross_entropy(log_proba: Array, labels: Array) -> Array:
-    """Minus the mean cross-entropy, of log-probabilities (P, N, classes) and labels (N,)."""
-    mean: Array = log_proba[:, np.arange(len(labels)), labels].mean(axis=1, dtype=np.float64)
-    return mean
-
-
-def accuracy(log_proba: Array, labels: Array) -> Array:
-    """Share of the images whose largest output (P, N, classes) is at their label (N,)."""
-    right: Array = (log_proba.argmax(axis=2) == labels).mean(axis=1)
-    return right
-
-
-def balanced_accuracy(log_proba: Array, labels: Array) -> Array:
-    """Mean over the classes in `labels` of the share of their images that is right."""
-    confusion = _confusion(log_proba, labels)
-    support = confusion.sum(axis=2)
-    recall = np.diagonal(confusion, axis1=1, axis2=2) / np.maximum(support, 1)
-    balanced: Array = recall.sum(axis=1) / (support > 0).sum(axis=1)
-    return balanced
-
-
-def f1_macro(log_proba: Array, labels: Array) -> Array:
-    """Mean F1 over the classes that are a label or a prediction, as scikit-learn's."""
-    confusion = _confusion(log_proba, labels)
-    both = confusion.sum(axis=1) + confusion.sum(axis=2)
-    f1 = 2 * np.diagonal(confusion, axis1=1, axis2=2) / np.maximum(both, 1)
-    macro: Array = f1.sum(axis=1) / (both > 0).sum(axis=1)
-    return macro
-
-
-def _confusion(log_proba: Array, labels: Array) -> Array:
-    """Counts (P, true class, predicted class)."""
-    members, _, classes = log_proba.shape
-    cells = labels * classes + log_proba.argmax(axis=2)
-    cells += np.arange(members)[:, None] * classes**2
-    counts = np.bincount(cells.ravel(), minlength=members * classes**2)
-    return counts.reshape(members, classes, classes)
-
-
-def mse(outputs: Array, targets: Array) -> Array:
-    """Minus the mean squared error of outputs (P, N, values) against targets (N, values)."""
-    error = outputs.astype(np.float64) - targets
-    mean: Array = -np.square(error).mean(axis=(1, 2))
-    return mean
-
-
-METRICS = {
-    "cross_entropy": _Scorer(cross_entropy, "log_proba", "labels"),
-    "accuracy": _Scorer(accuracy, "log_proba", "labels"),
-    "balanced_accuracy": _Scorer(balanced_accuracy, "log_proba", "labels"),
-    "f1_macro": _Scorer(f1_macro, "log_proba", "labels"),
-    "mse": _Scorer(mse, "outputs", "values"),
-}
 
 
 class Fitness:
@@ -276,93 +203,3 @@ class Fitness:
             "images": [list(self.X.shape), zlib.crc32(np.ascontiguousarray(self.X).data)],
             "targets": [list(self.y.shape), zlib.crc32(np.ascontiguousarray(self.y).data)],
         }
-
-
-class MetricError(ValueError):
-    """A metric raised, or returned NaN, for the solution at `position` of the vectors."""
-
-    def __init__(self, metric: Metric, position: int, reason: str) -> None:
-        self.metric, self.position, self.reason = metric, position, reason
-        super().__init__(f"metric {_name(metric)} failed for solution {position}: {reason}")
-
-    def __reduce__(self) -> tuple[Any, ...]:  # so that it comes back from another process
-        return type(self), (_name(self.metric), self.position, self.reason)
-
-
-def _scorer(metric: Metric) -> _Scorer:
-    if isinstance(metric, str):
-        checks.one_of(metric, "metric", list(METRICS))
-        return METRICS[metric]
-    if not callable(metric):
-        raise TypeError(
-            f"metric must be one of {', '.join(METRICS)}, or a callable(outputs, y), not {metric!r}"
-        )
-    return _Scorer(functools.partial(_each, metric), "outputs", "any")
-
-
-def _each(metric: Callable[[Array, Array], float], outputs: Array, y: Array) -> Array:
-    """Call a metric for the outputs of one member after the other."""
-    scores = np.empty(len(outputs))
-    outputs = outputs.view()
-    outputs.flags.writeable = False
-    for position, values in enumerate(outputs):
-        try:
-            scores[position] = metric(values, y)
-        except Exception as error:
-            reason = f"it raised {type(error).__name__}: {error}"
-            raise MetricError(metric, position, reason) from error
-    return scores
-
-
-def _check_numbers(scores: Array, metric: Metric, start: int) -> None:
-    """Raise MetricError for the first NaN among scores of the solutions from `start` on."""
-    for position in np.flatnonzero(np.isnan(scores)):
-        raise MetricError(metric, start + int(position), "it returned NaN")
-
-
-def _name(function: str | Callable[..., Any]) -> str:
-    """Return a name, or that of a function; an object is known by what it shows of itself."""
-    if isinstance(function, str):
-        return function
-    if isinstance(function, functools.partial):
-        given = [*map(repr, function.args), *(f"{k}={v!r}" for k, v in function.keywords.items())]
-        return f"partial({', '.join([_name(function.func), *given])})"
-    return getattr(function, "__name__", None) or _shown(function)
-
-
-def _shown(instance: object) -> str:
-    kind = type(instance)
-    return kind.__name__ if kind.__repr__ is object.__repr__ else repr(instance)
-
-
-def _targets(model: Model, y: ArrayLike, number: int, kinds: set[str]) -> Array:
-    if kinds >= {"labels", "values"}:
-        raise ValueError("metric cannot mix 'mse' with metrics of labels: y holds one or the other")
-    if "labels" in kinds:
-        try:
-            model.check_classifies()
-            return checks.labels(y, "y", number, model.num_classes)
-        except (TypeError, ValueError) as error:
-            error.add_note('such a metric is for class labels; for values use metric="mse"')
-            raise
-    if "values" in kinds:
-        values = checks.real(y, "y")
-        values = values[:, None] if values.ndim == 1 and model.output_shape == (1,) else values
-        cure = "mse compares y with the outputs; for class labels use another metric"
-        shape = (number, *model.output_shape)
-        return checks.finite(checks.shaped(values, "y", shape, "images, outputs", cure), "y")
-    array = np.asarray(y)
-    if array.ndim == 0 or len(array) != number:
-        raise ValueError(
-            f"y must have one entry for each of the {number} images, not {array.shape}"
-        )
-    return array
-
-
-def _batch(batch_size: int, number: int) -> int:
-    size = checks.whole(batch_size, "batch_size")
-    if size > number:
-        raise ValueError(
-            f"batch_size must be at most the number of images to train on, {number}, not {size}"
-        )
-    return size

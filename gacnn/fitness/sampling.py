@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cnn import checks
-
-Array = NDArray[Any]
+from gacnn.types import Array
 
 
 class ImportanceSampling:

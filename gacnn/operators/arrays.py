@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[Any]
-Indices = NDArray[np.intp]
+from gacnn.types import Array, Indices
+
 Generator = np.random.Generator
 Numbers = float | Array  # one for all, or one for each
 

@@ -9,18 +9,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from cnn import Model, checks
-from cnn.layers.network import split
+from cnn.layers.vector import split
 from gacnn.operators.arrays import mating_pairs
-from gacnn.operators.operator import (
-    Array,
-    Operator,
-    annealed,
-    check_schedule,
-    fit_to_space,
-    generator,
-    model_of,
-    space_bounds,
-)
+from gacnn.operators.gene_space import fit_to_space, space_bounds
+from gacnn.operators.operator import Operator, annealed, check_schedule, generator, model_of
+from gacnn.types import Array
 
 
 class Crossover(Operator):

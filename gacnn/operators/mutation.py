@@ -12,20 +12,17 @@ import numpy as np
 
 from cnn import checks
 from gacnn.operators.crossover import WeightedRecombination
+from gacnn.operators.gene_space import fit_to_space
+from gacnn.operators.nesting import checked_counts, fan_in_scale, layer_slices, nested_counts
 from gacnn.operators.operator import (
-    Array,
     Operator,
     annealed,
     check_schedule,
-    checked_counts,
-    fan_in_scale,
-    fit_to_space,
     generator,
-    layer_slices,
     model_of,
-    nested_counts,
     positive,
 )
+from gacnn.types import Array
 
 
 def normal_noise(

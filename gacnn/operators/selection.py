@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gacnn.operators.operator import Array, Operator
+from gacnn.operators.operator import Operator
+from gacnn.types import Array
 
 
 @dataclass

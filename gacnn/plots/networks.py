@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from cnn import Conv2D, Model, checks
 from cnn.layers.layer import Layer
+from gacnn.types import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Array = NDArray[Any]
 
 _TILE = 32  # pixels of a picture in a sheet at least: gaps can then be thin
 _GAP = 0.08  # between pictures, of their width

@@ -9,9 +9,9 @@ import numpy as np
 
 from gacnn.callbacks.callback import ENDLESS
 from gacnn.operators.crossover import WeightedRecombination
+from gacnn.operators.gene_space import is_nested, space_values
 from gacnn.operators.mutation import CumulativeMutation, GaussianMutation
 from gacnn.operators.names import OPERATORS, resolved
-from gacnn.operators.operator import is_nested, space_values
 
 NUM_SOLUTIONS = 64
 NUM_GENERATIONS = 2000

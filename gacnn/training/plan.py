@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cnn import tables
 from gacnn.algorithm.ga import GA
 from gacnn.callbacks.callback import EVENTS, Callback
 from gacnn.fitness.fitness import Fitness
 from gacnn.operators.names import OPERATORS
-
-Array = NDArray[Any]
+from gacnn.types import Array
 
 TRIED = 3  # generations that are run to time them
 LONG = 1.0  # seconds from which on one generation is enough

@@ -10,7 +10,7 @@ import numpy as np
 from cnn import Model, tables
 from gacnn import plots
 from gacnn.algorithm.ga import GA
-from gacnn.callbacks.callback import History
+from gacnn.callbacks.history import History
 from gacnn.operators.names import OPERATORS
 from gacnn.training.plan import Plan, described
 

@@ -10,19 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from cnn import Model, checks
-from gacnn.algorithm.ga import GA, checked
-from gacnn.callbacks.callback import ENDLESS, Callback, History, ProgressBar, WeightAverage
+from gacnn.algorithm.events import checked
+from gacnn.algorithm.ga import GA
+from gacnn.callbacks.average import WeightAverage
+from gacnn.callbacks.callback import ENDLESS, Callback
+from gacnn.callbacks.history import History
+from gacnn.callbacks.progress import ProgressBar
 from gacnn.callbacks.stopping import EarlyStopping, TimeLimit
-from gacnn.callbacks.validation import Validation, candidate, hold_out, validation_interval
+from gacnn.callbacks.validation import Validation, candidate, validation_interval
 from gacnn.checkpoints.checkpoint import Checkpoint
 from gacnn.checkpoints.checkpoint import resume as resume_checkpoint
-from gacnn.fitness.fitness import Augmentation, Fitness, Metric
+from gacnn.fitness.batches import Augmentation
+from gacnn.fitness.fitness import Fitness
+from gacnn.fitness.metrics import Metric
 from gacnn.operators.crossover import WeightedRecombination
+from gacnn.operators.gene_space import is_nested, rounded_to_space
 from gacnn.operators.names import resolved
-from gacnn.operators.operator import is_nested, rounded_to_space
 from gacnn.training.defaults import (
     NUM_GENERATIONS,
     default_batch_size,
@@ -31,10 +37,10 @@ from gacnn.training.defaults import (
     has_steps,
     strategy_settings,
 )
+from gacnn.training.held_out import hold_out
 from gacnn.training.plan import Plan, seconds_per_generation
 from gacnn.training.result import Result
-
-Array = NDArray[Any]
+from gacnn.types import Array
 
 LARGE_INPUTS = 5.0  # root mean square of the inputs from which on a training warns
 LOOKS = 4  # at the validation data, at least, before patience is over

@@ -9,7 +9,7 @@ import pytest
 
 import cnn
 import gacnn
-from gacnn.callbacks.validation import hold_out
+from gacnn.training.held_out import hold_out
 
 
 def network(seed=0):

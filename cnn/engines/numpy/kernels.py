@@ -1,6 +1,6 @@
 """Arrays in, arrays out: convolution, pooling and activations of many networks at once.
 
-Inside this package a stack of feature maps is one float32 array with six axes,
+Inside this engine a stack of feature maps is one float32 array with six axes,
 
     (members, phases, rows, channels, columns, images)
 
@@ -18,56 +18,16 @@ flattening are arrays (members, features, images).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from cnn.layers.activation import NEGATIVE_SLOPE
+from cnn.layers.window import Window
+from cnn.types import Array
 
 SMALL_PRODUCT = 10**6  # multiplications
-NEGATIVE_SLOPE = 0.01  # of leaky_relu
-
-
-class Window(NamedTuple):
-    """Where a kernel looks along one axis: `size` taps, `dilation` apart, moved by `stride`."""
-
-    size: int
-    stride: int = 1
-    dilation: int = 1
-
-    @property
-    def reach(self) -> int:
-        """Distance from the first tap to the last."""
-        return self.dilation * (self.size - 1)
-
-    def outputs(self, length: int) -> int:
-        """Number of positions on an axis of this length; 0 or less where it does not fit."""
-        return (length - self.reach - 1) // self.stride + 1
-
-    def inputs(self, outputs: int) -> int:
-        """Shortest axis that has this number of positions."""
-        return (outputs - 1) * self.stride + self.reach + 1
-
-    def columns(self, outputs: int, phases: int) -> int:
-        """Columns a phase of the input needs for `phases` output phases of `outputs` columns."""
-        return outputs + (self.stride * (phases - 1) + self.reach) // (self.stride * phases)
-
-    def spans(self, phases: int) -> Iterator[tuple[int, slice, slice, int]]:
-        """For each tap: the tap, output phases, the input phases they read, and from which column.
-
-        A tap has one span, or more where its phases do not all read from the same column on.
-        """
-        total = self.stride * phases
-        for tap in range(self.size):
-            first = 0
-            while first < phases:
-                start, source = divmod(self.stride * first + self.dilation * tap, total)
-                last = min(phases, first + -(-(total - source) // self.stride))
-                read = slice(source, source + (last - first - 1) * self.stride + 1, self.stride)
-                yield tap, slice(first, last), read, start
-                first = last
 
 
 def enter(images: NDArray[np.generic], rows: int, phases: int, columns: int) -> Array:
@@ -129,6 +89,27 @@ def pad(
     return padded
 
 
+def phase_columns(window: Window, outputs: int, phases: int) -> int:
+    """Columns a phase of the input needs for `phases` output phases of `outputs` columns."""
+    return outputs + (window.stride * (phases - 1) + window.reach) // (window.stride * phases)
+
+
+def _spans(window: Window, phases: int) -> Iterator[tuple[int, slice, slice, int]]:
+    """For each tap: the tap, output phases, the input phases they read, and from which column.
+
+    A tap has one span, or more where its phases do not all read from the same column on.
+    """
+    stride, total = window.stride, window.stride * phases
+    for tap in range(window.size):
+        first = 0
+        while first < phases:
+            start, source = divmod(stride * first + window.dilation * tap, total)
+            last = min(phases, first + -(-(total - source) // stride))
+            read = slice(source, source + (last - first - 1) * stride + 1, stride)
+            yield tap, slice(first, last), read, start
+            first = last
+
+
 def patches(maps: Array, *, rows: Window, columns: Window) -> Array:
     """Lower maps to the patches that a convolution multiplies.
 
@@ -139,10 +120,10 @@ def patches(maps: Array, *, rows: Window, columns: Window) -> Array:
     """
     members, phases_in, height, channels, columns_in, images = maps.shape
     phases = phases_in // columns.stride
-    width = columns_in - columns.columns(0, phases)
+    width = columns_in - phase_columns(columns, 0, phases)
     taps = columns.size * channels
     lowered = np.empty((members, phases, height, columns.size, channels, width, images), np.float32)
-    for tap, made, read, start in columns.spans(phases):
+    for tap, made, read, start in _spans(columns, phases):
         lowered[:, made, :, tap] = maps[:, read, :, :, start : start + width]
     member, plane, row, _, channel, _, item = lowered.strides
     outputs = rows.outputs(height)
@@ -202,12 +183,12 @@ def pool(maps: Array, *, rows: Window, columns: Window, reduce: np.ufunc) -> Arr
         apart = rows.size <= rows.stride or bands is not first
         bands = reduce(bands, band, out=bands if apart else None)
     phases = bands.shape[1] // columns.stride
-    width = bands.shape[4] - columns.columns(0, phases)
+    width = bands.shape[4] - phase_columns(columns, 0, phases)
     start_of_all = bands[:, :: columns.stride, :, :, :width]
     pooled = start_of_all
     if columns.size > columns.stride:
         pooled = np.empty(pooled.shape, np.float32)
-    for tap, made, read, start in columns.spans(phases):
+    for tap, made, read, start in _spans(columns, phases):
         if tap > 0:
             before = start_of_all if tap == 1 else pooled
             reduce(

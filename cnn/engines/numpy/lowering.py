@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnn.engines.numpy import kernels
-from cnn.engines.numpy.kernels import Array, Window
-from cnn.layers.layer import (
-    ACTIVATIONS,
-    Activation,
-    ActivationLayer,
-    Layer,
-    MapShape,
-    Shape,
-    WeightedLayer,
-)
-from cnn.layers.windowed import Conv2D, PoolingLayer, WindowedLayer
+from cnn.engines.operations import check_chain, unknown
+from cnn.layers.activation import Activation
+from cnn.layers.layer import Kind, Layer, MapShape, Operation, Shape
+from cnn.layers.window import Window
+from cnn.layers.windowed import WindowedLayer
+from cnn.types import AnyArray, Array
 
 LOWEST = float(np.finfo(np.float32).min)
 
+_POOLS = {Kind.MAX_POOL: np.maximum, Kind.AVERAGE_POOL: np.add}
+_PRODUCTS = Kind.CONVOLVE, Kind.DENSE
+_ACTIVATIONS: dict[str, Callable[..., Array]] = {
+    "relu": kernels.relu,
+    "leaky_relu": kernels.leaky_relu,
+    "sigmoid": kernels.sigmoid,
+    "tanh": kernels.tanh,
+    "step": kernels.step,
+    "softmax": kernels.softmax,
+    "log_softmax": kernels.log_softmax,
+    "log_sigmoid_pair": kernels.log_sigmoid_pair,
+}
 
-class Operation(NamedTuple):
-    """What a layer does, in parts that can change places: bias, activation and pooling commute."""
 
-    kind: str  # "convolve", "dense", "bias", "activate", "pool", "flatten"
+class Part(NamedTuple):
+    """An operation with its kernel; bias, activation and pooling can change places."""
+
+    kind: str
     layer: Layer
     apply: Callable[..., Array] | None = None
     weights: int | None = None  # index of the weight array that it takes
@@ -47,7 +55,7 @@ class Step(NamedTuple):
 class Program(NamedTuple):
     """The steps of a network; the last `closing` of them need no weights."""
 
-    enter: Callable[[NDArray[Any]], Array]
+    enter: Callable[[AnyArray], Array]
     steps: tuple[Step, ...]
     closing: int
     floats: int  # of an image that enters
@@ -70,83 +78,75 @@ class Extent(NamedTuple):
         return Extent(
             rows.inputs(self.rows),
             self.phases * columns.stride,
-            columns.columns(self.columns, self.phases),
+            kernels.phase_columns(columns, self.columns, self.phases),
         )
 
 
-def compile_program(chain: Sequence[Layer], *, logarithms: bool = False) -> Program:
-    """Work out the program of linked layers, with or without their input layer.
+def lower(operations: Sequence[Operation], input_shape: Shape) -> Program:
+    """Work out the program of a chain of operations on inputs of this shape.
 
-    With `logarithms` it ends in log-probabilities: a last softmax, or a sigmoid of one neuron,
-    is replaced by its logarithm, and any other end is taken as logits.
+    Raises ValueError for an operation that this engine does not know.
     """
-    inner = [layer for layer in chain if layer.previous_layer is not None]
-    shape: Shape = inner[0].layer_input_size if inner else chain[-1].layer_output_size
-    operations = _reorder(_operations(inner))
-    if logarithms:
-        operations = _with_logarithms(operations, chain[-1])
-    if isinstance(shape, int):
-        enter: Callable[[NDArray[Any]], Array] = kernels.enter_features
-        floats = shape
-        steps = [_flat_step(operation) for operation in operations]
+    check_chain(operations, "numpy")
+    parts = _reorder(_part(operation) for operation in operations)
+    if isinstance(input_shape, int):
+        enter: Callable[[AnyArray], Array] = kernels.enter_features
+        floats = input_shape
+        steps = [_flat_step(part) for part in parts]
     else:
-        end = next((i for i, op in enumerate(operations) if op.kind == "flatten"), len(operations))
-        extents = _extents(operations[:end], operations[end : end + 1], inner, shape)
+        flat = (place for place, part in enumerate(parts) if part.kind == Kind.FLATTEN)
+        end = next(flat, len(parts))
+        last = _last_maps(parts, end, operations[-1].layer if operations else None, input_shape)
+        extents = _extents(parts[:end], last)
         enter = partial(kernels.enter, **extents[0]._asdict())
-        floats = extents[0].floats * shape[2]
-        steps = list(_map_steps(operations[:end], extents, shape[2]))
-        steps += [_flat_step(operation) for operation in operations[end:]]
-    return Program(enter, tuple(steps), _closing(operations), floats)
+        floats = extents[0].floats * input_shape[2]
+        steps = list(_map_steps(parts[:end], extents, input_shape[2]))
+        steps += [_flat_step(part) for part in parts[end:]]
+    return Program(enter, tuple(steps), _closing(parts), floats)
 
 
-def _closing(operations: Sequence[Operation]) -> int:
+def _part(operation: Operation) -> Part:
+    """Return an operation with the kernel that does it; ValueError for one without."""
+    kind, layer, activation = operation.kind, operation.layer, operation.activation
+    weights = operation.weights[0] if operation.weights else None
+    if kind == Kind.BIAS:
+        return Part(kind, layer, kernels.add_bias, weights, monotone=True)
+    if kind == Kind.ACTIVATE and activation is not None and activation.name in _ACTIVATIONS:
+        return Part(kind, layer, _kernel(activation), monotone=activation.monotone)
+    if kind in (*_PRODUCTS, *_POOLS, Kind.FLATTEN):
+        return Part(kind, layer, weights=weights)
+    raise unknown(operation, "numpy")
+
+
+def _kernel(activation: Activation) -> Callable[..., Array]:
+    if activation.name == "leaky_relu":
+        return partial(kernels.leaky_relu, negative_slope=activation.negative_slope)
+    return _ACTIVATIONS[activation.name]
+
+
+def _closing(parts: Sequence[Part]) -> int:
     """Number of activations of features at the end."""
     closing = itertools.takewhile(
-        lambda each: each.kind == "activate" and isinstance(each.layer.layer_output_size, int),
-        reversed(operations),
+        lambda each: each.kind == Kind.ACTIVATE and isinstance(each.layer.layer_output_size, int),
+        reversed(parts),
     )
     return sum(1 for _ in closing)
 
 
-def _operations(chain: Sequence[Layer]) -> Iterator[Operation]:
-    position = 0
-    for layer in chain:
-        if isinstance(layer, WeightedLayer):
-            convolves = isinstance(layer, Conv2D)
-            yield Operation("convolve" if convolves else "dense", layer, weights=position)
-            if layer.use_bias:
-                yield Operation("bias", layer, kernels.add_bias, position + 1, monotone=True)
-            if layer.activation_function is not None:
-                yield _activation(layer, ACTIVATIONS[layer.activation_function])
-            position += len(layer.weight_shapes())
-        elif isinstance(layer, ActivationLayer):
-            yield _activation(layer, layer.activation)
-        elif isinstance(layer, PoolingLayer):
-            yield Operation("pool", layer)
-            if isinstance(layer.layer_output_size, int):
-                yield Operation("flatten", layer)
-        elif not isinstance(layer.layer_input_size, int):
-            yield Operation("flatten", layer)
-
-
-def _activation(layer: Layer, activation: Activation) -> Operation:
-    return Operation("activate", layer, activation.apply, monotone=activation.monotone)
-
-
-def _reorder(operations: Iterator[Operation]) -> list[Operation]:
+def _reorder(parts: Iterable[Part]) -> list[Part]:
     """Do what is done for each number after pooling, when fewer are left.
 
     What is monotone commutes with max pooling, a bias with any, and so does the bias of
     relu(x + b) = max(x, -b) + b, where a mean of as many -b is -b: dead units shall give 0.
     """
-    done: list[Operation] = []
-    for operation in operations:
+    done: list[Part] = []
+    for part in parts:
         place = len(done)
-        if isinstance(operation.layer, PoolingLayer) and operation.kind == "pool":
-            if operation.layer.reduce is np.maximum:
-                while place and done[place - 1].monotone:
-                    place -= 1
-            elif _sums_exactly(operation.layer) and (
+        if part.kind == Kind.MAX_POOL:
+            while place and done[place - 1].monotone:
+                place -= 1
+        elif part.kind == Kind.AVERAGE_POOL:
+            if _sums_exactly(part.layer) and (
                 [each.apply for each in done[-2:]] == [kernels.add_bias, kernels.relu]
             ):
                 bias, _ = done[-2:]
@@ -154,48 +154,45 @@ def _reorder(operations: Iterator[Operation]) -> list[Operation]:
                 place -= 1
             elif done and done[-1].apply is kernels.add_bias:
                 place -= 1
-        done.insert(place, operation)
+        done.insert(place, part)
     return done
 
 
-def _sums_exactly(layer: PoolingLayer) -> bool:
+def _sums_exactly(layer: Layer) -> bool:
     """Tell whether equal numbers in a window have a sum without rounding: two, and two of these."""
+    assert isinstance(layer, WindowedLayer)
     return layer.rows.size <= 2 and layer.columns.size <= 2
 
 
-def _with_logarithms(operations: list[Operation], last: Layer) -> list[Operation]:
-    ending = operations[-1].apply if operations else None
-    if ending is kernels.sigmoid and last.layer_output_size == 1:
-        return [*operations[:-1], operations[-1]._replace(apply=kernels.log_sigmoid_pair)]
-    kept = operations[:-1] if ending is kernels.softmax else operations
-    return [*kept, Operation("activate", last, kernels.log_softmax)]
+def _last_maps(
+    parts: Sequence[Part], end: int, last_layer: Layer | None, input_shape: MapShape
+) -> MapShape:
+    """Return the shape of the maps before the part at `end`, which flattens, or of the output."""
+    last: Shape = input_shape
+    if end < len(parts):
+        flattens = parts[end].layer
+        pools = any(part.kind in _POOLS and part.layer is flattens for part in parts)
+        last = (1, 1, 1) if pools else flattens.layer_input_size
+    elif last_layer is not None:
+        last = last_layer.layer_output_size
+    assert isinstance(last, tuple)
+    return last
 
 
-def _extents(
-    operations: Sequence[Operation],
-    end: Sequence[Operation],
-    chain: Sequence[Layer],
-    shape: MapShape,
-) -> list[Extent]:
-    """Extents before each operation on maps and after the last, worked out from the end.
+def _extents(parts: Sequence[Part], last: MapShape) -> list[Extent]:
+    """Extents before each part that works on maps and after the last, worked out from the end.
 
     Rows and columns that nothing reads are not computed.
     """
-    last: Shape = chain[-1].layer_output_size if chain else shape
-    if end:
-        last = end[0].layer.layer_input_size
-    if end and isinstance(end[0].layer, PoolingLayer):
-        last = 1, 1, 1
-    assert isinstance(last, tuple)
     extents = [Extent(last[0], 1, last[1])]
-    for operation in reversed(operations):
-        extents.insert(0, _extent_before(operation, extents[0]))
+    for part in reversed(parts):
+        extents.insert(0, _extent_before(part, extents[0]))
     return extents
 
 
-def _extent_before(operation: Operation, after: Extent) -> Extent:
-    layer = operation.layer
-    if operation.kind not in ("convolve", "pool") or not isinstance(layer, WindowedLayer):
+def _extent_before(part: Part, after: Extent) -> Extent:
+    layer = part.layer
+    if part.kind not in (Kind.CONVOLVE, *_POOLS) or not isinstance(layer, WindowedLayer):
         return after
     padded = after.before(*_windows(layer))
     height, width, _ = layer.layer_input_size
@@ -215,55 +212,52 @@ def _windows(layer: WindowedLayer) -> tuple[Window, Window]:
     )
 
 
-def _map_steps(
-    operations: Sequence[Operation], extents: Sequence[Extent], channels: int
-) -> Iterator[Step]:
-    for operation, after in zip(operations, extents[1:], strict=False):
-        layer = operation.layer
-        if not isinstance(layer, WindowedLayer) or operation.apply is not None:
-            assert operation.apply is not None
-            yield Step(operation.apply, operation.weights, after.floats * channels)
+def _map_steps(parts: Sequence[Part], extents: Sequence[Extent], channels: int) -> Iterator[Step]:
+    for part, after in zip(parts, extents[1:], strict=True):
+        layer = part.layer
+        if part.apply is not None:
+            yield Step(part.apply, part.weights, after.floats * channels)
             continue
-        windows: dict[str, Any] = dict(zip(("rows", "columns"), _windows(layer), strict=True))
+        assert isinstance(layer, WindowedLayer)
+        rows, columns = _windows(layer)
         if layer.padded:
-            padded = after.before(*_windows(layer))
-            yield _pad_step(operation, padded, channels)
-        if isinstance(layer, Conv2D):
-            yield Step(partial(kernels.patches, **windows), None, _lowered(layer, after) * channels)
-            channels = layer.num_filters
-            yield Step(kernels.convolve, operation.weights, after.floats * channels)
-        elif isinstance(layer, PoolingLayer):
-            pool = partial(kernels.pool, **windows, reduce=layer.reduce)
+            yield _pad_step(part, after.before(rows, columns), channels)
+        if part.kind == Kind.CONVOLVE:
+            lower = partial(kernels.patches, rows=rows, columns=columns)
+            yield Step(lower, None, _lowered(layer, after) * channels)
+            channels = layer.layer_output_size[2]
+            yield Step(kernels.convolve, part.weights, after.floats * channels)
+        else:
+            pool = partial(kernels.pool, rows=rows, columns=columns, reduce=_POOLS[Kind(part.kind)])
             yield Step(pool, None, after.floats * channels)
-            if layer.reduce is np.add:
-                scale = partial(kernels.scale, factors=_shares(layer, after))
-                yield Step(scale, None, after.floats * channels)
+        if part.kind == Kind.AVERAGE_POOL:
+            scale = partial(kernels.scale, factors=_shares(layer, after))
+            yield Step(scale, None, after.floats * channels)
 
 
-def _lowered(layer: Conv2D, after: Extent) -> int:
+def _lowered(layer: WindowedLayer, after: Extent) -> int:
     """Numbers of a channel in the patches: each row once, or once a tap where it is dilated."""
     rows = layer.rows.inputs(after.rows)
     copies = 1 + layer.rows.size if layer.rows.dilation > 1 else 1
     return rows * copies * after.phases * after.columns * layer.columns.size
 
 
-def _pad_step(operation: Operation, padded: Extent, channels: int) -> Step:
-    layer = operation.layer
+def _pad_step(part: Part, padded: Extent, channels: int) -> Step:
+    layer = part.layer
     assert isinstance(layer, WindowedLayer)
     (above, _), (left, _) = layer.margins(layer.layer_input_size)
-    maximum = isinstance(layer, PoolingLayer) and layer.reduce is np.maximum
     run = partial(
         kernels.pad,
         width=layer.layer_input_size[1],
         before=(above, left),
         rows=padded.rows,
         columns=padded.columns,
-        value=LOWEST if maximum else 0,
+        value=LOWEST if part.kind == Kind.MAX_POOL else 0,
     )
     return Step(run, None, padded.floats * channels)
 
 
-def _shares(layer: PoolingLayer, after: Extent) -> Array | np.float32:
+def _shares(layer: WindowedLayer, after: Extent) -> Array | np.float32:
     """What the sums of an average pooling are multiplied by: 1 / number of pixels that exist."""
     if not layer.padded:
         return np.float32(1 / (layer.rows.size * layer.columns.size))
@@ -277,15 +271,14 @@ def _shares(layer: PoolingLayer, after: Extent) -> Array | np.float32:
     return shares[None, :, :, None, :, None]
 
 
-def _pixels(window: Window, positions: NDArray[np.intp], before: int, length: int) -> NDArray[Any]:
+def _pixels(window: Window, positions: NDArray[np.intp], before: int, length: int) -> AnyArray:
     """Number of pixels under a window at these positions, and 1 where there is none."""
     first = positions * window.stride - before
     last = np.minimum(first + window.size, length)
-    pixels: NDArray[Any] = np.maximum(last - np.maximum(first, 0), 1)
+    pixels: AnyArray = np.maximum(last - np.maximum(first, 0), 1)
     return pixels
 
 
-def _flat_step(operation: Operation) -> Step:
-    named: dict[str, Callable[..., Array]] = {"dense": kernels.dense, "flatten": kernels.flatten}
-    run = operation.apply or named[operation.kind]
-    return Step(run, operation.weights, operation.layer.layer_output_size)
+def _flat_step(part: Part) -> Step:
+    run = part.apply or (kernels.dense if part.kind == Kind.DENSE else kernels.flatten)
+    return Step(run, part.weights, part.layer.layer_output_size)

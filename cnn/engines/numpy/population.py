@@ -7,36 +7,34 @@ share, and each is the work of one thread: the results are the same for any numb
 
 from __future__ import annotations
 
-import collections
 import functools
 import itertools
-import math
-import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
 from cnn.engines.numpy import kernels
-from cnn.engines.numpy.kernels import Array
 from cnn.engines.numpy.lowering import Program, Step
+from cnn.engines.numpy.threads import single_threaded_blas, work_at
+from cnn.types import Array
 
 MAP_BYTES = 3_400_000  # of the largest maps of a block: with less, Python takes more of the time
-COMPARED = 4096  # weights of all members that are compared at a time
 BLOCK_IMAGES = 8, 256  # fewer make short rows, more gain nothing
 PRODUCT_ROWS = 16  # that a matrix product needs to run at full speed
 TASKS = 12  # enough for the threads to end together
 SHARED_PART = 4  # a task spends at most one part in so many on layers that members share
-THREAD_FLOATS = 18_000_000  # that steps write, below which another thread only gets in the way
 
-# Freeing one large array tells glibc's malloc that such arrays come and go. Otherwise it returns
-# the memory of every step to the system, and getting it back takes longer than the step.
-np.empty(31 * 2**20, np.uint8)
+
+@functools.cache
+def _keep_freed_memory() -> None:
+    """Free one large array, which tells glibc's malloc that such arrays come and go.
+
+    Otherwise it returns the memory of every step to the system, and getting it back takes longer
+    than the step.
+    """
+    np.empty(31 * 2**20, np.uint8)
 
 
 class Blocks(NamedTuple):
@@ -136,12 +134,15 @@ def evaluate(
     *,
     threads: int,
     memory_limit: int,
+    thread_floats: int,
 ) -> None:
     """Run images (N, …) through every member's network, into out (members, N, …).
 
     weights: for each weight array of the network, the values of all members (members, …), or of
-    a fraction of them, where each serves as many consecutive members.
+    a fraction of them, where each serves as many consecutive members. thread_floats: numbers that
+    all steps write, below which another thread only gets in the way.
     """
+    _keep_freed_memory()
     members, number = out.shape[:2]
     families = _families(program, weights, members)
     first = sum(1 for family in families if family == members > 1)
@@ -181,28 +182,16 @@ def evaluate(
         for member in range(0, members, blocks.members)
         for start in range(0, number, blocks.images)
     ]
-    worth = number * _floats(program, families, members) // THREAD_FLOATS
+    worth = number * _floats(program, families, members) // thread_floats
     limits = len(places), memory_limit // blocks.bytes, worth
     with single_threaded_blas():
-        _work(task, places, min(threads, *(max(1, limit) for limit in limits)))
+        work_at(task, places, min(threads, *(max(1, limit) for limit in limits)))
 
 
 def _floats(program: Program, families: Sequence[int], members: int) -> int:
     """Return how many numbers all steps return for an image, for all members together."""
     steps = zip(program.steps, families, strict=True)
     return sum(members // family * step.floats for step, family in steps)
-
-
-def shared_by(arrays: Array, limit: int) -> int:
-    """Return how many consecutive members have the same arrays (members, …): a divisor of limit."""
-    members = arrays.reshape(len(arrays), -1)
-    if limit == 1 or (members[1] != members[0]).any():
-        return 1
-    differ = np.zeros(len(members) - 1, bool)
-    for first in range(0, members.shape[1], COMPARED):
-        part = members[:, first : first + COMPARED]
-        differ |= (part[1:] != part[:-1]).any(axis=1)
-    return math.gcd(limit, *(np.flatnonzero(differ) + 1).tolist())
 
 
 def _families(program: Program, weights: Sequence[Array], members: int) -> list[int]:
@@ -235,77 +224,3 @@ def _run(
             family = members // len(own)
             values = step.run(values, own[part.start // family : -(-part.stop // family)])
     return values
-
-
-def _work(task: Callable[[tuple[int, int]], None], places: Sequence[Any], threads: int) -> None:
-    """Do a task at all places, in this thread and as many others as are wanted."""
-    left = iter(places)
-
-    def work() -> None:
-        try:
-            for place in left:
-                task(place)
-        finally:
-            collections.deque(left, maxlen=0)  # after an error nobody goes on
-
-    helpers: list[Future[None]] = []
-    try:
-        helpers.extend(_helpers(os.getpid()).submit(work) for _ in range(threads - 1))
-        work()
-    finally:
-        collections.deque(left, maxlen=0)
-        started = [helper for helper in helpers if not helper.cancel()]
-        wait(started)
-    for helper in started:
-        helper.result()
-
-
-@functools.cache
-def _helpers(process: int) -> ThreadPoolExecutor:
-    """Return threads that wait for work, at most one for each core.
-
-    They are kept from one population to the next: to start a thread can take milliseconds. A
-    process that was forked has none of its parent's.
-    """
-    return ThreadPoolExecutor(available_threads(), thread_name_prefix="cnn")
-
-
-def available_threads() -> int:
-    """Number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-@functools.cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
-_hold = threading.Lock()
-_holders: list[Any] = []  # the limiter, once for each caller
-
-
-@contextmanager
-def single_threaded_blas() -> Iterator[None]:
-    """Keep BLAS to one thread, and give it back as it was when the last caller leaves."""
-    with _hold:
-        if not _holders:
-            _let_any_thread_control()
-        _holders.append(_holders[0] if _holders else _blas().limit(limits=1, user_api="blas"))
-    try:
-        yield
-    finally:
-        with _hold:
-            limiter = _holders.pop()
-            if not _holders:
-                _let_any_thread_control()
-                limiter.restore_original_limits()
-                _let_any_thread_control()
-
-
-def _let_any_thread_control() -> None:
-    """Make threadpoolctl listen to this thread: from 3.8 on only the first that set a limit may."""
-    for library in _blas().lib_controllers:
-        if hasattr(library, "clear_controlling_thread"):
-            library.clear_controlling_thread(force=True)

@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import EAGER
 from threadpoolctl import threadpool_limits
 
 import cnn
-from cnn.engines.numpy import kernels, population
+from cnn.engines.families import weight_arrays
+from cnn.engines.numpy import kernels
+from cnn.engines.numpy import threads as pool
 
 MIB = 2**20
 DIGITS = [
@@ -94,7 +97,9 @@ def test_any_number_of_threads_gives_the_same_bits(layers, members, number):
     model, X, vectors = case(layers, members, number)
     alone = model.forward(X, vectors, threads=1)
     for threads in (2, 3, 16, None):
-        np.testing.assert_array_equal(model.forward(X, vectors, threads=threads), alone)
+        np.testing.assert_array_equal(
+            model.forward(X, vectors, engine=EAGER, threads=threads), alone
+        )
 
 
 @settings(max_examples=40, deadline=None)
@@ -102,7 +107,7 @@ def test_any_number_of_threads_gives_the_same_bits(layers, members, number):
 def test_properties_of_random_networks(model, members, number):
     X, vectors = networks.images_for(model, number), networks.vectors_for(model, members)
     outputs = model.forward(X, vectors, threads=1)
-    np.testing.assert_array_equal(model.forward(X, vectors, threads=3), outputs)
+    np.testing.assert_array_equal(model.forward(X, vectors, engine=EAGER, threads=3), outputs)
     reverse = model.forward(X, np.ascontiguousarray(vectors[::-1]))
     naive.assert_close(reverse[::-1], outputs, 2e-6)  # BLAS treats the last rows differently
     naive.assert_close(model.forward(X[-1:], vectors[-1:]), outputs[-1:, -1:], 2e-6)
@@ -198,7 +203,9 @@ def test_members_that_share_layers_give_what_each_gives_alone(layers, members, n
         together = model.forward(X, vectors, threads=1)
         naive.assert_close(together, alone, 2e-6)
         for threads in (2, 3, 16):
-            np.testing.assert_array_equal(model.forward(X, vectors, threads=threads), together)
+            np.testing.assert_array_equal(
+                model.forward(X, vectors, engine=EAGER, threads=threads), together
+            )
         naive.assert_close(model.forward(X, vectors.astype(np.float64)), alone, 2e-6)
         naive.assert_close(model.forward(X, vectors, memory_limit=2 * MIB), alone, 2e-6)
 
@@ -244,7 +251,9 @@ def test_members_that_share_layers_with_some_give_what_each_gives_alone(layers, 
     together = model.forward(X, vectors, threads=1)
     naive.assert_close(together, alone, 2e-6)
     for threads in (2, 16):
-        np.testing.assert_array_equal(model.forward(X, vectors, threads=threads), together)
+        np.testing.assert_array_equal(
+            model.forward(X, vectors, engine=EAGER, threads=threads), together
+        )
     for least in (600_000, MIB, 2 * MIB):
         naive.assert_close(model.forward(X, vectors, memory_limit=least), alone, 2e-6)
     naive.assert_close(model.forward(X, vectors[:-1]), alone[:-1], 2e-6)
@@ -274,7 +283,7 @@ def test_families_in_any_amount_of_memory(sizes, number):
 def test_families_of_equal_ones_are_seen_for_what_they_are():
     model, _, vectors = case(DIGITS, 12, 5)
     vectors = vectors[[0, 0, 0, 0, 4, 4, 5, 5, 0, 0, 7, 7]]
-    first, *_ = model._weight_arrays(vectors)
+    first, *_ = weight_arrays(model.weighted_layers, vectors)
     np.testing.assert_array_equal(
         first[:, None], vectors[::2, : first[0].size].reshape(6, 1, *first.shape[1:])
     )
@@ -329,14 +338,14 @@ def of_cnn():
 
 def test_threads_are_kept_for_the_next_population_and_do_not_grow_in_number():
     model, X, vectors = case(DIGITS, 64, 3000)
-    model.forward(X, vectors, threads=3)
+    model.forward(X, vectors, engine=EAGER, threads=3)
     before = of_cnn()
     for _ in range(300):
-        population._work(lambda place: None, range(8), 3)
-    model.forward(X, vectors, threads=3)
+        pool.work_at(lambda place: None, range(8), 3)
+    model.forward(X, vectors, engine=EAGER, threads=3)
     assert before
     assert before <= of_cnn()
-    assert len(of_cnn()) <= population.available_threads()
+    assert len(of_cnn()) <= pool.available_threads()
 
 
 @pytest.mark.parametrize("guilty", [True, False])
@@ -351,7 +360,7 @@ def test_an_error_in_any_thread_ends_the_work_and_is_raised(guilty, threads):
         time.sleep(0.001)
 
     with pytest.raises(OSError, match="in a thread"):
-        population._work(task, range(5000), threads)
+        pool.work_at(task, range(5000), threads)
     assert len(done) < 5000
 
 
@@ -359,7 +368,9 @@ def test_callers_in_several_threads_share_the_helpers():
     model, X, vectors = case(DIGITS, 64, 3000)
     wanted, outputs = model.forward(X, vectors, threads=1), []
     callers = [
-        threading.Thread(target=lambda: outputs.append(model.forward(X, vectors, threads=2)))
+        threading.Thread(
+            target=lambda: outputs.append(model.forward(X, vectors, engine=EAGER, threads=2))
+        )
         for _ in range(4)
     ]
     for caller in callers:
@@ -375,12 +386,12 @@ def test_callers_in_several_threads_share_the_helpers():
 @pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
 def test_a_forked_process_has_threads_of_its_own():
     model, X, vectors = case(DIGITS, 64, 3000)
-    model.forward(X, vectors, threads=3)
+    model.forward(X, vectors, engine=EAGER, threads=3)
     child = os.fork()
     if child == 0:
         try:
             threading.Timer(60, os._exit, [8]).start()  # where it hangs
-            model.forward(X, vectors, threads=3)
+            model.forward(X, vectors, engine=EAGER, threads=3)
             os._exit(7)
         finally:
             os._exit(9)
@@ -415,7 +426,7 @@ def test_memory_stays_under_the_limit(layers, members, number, kind, threads):
     model.forward(X[:1], vectors[:1])
     tracemalloc.start()
     try:
-        outputs = model.forward(X, vectors, memory_limit=4 * MIB, threads=threads)
+        outputs = model.forward(X, vectors, memory_limit=4 * MIB, engine=EAGER, threads=threads)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -441,7 +452,7 @@ def test_no_floating_point_warning_escapes(activation, size):
     model, X, vectors = case(layers, 3, 5)
     X, vectors = np.sign(X) * np.float64(size), np.sign(vectors) * np.float64(size)
     with np.errstate(all="raise"):
-        model.forward(X, vectors, threads=2)
+        model.forward(X, vectors, engine=EAGER, threads=2)
         model.weights = vectors[0]
         model.predict_proba(X)
         model.log_proba(X)
@@ -453,7 +464,7 @@ def test_no_floating_point_warning_escapes(activation, size):
 
 def blas_threads():
     """Threads of NumPy's BLAS; SciPy brings another one, if a test before imported it."""
-    known = population._blas().info()
+    known = pool._blas().info()
     return [each["num_threads"] for each in known if each["user_api"] == "blas"]
 
 
@@ -498,7 +509,7 @@ def test_blas_is_given_back_after_an_exception(two_blas_threads, dense, threads)
     dense.append(fail)
     model, X, vectors = case(FLAT, 30, 500)
     with pytest.raises(KeyError, match="on purpose"):
-        model.forward(X, vectors, threads=threads)
+        model.forward(X, vectors, engine=EAGER, threads=threads)
     assert blas_threads() == two_blas_threads
 
 
@@ -521,7 +532,7 @@ def test_blas_is_given_back_after_two_calls_at_once(two_blas_threads, dense):
 
 
 def test_callers_may_leave_in_any_order(two_blas_threads):
-    first, second = population.single_threaded_blas(), population.single_threaded_blas()
+    first, second = pool.single_threaded_blas(), pool.single_threaded_blas()
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from networks import ACTIVATIONS, PADDINGS, SIZES, STRIDES
 
 import cnn
-from cnn.engines.numpy.kernels import Array
 from cnn.layers.layer import Layer
+from cnn.types import Array
 
 SHAPES = st.tuples(st.integers(1, 13), st.integers(1, 13), st.integers(1, 4))
 POOLINGS = [cnn.MaxPooling2D, cnn.AveragePooling2D]

@@ -15,7 +15,9 @@ import pytest
 from numpy.typing import NDArray
 
 from gacnn.algorithm.ga import GA
-from gacnn.callbacks.callback import EVENTS, Callback, History, LambdaCallback, ProgressBar
+from gacnn.callbacks.callback import EVENTS, Callback, LambdaCallback
+from gacnn.callbacks.history import History
+from gacnn.callbacks.progress import ProgressBar
 from gacnn.callbacks.stopping import EarlyStopping, TimeLimit
 
 Array = NDArray[Any]

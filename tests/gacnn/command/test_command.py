@@ -16,7 +16,7 @@ import pytest
 
 import cnn
 from gacnn import plots
-from gacnn.checkpoints import array_tree as container
+from gacnn.checkpoints.slot import Slot
 from gacnn.command.main import main
 from gacnn.command.run_folder import RunFolder
 from gacnn.gacnn import GACNN
@@ -303,7 +303,7 @@ def test_interrupted_and_killed_runs_go_on(photos, tmp_path):
 
 def test_a_full_disk_is_named_and_the_run_goes_on(photos, tmp_path, capsys, monkeypatch):
     out = tmp_path / "run"
-    write = container.Slot.write
+    write = Slot.write
 
     def full(slot, *arguments):
         if slot.path.with_name("checkpoint").exists():
@@ -311,7 +311,7 @@ def test_a_full_disk_is_named_and_the_run_goes_on(photos, tmp_path, capsys, monk
         write(slot, *arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(container.Slot, "write", full)
+        patched.setattr(Slot, "write", full)
         assert gacnn("train", photos, "--out", out, "--size", 8, *QUICK) == 1
     error = capsys.readouterr().err
     assert "No space left" in error

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import cnn
-from gacnn.fitness.fitness import METRICS, Fitness, MetricError
+from gacnn.fitness.fitness import Fitness
+from gacnn.fitness.metrics import METRICS, MetricError
 
 
 def network(outputs=3, activation="softmax", seed=0):

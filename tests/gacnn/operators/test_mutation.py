@@ -13,13 +13,8 @@ from scipy import stats
 
 import gacnn
 from gacnn.operators.mutation import normal_noise
-from gacnn.operators.operator import (
-    annealed,
-    checked_counts,
-    fan_in_scale,
-    layer_slices,
-    nested_counts,
-)
+from gacnn.operators.nesting import checked_counts, fan_in_scale, layer_slices, nested_counts
+from gacnn.operators.operator import annealed
 
 # Gaussian mutation
 

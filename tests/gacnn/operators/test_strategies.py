@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gacnn
+from gacnn.operators.gene_space import fit_to_space, rounded_to_space, space_bounds
 from gacnn.operators.names import OPERATORS, name_of
-from gacnn.operators.operator import fit_to_space, rounded_to_space, space_bounds
 
 # Every operator, by name and as an object
 

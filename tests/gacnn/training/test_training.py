@@ -12,7 +12,7 @@ import cnn
 import gacnn
 from gacnn.callbacks import validation
 from gacnn.callbacks.callback import ENDLESS
-from gacnn.callbacks.validation import hold_out, validation_interval
+from gacnn.callbacks.validation import validation_interval
 from gacnn.training import defaults
 from gacnn.training.defaults import (
     default_batch_size,
@@ -21,6 +21,7 @@ from gacnn.training.defaults import (
     default_sigma,
     strategy_settings,
 )
+from gacnn.training.held_out import hold_out
 from gacnn.training.training import Training
 
 

@@ -1,0 +1,47 @@
+"""What members of a population share: equal weights, found by comparing the vectors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from cnn import checks
+from cnn.layers.vector import split
+from cnn.layers.weighted import WeightedLayer
+from cnn.types import Array
+
+COMPARED = 4096  # weights of all members that are compared at a time
+
+
+def weight_arrays(layers: Sequence[WeightedLayer], vectors: Array) -> list[Array]:
+    """Return views of vectors for each weight array: (members, …), or fewer where they share it.
+
+    With a k-th as many, each serves k consecutive members, whose weights are then the same in
+    all layers up to this one. Layers that are not trainable have one for all.
+    """
+    parts = iter(split([layer for layer in layers if layer.trainable], vectors))
+    arrays: list[Array] = []
+    family = len(vectors)
+    for layer in layers:
+        if layer.trainable:
+            own = next(parts)
+            for array in own:
+                family = shared_by(array, family)
+            arrays += [array[::family] for array in own]
+        else:
+            arrays += [checks.finite(a, f"weights of {layer}")[None] for a in layer.trained]
+    return arrays
+
+
+def shared_by(arrays: Array, limit: int) -> int:
+    """Return how many consecutive members have the same arrays (members, …): a divisor of limit."""
+    members = arrays.reshape(len(arrays), -1)
+    if limit == 1 or (members[1] != members[0]).any():
+        return 1
+    differ = np.zeros(len(members) - 1, bool)
+    for first in range(0, members.shape[1], COMPARED):
+        part = members[:, first : first + COMPARED]
+        differ |= (part[1:] != part[:-1]).any(axis=1)
+    return math.gcd(limit, *(np.flatnonzero(differ) + 1).tolist())

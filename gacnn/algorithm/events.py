@@ -1,0 +1,59 @@
+"""The events of a run: who listens to them, and what their answers do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from gacnn.callbacks.callback import Callback
+
+Listener = Callable[..., Any]
+
+
+_REPLACEABLE = {"on_fitness", "on_parents", "on_crossover", "on_mutation"}
+
+
+class _Event:
+    """PyGAD's attribute for the function of an event: during a run it stands for all listeners."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, ga: Any, owner: type | None = None) -> Any:
+        if ga is None:
+            return self
+        if not ga.__dict__.get("_fitness_run_active", False):
+            return ga.__dict__.get(self.name)
+        return ga._hook(self.name)
+
+    def __set__(self, ga: Any, function: Listener | None) -> None:
+        ga.__dict__[self.name] = function
+
+
+def checked(callbacks: Any) -> list[Callback]:
+    """Return the callbacks as a list; TypeError for anything else."""
+    if isinstance(callbacks, Callback | str) or not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks must be a list of gacnn.Callback, not {callbacks!r}")
+    listed = list(callbacks)
+    for position, callback in enumerate(listed):
+        if not isinstance(callback, Callback):
+            cure = "; call it to make one" if isinstance(callback, type) else ""
+            raise TypeError(
+                f"callbacks[{position}] must be a gacnn.Callback, not {callback!r}{cure}"
+            )
+    return listed
+
+
+def _defines(callback: Callback, event: str) -> bool:
+    """Tell whether a callback has a method of its own for an event."""
+    method = getattr(getattr(callback, event), "__func__", None)
+    return method is not getattr(Callback, event)
+
+
+def _call(listener: Listener, event: str, *values: Any) -> Any:
+    try:
+        return listener(*values)
+    except Exception as error:
+        name = getattr(listener, "__qualname__", type(listener).__qualname__)
+        error.add_note(f"raised by {name} in {event}")
+        raise

@@ -1,0 +1,56 @@
+"""Networks that are tied to the population of a run: they show its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cnn import (
+    Model,
+    layers_weights_as_vector,
+)
+from gacnn.types import Array
+
+
+def networks_of(population: Any) -> Array | None:
+    """Return the array of the networks that a population, or the rows of a list, came from."""
+    rows = population if isinstance(population, list | tuple) else [population]
+    return getattr(rows[0], "networks_array", None) if rows else None
+
+
+class Vector(np.ndarray[Any, Any]):
+    """A network's weights (num_weights,), which remember the population they came from.
+
+    `networks_array` is the array (P, num_weights) that the networks of the population view.
+    `gacnn.GA`, given such rows as its `initial_population`, keeps the networks equal to its own
+    population.
+    """
+
+    networks_array: Array | None = None
+
+
+def population_as_vectors(population_networks: Sequence[Model]) -> list[Array]:
+    """Return the trained weights (num_weights,) of each network, as a list.
+
+    Given to `gacnn.GA`, those of all networks of a `GACNN` tie the networks to it.
+    """
+    vectors = [layers_weights_as_vector(each, initial=False) for each in population_networks]
+    base = population_networks[0].weights.base
+    if not _are_rows(population_networks, base):
+        return list(vectors)
+    tied = [vector.view(Vector) for vector in vectors]
+    for vector in tied:
+        vector.networks_array = base
+    return list(tied)
+
+
+def _are_rows(networks: Sequence[Model], array: Array | None) -> bool:
+    """Tell whether the networks view the rows of the array, all of them and in their order."""
+    if array is None or array.ndim != 2 or len(array) != len(networks):
+        return False
+    return all(
+        network.weights.base is array and network.weights.ctypes.data == row.ctypes.data
+        for network, row in zip(networks, array, strict=True)
+    )

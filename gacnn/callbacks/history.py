@@ -1,0 +1,145 @@
+"""The course of a run, generation by generation."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from cnn import files, tables
+from gacnn import plots
+from gacnn.callbacks.callback import Callback
+from gacnn.types import Array
+
+_MEASURED_GENES = 1024  # genes that diversity is measured on
+
+
+class History(Callback):
+    """The course of a run, a row for every generation, in columns.
+
+    generation; best, mean and std of the fitness (with several objectives a list of one value
+    each); diversity, the mean over the genes of their standard deviation over the population,
+    of 1,024 evenly spaced genes where there are more; evaluations and seconds since `run()`
+    began, times before a resume included; and validation, what `validation(solution)` returned
+    for the generation's best solution, where such a function is given: a number, several, or None,
+    which becomes NaN. With mini-batches the
+    fitness is that on the generation's batch. Further runs are appended.
+
+    `history["best"]` is a column, and iteration is over the names of the columns.
+    """
+
+    def __init__(self, validation: Callable[[Array], Any] | None = None) -> None:
+        if validation is not None and not callable(validation):
+            raise TypeError(f"validation must be callable, not {validation!r}")
+        self.validation = validation
+        names = ["generation", "best", "mean", "std", "diversity", "evaluations", "seconds"]
+        if validation is not None:
+            names.append("validation")
+        self._columns: dict[str, list[Any]] = {name: [] for name in names}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "validation": None}  # it may hold models and data
+
+    def __len__(self) -> int:
+        return len(self._columns["generation"])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __getitem__(self, name: str) -> list[Any]:
+        return self._columns[name]
+
+    def on_generation(self, ga: Any) -> None:
+        """Append a row."""
+        fitness = ga.last_generation_fitness
+        with np.errstate(invalid="ignore"):  # a fitness may be -inf
+            mean, std = fitness.mean(axis=0), fitness.std(axis=0)
+        row = {
+            "generation": ga.generations_completed,
+            "best": fitness.max(axis=0).tolist(),
+            "mean": mean.tolist(),
+            "std": std.tolist(),
+            "diversity": _diversity(ga.population),
+            "evaluations": ga.num_fitness_evaluations,
+            "seconds": ga.seconds,
+        }
+        if self.validation is not None:
+            solution, _, _ = ga.best_solution(pop_fitness=fitness)
+            value = self.validation(solution)
+            row["validation"] = math.nan if value is None else np.asarray(value).tolist()
+        for name, value in row.items():
+            self._columns[name].append(value)
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """Return a copy of the columns by name."""
+        return {name: list(column) for name, column in self._columns.items()}
+
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw the fitness with `gacnn.plots.fitness`, which takes the options; return the Axes."""
+        return plots.fitness(self, ax, **options)
+
+    def __repr__(self) -> str:
+        latest = f", best {_short(self['best'][-1])}" if len(self) else ""
+        return f"<History: {len(self):,} generations{latest}>"
+
+    def _table(self, write: Callable[..., str]) -> str:
+        """Write a dozen generations, evenly spaced, the first and the last among them."""
+        rows = np.unique(np.linspace(0, len(self) - 1, min(12, len(self))).astype(int))
+        cells = [[_cell(column[row]) for column in self._columns.values()] for row in rows]
+        return write(list(self), cells)
+
+    def __str__(self) -> str:
+        return self._table(tables.as_text)
+
+    def _repr_html_(self) -> str:
+        return self._table(tables.as_html)
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write a row for every generation; a column of lists becomes best_0, best_1 …"""
+        table: dict[str, list[Any]] = {}
+        for name, column in self._columns.items():
+            if column and isinstance(column[0], list):
+                for objective, values in enumerate(zip(*column, strict=True)):
+                    table[f"{name}_{objective}"] = list(values)
+            else:
+                table[name] = column
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(table)
+        writer.writerows(zip(*table.values(), strict=True))
+        with files.replacing(path) as file:
+            file.write(text.getvalue().encode())
+
+    def state(self) -> dict[str, Any]:
+        """Return the columns as arrays."""
+        return {name: np.array(column) for name, column in self._columns.items()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up the columns."""
+        self._columns = {name: state[name].tolist() for name in self._columns}
+
+
+def _cell(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else _short(value)
+
+
+def _diversity(population: Array) -> float:
+    genes = population.shape[1]
+    if genes > _MEASURED_GENES:
+        population = population[:, np.linspace(0, genes - 1, _MEASURED_GENES).astype(int)]
+    return float(population.astype(float).std(axis=0).mean())
+
+
+def _short(value: Any) -> str:
+    return " / ".join(f"{number:.4g}" for number in np.atleast_1d(value))
+
+
+def validating_history(ga: Any) -> History | None:
+    """Return the first `History` of the GA that validates, if there is one."""
+    histories = (callback for callback in ga.callbacks if isinstance(callback, History))
+    return next((each for each in histories if each.validation is not None), None)

@@ -1,0 +1,149 @@
+"""What tells a run from another: its settings, its fitness, its callbacks."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from cnn import Model
+from gacnn.algorithm.ga import GA
+from gacnn.callbacks.callback import Callback
+from gacnn.checkpoints import array_tree as container
+from gacnn.operators.names import OPERATORS, name_of
+from gacnn.operators.operator import Operator
+from gacnn.types import FilePath
+
+_NOT_KEPT = {"num_generations", "initial_population", "logger"}
+
+
+_FREE = _NOT_KEPT | {"parallel_processing", "suppress_warnings"}  # a resume may change them
+
+
+def _identity(ga: GA) -> dict[str, Any]:
+    """Return what a resumed run must have in common with this one, for JSON."""
+    settings = {name: value for name, value in ga._settings.items() if name not in _NOT_KEPT}
+    return {
+        "settings": {name: _plain(value, name) for name, value in settings.items()},
+        "fingerprint": _fingerprint(ga.fitness_func),
+        "callbacks": _kinds(ga.callbacks),
+    }
+
+
+def _fingerprint(fitness_func: Any) -> Any:
+    if not hasattr(fitness_func, "fingerprint"):
+        return None
+    return json.loads(json.dumps(_plain(fitness_func.fingerprint(), "fingerprint")))
+
+
+def _kinds(callbacks: Iterable[Callback]) -> list[str]:
+    return [type(each).__qualname__ for each in callbacks if each.is_part_of_run]
+
+
+def _plain(value: Any, name: str) -> Any:
+    """Return a setting for JSON: arrays and tuples as lists, functions and types by name."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(item, name) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item, name) for key, item in value.items()}
+    if isinstance(value, range):
+        return {"$range": [value.start, value.stop, value.step]}
+    if isinstance(value, type):
+        return {"$type": value.__name__}
+    if isinstance(value, Operator):
+        return {"$operator": [value.setting, name_of(value), _plain(value.settings(), name)]}
+    if isinstance(value, Model):  # to be given again, like a function
+        return {"$function": f"a model of {value.num_weights:,} weights"}
+    if callable(value):
+        return {"$function": _function_name(value)}
+    raise TypeError(f"{name} holds {value!r}, which a checkpoint cannot keep")
+
+
+def _function_name(function: Any) -> str:
+    if isinstance(function, partial):
+        return f"partial of {_function_name(function.func)}"
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
+
+
+def _setting(plain: Any) -> Any:
+    """Return the setting that `_plain` was given, functions aside."""
+    if isinstance(plain, list):
+        return [_setting(item) for item in plain]
+    if not isinstance(plain, dict):
+        return plain
+    if "$range" in plain:
+        return range(*plain["$range"])
+    if "$type" in plain:
+        return container.named_type(plain["$type"])
+    if "$operator" in plain:
+        kind, name, settings = plain["$operator"]
+        return OPERATORS[kind][name](**_setting(settings))
+    return {key: _setting(item) for key, item in plain.items()}
+
+
+def _renewed(plain: Any, name: str) -> Any:
+    """Return a setting of a checkpoint, where it is an operator, with all that it now has."""
+    is_operator = isinstance(plain, dict) and "$operator" in plain
+    return _plain(_setting(plain), name) if is_operator else plain
+
+
+def _has_function(plain: Any) -> bool:
+    if isinstance(plain, dict):
+        return "$function" in plain or any(map(_has_function, plain.values()))
+    return isinstance(plain, list) and any(map(_has_function, plain))
+
+
+def _check_same(
+    path: FilePath, identity: dict[str, Any], given: dict[str, Any], callbacks: list[Callback]
+) -> None:
+    """Raise an error that lists what differs between a checkpoint and what is to go on."""
+    kept = identity["settings"]
+    unknown = given.keys() - kept.keys() - _FREE
+    if unknown:
+        raise TypeError(f"gacnn.GA has no setting {', '.join(sorted(unknown))}")
+    differences = [
+        f"{name} was {_shown(kept[name])} and is {_shown(_plain(value, name))}"
+        for name, value in given.items()
+        if name not in _FREE and _plain(value, name) != _renewed(kept[name], name)
+    ]
+    differences += [
+        f"{name} was {_shown(value)} and is not given"
+        for name, value in kept.items()
+        if name not in given and _has_function(value)
+    ]
+    kinds = _kinds(callbacks)
+    if kinds != identity["callbacks"]:
+        differences.append(f"callbacks were {identity['callbacks']} and are {kinds}")
+    differences += _fingerprints_differ(identity["fingerprint"], given["fitness_func"])
+    if differences:
+        raise ValueError(f"{os.fspath(path)} is of another run: {'; '.join(differences)}")
+
+
+def _fingerprints_differ(before: Any, fitness_func: Any) -> list[str]:
+    now = _fingerprint(fitness_func)
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return [] if before == now else ["only one of the two fitness functions has a fingerprint"]
+    return [
+        f"{key} of fitness_func was {_shown(before.get(key))} and is {_shown(now.get(key))}"
+        for key in before | now
+        if before.get(key) != now.get(key)
+    ]
+
+
+def _shown(plain: Any) -> str:
+    text = repr(plain)
+    if isinstance(plain, dict) and "$function" in plain:
+        text = plain["$function"]
+    elif isinstance(plain, dict) and "$operator" in plain:
+        given = plain["$operator"][2].values()
+        functions = [each["$function"] for each in given if _has_function(each)]
+        text = " with ".join([repr(_setting(plain)), *functions])
+    return text if len(text) <= 200 else text[:200] + " …"

@@ -1,0 +1,98 @@
+"""What operators know of a network's layers: where their genes lie, and how many versions pay."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from cnn import Model
+from cnn.layers.vector import split
+from gacnn.types import Array
+
+REST_OF_GENERATION = 16  # of a network's multiplications, one part in so many
+
+
+def fan_in_scale(model: Model) -> Array:
+    """Return a factor for each weight (num_weights,): 1 / sqrt(inputs of its unit).
+
+    That is the scale at which the weights are drawn (LeCun et al. 1998, Efficient BackProp), so
+    that all layers are disturbed alike; the root of the mean square is 1.
+    """
+    scale = np.empty(model.num_weights, np.float32)
+    layers = model.trainable_layers
+    for layer, arrays in zip(layers, split(layers, scale), strict=True):
+        fan_in, _ = layer.fans()
+        for array in arrays:
+            array[...] = fan_in**-0.5
+    return np.asarray(scale / np.sqrt(np.square(scale).mean()), np.float32)
+
+
+def layer_slices(model: Model) -> list[slice]:
+    """Return where each trainable layer's weights lie in the vector."""
+    sizes = [sum(map(math.prod, layer.weight_shapes())) for layer in model.trainable_layers]
+    ends = list(itertools.accumulate(sizes, initial=0))
+    return list(itertools.starmap(slice, itertools.pairwise(ends)))
+
+
+def nested_counts(model: Model, members: int) -> tuple[int, ...]:
+    """Return how many versions of each trainable layer a nested population should hold.
+
+    As near as may be to counts proportional to sqrt(weights / cost), which give the estimated
+    gradient the least variance for the time if the gradients of all layers are equally large
+    (Neyman 1934, On the two different aspects of the representative method). The last layer has
+    `members` versions, and every count divides the next, in pairs of opposite noise. cost: a
+    layer's multiplications, and for the last one a sixteenth of the whole network's for the rest
+    of a generation. Raises ValueError for a number of members that cannot be divided so.
+    """
+    if members % 4 and len(model.trainable_layers) > 1:
+        raise ValueError(
+            "nested=True needs a number of offspring that 4 divides, such as 32 or 64, not "
+            f"{members}: change the number of solutions, and keep none (keep_elitism=0)"
+        )
+    layers = model.weighted_layers
+    work = np.array([layer.fans()[0] * np.prod(layer.layer_output_size) for layer in layers], float)
+    work[-1] += work.sum() / REST_OF_GENERATION
+    owner = np.cumsum([layer.trainable for layer in layers])  # fixed layers run with those before
+    cost = np.bincount(owner, work)[1:]
+    sizes = [each.stop - each.start for each in layer_slices(model)]
+    wanted = np.sqrt(sizes / cost)
+    wanted *= members / wanted[-1]
+    counts = [members]
+    for ideal in wanted[-2::-1]:
+        distance = np.abs(np.log(np.array(_fewer(counts[0])) / ideal))
+        counts.insert(0, _fewer(counts[0])[distance.argmin()])
+    return tuple(counts)
+
+
+def _fewer(count: int) -> list[int]:
+    """Return the even numbers that divide one an even number of times, and itself."""
+    return [*(n for n in range(2, count, 2) if count % (2 * n) == 0), count]
+
+
+def checked_counts(
+    counts: Sequence[int], model: Model, members: int, *, mirrored: bool
+) -> tuple[int, ...]:
+    """Return the versions of each layer that a user named; ValueError where they do not fit."""
+    number, pair = len(model.trainable_layers), 2 if mirrored else 1
+    if len(counts) != number:
+        raise ValueError(
+            f"nested must have a count for each of the {number} trainable layers, not {counts!r}"
+        )
+    if counts[-1] != members:
+        raise ValueError(
+            f"nested must end with the number of offspring, {members}, not {counts[-1]}: every "
+            "one has a last layer of its own"
+        )
+    before = 1
+    for position, count in enumerate(counts):
+        if count % (pair * before) and (position == 0 or count != before):
+            same = f"{before}, as the one before, or " if position else ""
+            raise ValueError(
+                f"nested[{position}] must be {same}a multiple of {pair * before}, not {count}"
+                + (": mirrored noise comes in pairs" if mirrored else "")
+            )
+        before = count
+    return tuple(counts)
