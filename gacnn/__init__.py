@@ -15,6 +15,7 @@ from gacnn.callbacks.history import History
 from gacnn.callbacks.progress import ProgressBar
 from gacnn.callbacks.stopping import EarlyStopping, TimeLimit
 from gacnn.checkpoints.checkpoint import Checkpoint, resume
+from gacnn.fitness.evaluator import Evaluator
 from gacnn.fitness.fitness import Fitness
 from gacnn.fitness.metrics import MetricError
 from gacnn.gacnn import GACNN, population_as_matrices
@@ -32,6 +33,8 @@ from gacnn.operators.mutation import (
     SeparableMutation,
 )
 from gacnn.operators.nesting import fan_in_scale
+from gacnn.operators.operator import Crossover, Mutation, Selection
+from gacnn.operators.run import Run
 from gacnn.operators.selection import TruncationSelection
 from gacnn.training.default_network import default_network
 from gacnn.training.plan import Plan
@@ -47,8 +50,10 @@ __all__ = [  # without the estimators, so that a star import works where scikit-
     "BlendCrossover",
     "Callback",
     "Checkpoint",
+    "Crossover",
     "CumulativeMutation",
     "EarlyStopping",
+    "Evaluator",
     "FilterCrossover",
     "Fitness",
     "GaussianMutation",
@@ -57,9 +62,12 @@ __all__ = [  # without the estimators, so that a star import works where scikit-
     "LayerCrossover",
     "MetricError",
     "MirroredMutation",
+    "Mutation",
     "Plan",
     "ProgressBar",
     "Result",
+    "Run",
+    "Selection",
     "SelfAdaptiveMutation",
     "SeparableMutation",
     "TimeLimit",

@@ -183,7 +183,7 @@ class GACNN:
         Other settings go to `gacnn.GA`. The networks of this
         population become those of the last generation.
         """
-        training = self._training(
+        training = self.training(
             X,
             y,
             num_generations=num_generations,
@@ -200,7 +200,11 @@ class GACNN:
         if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
             checkpoint = Checkpoint(checkpoint)
         return training.run(
-            self.population_as_vectors(), callbacks, checkpoint, resume=resume, verbose=verbose
+            self.population_as_vectors(),
+            callbacks=callbacks,
+            checkpoint=checkpoint,
+            resume=resume,
+            verbose=verbose,
         )
 
     def plan(self, X: ArrayLike, y: ArrayLike, **options: Any) -> Plan:
@@ -210,8 +214,12 @@ class GACNN:
         """
         for name in {"callbacks", "checkpoint", "resume", "verbose"} & options.keys():
             del options[name]
-        return self._training(X, y, **options).plan(self.population)
+        return self.training(X, y, **options).tried_plan(self.population)
 
-    def _training(self, X: ArrayLike, y: ArrayLike, **options: Any) -> Training:
+    def training(self, X: ArrayLike, y: ArrayLike, **options: Any) -> Training:
+        """Return a training on the data that is ready to run; options: those of `train`.
+
+        Raises what `train` does for data and settings that do not fit.
+        """
         options.setdefault("random_seed", self.random_seed)
         return Training(self.model, self.num_solutions, X, y, **options)

@@ -1,7 +1,5 @@
 """Genetic algorithms for the tests of the operators of evolution strategies."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pygad
 import pytest
@@ -59,12 +57,23 @@ def make(kind=gacnn.GA, **changes):
     return kind(**given)
 
 
+class Stub(gacnn.Run):
+    """A run that is what it is told."""
+
+    progress = evaluator = seconds = None
+
+    def __init__(self, **given):
+        done, last = given["generations_completed"], given["num_generations"]
+        self.__dict__.update({"progress": min(1.0, done / max(1, last)), **given})
+        self.evaluator = given.get("fitness_func", gacnn.Evaluator())
+
+
 def stub(population, parents=None, **changes):
     """What an operator sees of a GA: by default all solutions are parents, the best one first."""
     population = np.asarray(population)
     number = len(population)
     indices = np.arange(number) if parents is None else np.asarray(parents)
-    return SimpleNamespace(
+    return Stub(
         **{
             "population": population,
             "num_genes": population.shape[1],

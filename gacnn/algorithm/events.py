@@ -9,11 +9,10 @@ from gacnn.callbacks.callback import Callback
 
 Listener = Callable[..., Any]
 
+REPLACEABLE = {"on_fitness", "on_parents", "on_crossover", "on_mutation"}
 
-_REPLACEABLE = {"on_fitness", "on_parents", "on_crossover", "on_mutation"}
 
-
-class _Event:
+class Event:
     """PyGAD's attribute for the function of an event: during a run it stands for all listeners."""
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -22,15 +21,13 @@ class _Event:
     def __get__(self, ga: Any, owner: type | None = None) -> Any:
         if ga is None:
             return self
-        if not ga.__dict__.get("_fitness_run_active", False):
-            return ga.__dict__.get(self.name)
-        return ga._hook(self.name)
+        return ga.hook(self.name) if ga.is_running else ga.__dict__.get(self.name)
 
     def __set__(self, ga: Any, function: Listener | None) -> None:
         ga.__dict__[self.name] = function
 
 
-def checked(callbacks: Any) -> list[Callback]:
+def checked_callbacks(callbacks: Any) -> list[Callback]:
     """Return the callbacks as a list; TypeError for anything else."""
     if isinstance(callbacks, Callback | str) or not isinstance(callbacks, Iterable):
         raise TypeError(f"callbacks must be a list of gacnn.Callback, not {callbacks!r}")
@@ -44,13 +41,14 @@ def checked(callbacks: Any) -> list[Callback]:
     return listed
 
 
-def _defines(callback: Callback, event: str) -> bool:
+def defines(callback: Callback, event: str) -> bool:
     """Tell whether a callback has a method of its own for an event."""
     method = getattr(getattr(callback, event), "__func__", None)
     return method is not getattr(Callback, event)
 
 
-def _call(listener: Listener, event: str, *values: Any) -> Any:
+def call(listener: Listener, event: str, *values: Any) -> Any:
+    """Call a listener; an exception names it and the event in a note."""
     try:
         return listener(*values)
     except Exception as error:

@@ -1,16 +1,22 @@
-"""PyGAD's genetic algorithm with its slow steps done on whole arrays."""
+"""PyGAD's genetic algorithm with its slow steps done on whole arrays.
+
+All names that PyGAD keeps to itself are used in this file, and in no other.
+"""
 # mypy: disable-error-code="no-any-return"
 # (pygad ships no types, so whatever it returns is Any)
 
+import functools
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pygad
 
+from gacnn.fitness.evaluator import Evaluator
 from gacnn.fitness.metrics import MetricError
-from gacnn.operators import arrays as operators
+from gacnn.operators import arrays
 from gacnn.operators.arrays import Generator, Numbers
 from gacnn.operators.operator import generator
 from gacnn.types import Array, Indices
@@ -21,20 +27,17 @@ Change = Callable[[Array, Indices, Generator], Array]
 _LARGEST_SPACE = 1024  # values of a stepped gene space that are listed to draw from
 
 
-class Evaluator(Protocol):
-    """A fitness function of whole populations, which `GA` takes as `fitness_func`.
+class _NoEvaluator(Evaluator):
+    """What stands for a fitness function of PyGAD's kind: nothing is done around it."""
 
-    `GA` calls it once with all the solutions it has to score, as one read-only array (P, n) of
-    genes, and takes (P,) fitness values or (P, objectives), higher is better. It may carry
-    `reevaluate = True`: then kept elites and parents are scored again in every generation.
-    """
-
-    evaluates_population: bool
-
-    def __call__(self, vectors: Array, /) -> Array: ...
+    def session(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
-class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
+_NO_EVALUATOR = _NoEvaluator()
+
+
+class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
     """`pygad.GA`, with the same constructor and behaviour, at the speed of arrays.
 
     The loop is PyGAD's own; named steps of it are replaced. Those that work on genes do so where
@@ -46,6 +49,45 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
 
     best_solutions: Any
     _fitness_value_shape: Any
+
+    @property
+    def evaluator(self) -> Evaluator:
+        """What the solutions are scored with; one that does nothing for a function of PyGAD's."""
+        function = self.fitness_func
+        return function if isinstance(function, Evaluator) else _NO_EVALUATOR
+
+    @property
+    def is_running(self) -> bool:
+        """Whether `run()` is at work."""
+        return self.__dict__.get("_fitness_run_active", False)
+
+    @property
+    def saved_sizes(self) -> list[int]:
+        """How many solutions each population had that `solutions` holds."""
+        return self._saved_population_sizes
+
+    @saved_sizes.setter
+    def saved_sizes(self, sizes: list[int]) -> None:
+        self._saved_population_sizes = sizes
+
+    def take_population(self, population: Array) -> None:
+        """Make these solutions the population, of whatever size."""
+        self.population = population
+        self.pop_size = population.shape
+        self.sol_per_pop = len(population)
+        self._refresh_num_offspring()
+
+    def fitness_of_row(self, row: int) -> Any:
+        """Return the fitness of one solution of the population, evaluated anew."""
+        return self._evaluate_fitness(self.population, [row])[0]
+
+    def validated(self, fitness: Any, source: str, **options: bool) -> Array:
+        """Return the fitness of a population checked as PyGAD checks it; errors name the source."""
+        return self._validate_population_fitness(fitness, source, **options)
+
+    @functools.cached_property
+    def _indexes(self) -> dict[str, arrays.SolutionIndex]:
+        return {}
 
     def _covers(self, *populations: Array | None) -> bool:
         """Tell whether the fast steps may work on these arrays of genes."""
@@ -83,7 +125,7 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         return self.prepare_initial_population(drawn)
 
     def _validate_callable_parameter(self, function: Any, name: str, num_arguments: int) -> Any:
-        if name == "fitness_func" and is_evaluator(function):
+        if name == "fitness_func" and isinstance(function, Evaluator):
             num_arguments = 1
         return super()._validate_callable_parameter(function, name, num_arguments)
 
@@ -92,14 +134,14 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
 
         Raises what PyGAD raises, and whatever the fitness function does.
         """
-        again = getattr(self.fitness_func, "reevaluate", False)
+        again = self.evaluator.reevaluates
         tables = self.population, self.last_generation_elitism, self.last_generation_parents
         if not self.valid_parameters or not (again or self._covers(*tables)):
             return super().cal_pop_fitness()
         try:
             if type(self.best_solutions) is np.ndarray:
                 self.best_solutions = self.best_solutions.tolist()
-            if not getattr(self, "_fitness_run_active", False):
+            if not self.is_running:
                 self._fitness_value_shape = None
             return self._complete_fitness({} if again else self._known_fitness())
         except Exception as error:
@@ -138,26 +180,26 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         if kept is None:
             return {}
         indices = getattr(self, f"last_generation_{name}_indices")
-        return {row: indices[i] for row, i in operators.find_rows(self.population, kept).items()}
+        return {row: indices[i] for row, i in arrays.find_rows(self.population, kept).items()}
 
     def _find_saved(self, name: str) -> dict[int, int]:
-        """Find rows in a history; its index is extended or, where it may have been edited, new."""
+        """Find rows in a history, whose index grows with it; PyGAD makes its own anew.
+
+        Outside a run, and where the history is not the one that was indexed, the index is new.
+        """
         solutions, fitness = getattr(self, name), getattr(self, name + "_fitness")
         size = min(len(solutions), len(fitness))
-        indexes = self._saved_fitness_indexes = getattr(self, "_saved_fitness_indexes", {})
-        indexed, history = indexes.get((Steps, name), (None, None))
-        running = getattr(self, "_fitness_run_active", False)
-        if not running or indexed is not solutions or history.size > size:
-            history = operators.SolutionIndex(self.num_genes)
-        history.extend(solutions, size)
-        indexes[Steps, name] = solutions, history
-        return history.find_rows(self.population)
+        index = self._indexes.get(name)
+        if index is None or not self.is_running or not index.is_of(solutions, size):
+            index = self._indexes[name] = arrays.SolutionIndex(self.num_genes)
+        index.extend(solutions, size)
+        return index.find_rows(self.population)
 
     def _evaluate_fitness(self, population: Array, indices: list[int], **how: bool) -> list[Any]:
-        if not indices or not is_evaluator(self.fitness_func):
+        if not indices or not isinstance(self.fitness_func, Evaluator):
             return super()._evaluate_fitness(population, indices, **how)
         try:
-            fitness = np.asarray(self.fitness_func(_vectors(population, indices)))
+            fitness = np.asarray(self.evaluator(_vectors(population, indices)))
         except MetricError as error:
             raise MetricError(error.metric, indices[error.position], error.reason) from error
         self.num_fitness_evaluations += len(indices)
@@ -201,7 +243,7 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         order = np.array(self.sort_solutions_nsga2(fitness))
         ranks = np.arange(self.sol_per_pop, 0, -1)
         pointers = self.numpy_random_generator.random_sample(num_parents)
-        return self._pick(order[operators.spin_wheel(ranks / ranks.sum(), pointers)])
+        return self._pick(order[arrays.spin_wheel(ranks / ranks.sum(), pointers)])
 
     def random_selection(self, fitness: Array, num_parents: int) -> Selection:
         """Return solutions drawn with equal chances, and their indices."""
@@ -212,19 +254,19 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         ranks = np.argsort(self.sort_solutions_nsga2(fitness))
         size = (num_parents, self.K_tournament)
         candidates = self.numpy_random_generator.randint(len(fitness), size=size)
-        return self._pick(operators.win_tournaments(ranks, candidates))
+        return self._pick(arrays.win_tournaments(ranks, candidates))
 
     def roulette_wheel_selection(self, fitness: Array, num_parents: int) -> Selection:
         """Return solutions drawn in proportion to their fitness, and their indices."""
         wheel = self._wheel(fitness)
         pointers = self.numpy_random_generator.random_sample(num_parents)
-        return self._pick(operators.spin_wheel(wheel, pointers))
+        return self._pick(arrays.spin_wheel(wheel, pointers))
 
     def stochastic_universal_selection(self, fitness: Array, num_parents: int) -> Selection:
         """Return solutions at evenly spaced pointers on the wheel of fitness, and their indices."""
         wheel, gap = self._wheel(fitness), 1.0 / num_parents
         start = self.numpy_random_generator.uniform(0.0, gap, size=1)
-        return self._pick(operators.spin_wheel(wheel, start + np.arange(num_parents) * gap))
+        return self._pick(arrays.spin_wheel(wheel, start + np.arange(num_parents) * gap))
 
     def _wheel(self, fitness: Array) -> Array:
         """Return the share of each solution in the sum of fitness, objectives added up."""
@@ -236,7 +278,7 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         """Return PyGAD's Pareto fronts, rows of index and objectives, and the front of each row."""
         if not _is_objectives(fitness):
             return super().non_dominated_sorting(fitness)
-        front_of = operators.front_numbers(fitness)
+        front_of = arrays.front_numbers(fitness)
         rows = np.empty((len(fitness), 2), dtype=object)
         rows[:, 0] = np.arange(len(fitness))
         rows[:, 1] = np.fromiter(fitness.copy(), dtype=object, count=len(fitness))
@@ -249,7 +291,7 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         fronts, front_of = self.non_dominated_sorting(fitness)
         if not find_best_solution:
             self.pareto_fronts = fronts
-        return list(np.lexsort((-operators.crowding_distances(front_of, fitness), front_of)))
+        return list(np.lexsort((-arrays.crowding_distances(front_of, fitness), front_of)))
 
     def tournament_selection_nsga2(self, fitness: Array, num_parents: int) -> Selection:
         """Return the winners of tournaments by front, then crowding, and their indices."""
@@ -259,7 +301,7 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         size = (num_parents, self.K_tournament)
         draws = self.numpy_random_generator.randint(len(front_of), size=size)
         finalists = [np.unique(row[front_of[row] == front_of[row].min()]) for row in draws]
-        room = operators.crowding_distances(front_of, fitness)
+        room = arrays.crowding_distances(front_of, fitness)
         return self._pick(np.array([self._draw_roomiest(final, room) for final in finalists]))
 
     def _draw_roomiest(self, finalists: Indices, room: Array) -> int:
@@ -286,7 +328,7 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
     def _cross(self, name: str, parents: Array, offspring_size: tuple[int, int]) -> Array:
         if not self._covers(parents):
             return getattr(super(), name)(parents, offspring_size)
-        crossover = getattr(operators, name)
+        crossover = getattr(arrays, name)
         return crossover(parents, offspring_size[0], generator(self), self.crossover_probability)
 
     def random_mutation(self, offspring: Array) -> Array:
@@ -315,8 +357,8 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         self, offspring: Array, change: Change, count: Numbers | None, probability: Numbers | None
     ) -> Array:
         rng = generator(self)
-        counts = operators.gene_counts(len(offspring), self.num_genes, rng, count, probability)
-        return operators.random_mutation(offspring, counts, change, rng)
+        counts = arrays.gene_counts(len(offspring), self.num_genes, rng, count, probability)
+        return arrays.random_mutation(offspring, counts, change, rng)
 
     def _gene_change(self) -> Change | None:
         """Return the function that draws new values of genes, or None to leave them to PyGAD."""
@@ -331,21 +373,21 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
             return self._draw_steps if short else None
         if self.gene_space_nested or any(value is None for value in space):
             return None
-        return partial(operators.other_values, self.get_gene_space_values(0))
+        return partial(arrays.other_values, self.get_gene_space_values(0))
 
     def _step_genes(self, values: Array, genes: Indices, rng: Generator) -> Array:
         low, high = self.random_mutation_min_val, self.random_mutation_max_val
         if np.ndim(low):
             low, high = (np.take(bound, genes % self.num_genes) for bound in (low, high))
         bounds = np.minimum(low, high), np.maximum(low, high)
-        drawn = operators.uniform_values(*bounds, len(values), rng)
+        drawn = arrays.uniform_values(*bounds, len(values), rng)
         if not self.mutation_by_replacement:
             drawn += values
         return self.change_gene_dtype_and_round(0, drawn)
 
     def _draw_in_interval(self, values: Array, genes: Indices, rng: Generator) -> Array:
         low, high = self.gene_space["low"], self.gene_space["high"]
-        exact = operators.uniform_values(low, high, len(values), rng)
+        exact = arrays.uniform_values(low, high, len(values), rng)
         drawn = self.change_gene_dtype_and_round(0, exact)
         outside = (drawn.astype(float) < low) | (drawn.astype(float) >= high)
         if outside.any():  # rounded there
@@ -363,19 +405,14 @@ class Steps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
             return super()._apply_permutation_mutation(offspring, mutation_type)
         rng = generator(self)
         if not self.mutation_control_explicitly_set:
-            choose = operators.random_pairs if mutation_type == "swap" else operators.random_halves
+            choose = arrays.random_pairs if mutation_type == "swap" else arrays.random_halves
             runs = choose(len(offspring), self.num_genes, rng)
-            return operators.rearrange(offspring, runs, mutation_type, rng)
+            return arrays.rearrange(offspring, runs, mutation_type, rng)
         rates = self.mutation_num_genes, self.mutation_probability
-        counts = operators.gene_counts(len(offspring), self.num_genes, rng, *rates)
-        genes = operators.choose_genes(counts, self.num_genes, rng)
+        counts = arrays.gene_counts(len(offspring), self.num_genes, rng, *rates)
+        genes = arrays.choose_genes(counts, self.num_genes, rng)
         eligible = np.split(genes, np.cumsum(counts)[:-1])
-        return operators.rearrange(offspring, eligible, mutation_type, rng)
-
-
-def is_evaluator(function: Any) -> bool:
-    """Tell whether a fitness function scores whole populations, vectors (P, n) at a time."""
-    return bool(getattr(function, "evaluates_population", False))
+        return arrays.rearrange(offspring, eligible, mutation_type, rng)
 
 
 def _is_plain(genes: Any, dtype: np.dtype[Any]) -> bool:

@@ -7,17 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cnn import (
-    Model,
-    layers_weights_as_vector,
-)
+from cnn import Model, layers_weights_as_vector
 from gacnn.types import Array
-
-
-def networks_of(population: Any) -> Array | None:
-    """Return the array of the networks that a population, or the rows of a list, came from."""
-    rows = population if isinstance(population, list | tuple) else [population]
-    return getattr(rows[0], "networks_array", None) if rows else None
 
 
 class Vector(np.ndarray[Any, Any]):
@@ -54,3 +45,22 @@ def _are_rows(networks: Sequence[Model], array: Array | None) -> bool:
         network.weights.base is array and network.weights.ctypes.data == row.ctypes.data
         for network, row in zip(networks, array, strict=True)
     )
+
+
+def networks_of(population: Any) -> Array | None:
+    """Return the array of the networks that a population, or the rows of a list, came from."""
+    rows = population if isinstance(population, list | tuple) else [population]
+    return rows[0].networks_array if rows and isinstance(rows[0], Vector) else None
+
+
+def write_networks(networks: Array | None, population: Array) -> None:
+    """Make tied networks equal to the population; ValueError where their number is another."""
+    if networks is None:
+        return
+    if networks.shape != population.shape:
+        raise ValueError(
+            f"the population has the shape {population.shape}, but its networks "
+            f"{networks.shape}: give GACNN num_solutions={len(population)}, or initial_population "
+            "one row for each network, or np.asarray(…) of it to leave the networks alone"
+        )
+    networks[...] = population

@@ -9,6 +9,7 @@ import numpy as np
 from cnn import checks
 from gacnn.callbacks.callback import Callback
 from gacnn.operators.gene_space import fit_to_space
+from gacnn.operators.run import Run
 from gacnn.types import Array
 
 
@@ -33,11 +34,11 @@ class WeightAverage(Callback):
         self._mean: Array | None = None
         self._generations = 0
 
-    def on_start(self, ga: Any) -> None:
+    def on_start(self, ga: Run) -> None:
         """Begin another average."""
         self._forget()
 
-    def on_generation(self, ga: Any) -> None:
+    def on_generation(self, ga: Run) -> None:
         """Add a generation to the average."""
         present = ga.population.mean(axis=0, dtype=np.float64)
         self._generations += 1
@@ -47,7 +48,7 @@ class WeightAverage(Callback):
             self._mean += (present - self._mean) / (1 + self.share * (self._generations - 1))
         self.solution = fit_to_space(self._mean, ga)
 
-    def finish(self, ga: Any) -> None:
+    def finish(self, ga: Run) -> None:
         """Put the average into the last population."""
         if self.solution is not None:
             fitness = ga.last_generation_fitness

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gacnn.operators.run import Run
 from gacnn.types import Array
 
 EVENTS = (
@@ -31,31 +32,31 @@ class Callback:
     is_part_of_run = True
     """Whether a run resumed without it would be another run: not so for a progress bar."""
 
-    def on_start(self, ga: Any) -> None:
+    def on_start(self, ga: Run) -> None:
         """Called once, before the first evaluation."""
 
-    def on_fitness(self, ga: Any, population_fitness: Array) -> Any:
+    def on_fitness(self, ga: Run, population_fitness: Array) -> Any:
         """Called when the fitness of the population is known."""
 
-    def on_parents(self, ga: Any, selected_parents: Array) -> Any:
+    def on_parents(self, ga: Run, selected_parents: Array) -> Any:
         """Called when the parents are chosen."""
 
-    def on_crossover(self, ga: Any, offspring_crossover: Array) -> Any:
+    def on_crossover(self, ga: Run, offspring_crossover: Array) -> Any:
         """Called when crossover has made the offspring."""
 
-    def on_mutation(self, ga: Any, offspring_mutation: Array) -> Any:
+    def on_mutation(self, ga: Run, offspring_mutation: Array) -> Any:
         """Called when the offspring are mutated."""
 
-    def on_generation(self, ga: Any) -> Any:
+    def on_generation(self, ga: Run) -> Any:
         """Called when the fitness of the new population is known; "stop" ends the run."""
 
-    def on_stop(self, ga: Any, last_population_fitness: Array) -> None:
+    def on_stop(self, ga: Run, last_population_fitness: Array) -> None:
         """Called once, when the run has ended; not after an exception."""
 
-    def commit(self, ga: Any) -> None:
+    def commit(self, ga: Run) -> None:
         """Save: called when all is said about a generation, and again after the last."""
 
-    def finish(self, ga: Any) -> None:
+    def finish(self, ga: Run) -> None:
         """Change the last population and its fitness, before PyGAD ranks it for `on_stop`."""
 
     def close(self) -> None:
@@ -77,13 +78,13 @@ class LambdaCallback(Callback):
 
     def __init__(
         self,
-        on_start: Callable[[Any], None] | None = None,
-        on_fitness: Callable[[Any, Array], Any] | None = None,
-        on_parents: Callable[[Any, Array], Any] | None = None,
-        on_crossover: Callable[[Any, Array], Any] | None = None,
-        on_mutation: Callable[[Any, Array], Any] | None = None,
-        on_generation: Callable[[Any], Any] | None = None,
-        on_stop: Callable[[Any, Array], None] | None = None,
+        on_start: Callable[[Run], None] | None = None,
+        on_fitness: Callable[[Run, Array], Any] | None = None,
+        on_parents: Callable[[Run, Array], Any] | None = None,
+        on_crossover: Callable[[Run, Array], Any] | None = None,
+        on_mutation: Callable[[Run, Array], Any] | None = None,
+        on_generation: Callable[[Run], Any] | None = None,
+        on_stop: Callable[[Run, Array], None] | None = None,
     ) -> None:
         functions = on_start, on_fitness, on_parents, on_crossover, on_mutation, on_generation
         for event, function in zip(EVENTS, (*functions, on_stop), strict=True):

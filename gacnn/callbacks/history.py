@@ -14,6 +14,7 @@ import numpy as np
 from cnn import files, tables
 from gacnn import plots
 from gacnn.callbacks.callback import Callback
+from gacnn.operators.run import Run
 from gacnn.types import Array
 
 _MEASURED_GENES = 1024  # genes that diversity is measured on
@@ -54,7 +55,7 @@ class History(Callback):
     def __getitem__(self, name: str) -> list[Any]:
         return self._columns[name]
 
-    def on_generation(self, ga: Any) -> None:
+    def on_generation(self, ga: Run) -> None:
         """Append a row."""
         fitness = ga.last_generation_fitness
         with np.errstate(invalid="ignore"):  # a fitness may be -inf
@@ -139,7 +140,7 @@ def _short(value: Any) -> str:
     return " / ".join(f"{number:.4g}" for number in np.atleast_1d(value))
 
 
-def validating_history(ga: Any) -> History | None:
+def validating_history(ga: Run) -> History | None:
     """Return the first `History` of the GA that validates, if there is one."""
     histories = (callback for callback in ga.callbacks if isinstance(callback, History))
     return next((each for each in histories if each.validation is not None), None)

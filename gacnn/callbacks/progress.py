@@ -8,6 +8,7 @@ from tqdm.auto import tqdm
 
 from gacnn.callbacks.callback import ENDLESS, Callback
 from gacnn.callbacks.history import _short, validating_history
+from gacnn.operators.run import Run
 
 
 class ProgressBar(Callback):
@@ -22,7 +23,7 @@ class ProgressBar(Callback):
         self.disable = disable
         self._bar: Any = None
 
-    def on_start(self, ga: Any) -> None:
+    def on_start(self, ga: Run) -> None:
         """Show the bar."""
         last = ga.generations_completed + ga.num_generations
         self._bar = tqdm(
@@ -33,7 +34,7 @@ class ProgressBar(Callback):
             dynamic_ncols=True,
         )
 
-    def on_generation(self, ga: Any) -> None:
+    def on_generation(self, ga: Run) -> None:
         """Move on by a generation."""
         shown = {"fitness": ga.last_generation_fitness.max(axis=0)}
         history = validating_history(ga)

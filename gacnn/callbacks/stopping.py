@@ -10,6 +10,7 @@ import numpy as np
 from cnn import checks
 from gacnn.callbacks.callback import Callback
 from gacnn.callbacks.history import validating_history
+from gacnn.operators.run import Run
 from gacnn.types import Array
 
 
@@ -51,7 +52,7 @@ class EarlyStopping(Callback):
         self._reference: float | None = None
         self._waited = 0
 
-    def on_start(self, ga: Any) -> None:
+    def on_start(self, ga: Run) -> None:
         """Start to count; raises ValueError where nobody computes what is monitored."""
         self._forget()
         if self.monitor == "validation":
@@ -62,7 +63,7 @@ class EarlyStopping(Callback):
                     "before it in callbacks"
                 )
 
-    def on_generation(self, ga: Any) -> str | None:
+    def on_generation(self, ga: Run) -> str | None:
         """Note what is best, and stop where it is time."""
         value = self._value(ga)
         if self.best_value is None or value > self.best_value:
@@ -80,7 +81,7 @@ class EarlyStopping(Callback):
         """Tell whether patience has ended the run that a `state` is of."""
         return self.patience is not None and state["_waited"] >= self.patience
 
-    def _value(self, ga: Any) -> float:
+    def _value(self, ga: Run) -> float:
         history = validating_history(ga) if self.monitor == "validation" else None
         value = (
             ga.last_generation_fitness.max(axis=0) if history is None else history[self.monitor][-1]
@@ -92,7 +93,7 @@ class EarlyStopping(Callback):
             )
         return -math.inf if np.isnan(value) else float(value)
 
-    def finish(self, ga: Any) -> None:
+    def finish(self, ga: Run) -> None:
         """Put the best solution back."""
         best, fitness = self.best_solution, ga.last_generation_fitness
         if best is None or (ga.population == best).all(axis=1).any():
@@ -124,6 +125,6 @@ class TimeLimit(Callback):
             raise ValueError(f"seconds must be a number of at least 0, not {seconds!r}")
         self.seconds = seconds
 
-    def on_generation(self, ga: Any) -> str | None:
+    def on_generation(self, ga: Run) -> str | None:
         """Stop when it is time."""
         return "stop" if ga.seconds >= self.seconds else None

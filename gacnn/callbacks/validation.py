@@ -11,6 +11,7 @@ import numpy as np
 from gacnn.callbacks.average import WeightAverage
 from gacnn.callbacks.callback import Callback
 from gacnn.fitness.fitness import Fitness
+from gacnn.operators.run import Run
 from gacnn.types import Array
 
 VALIDATION_COST = 0.1  # of the images that a generation evaluates, at most
@@ -37,7 +38,7 @@ class Validation(Callback):
         first = generations > 0 and self.every > 1
         return generations // self.every + first + 1
 
-    def on_generation(self, ga: Any) -> None:
+    def on_generation(self, ga: Run) -> None:
         """Score the candidate if it is time."""
         if self.score is None or ga.generations_completed % self.every == 0:
             self.rate(candidate(ga, self.average))
@@ -71,7 +72,7 @@ class Validation(Callback):
         self.vector, self.evaluations = state["vector"], state["evaluations"]
 
 
-def candidate(ga: Any, average: WeightAverage | None) -> Array:
+def candidate(ga: Run, average: WeightAverage | None) -> Array:
     """Return the solution (num_weights,) that stands for a generation."""
     if average is not None and average.solution is not None:
         return average.solution

@@ -14,28 +14,13 @@ import numpy as np
 
 from cnn import checks
 from gacnn.algorithm.ga import GA
-from gacnn.algorithm.ties import networks_of
 from gacnn.callbacks.callback import Callback
 from gacnn.checkpoints import array_tree as container
-from gacnn.checkpoints.identity import _check_same, _identity, _setting, _shown
+from gacnn.checkpoints.identity import check_same, identity_of, setting_of, shown
 from gacnn.checkpoints.slot import Slot
 from gacnn.operators.names import OPERATORS, resolved
+from gacnn.operators.run import Run
 from gacnn.types import Array, FilePath
-
-# Attributes of the GA that are kept as they are.
-_ATTRIBUTES = (
-    "population",
-    "generations_completed",
-    "num_fitness_evaluations",
-    "last_generation_fitness",
-    "previous_generation_fitness",
-    "best_solutions_generations",
-    "_since",
-    "_until",
-    "_unchanged",
-    "_has_stopped",
-    "_batch_seed",
-)
 
 
 class Checkpoint(Callback):
@@ -65,20 +50,20 @@ class Checkpoint(Callback):
         self._rows = {"solutions": _Rows(), "best_solutions": _Rows()}
         self._written: int | None = None
 
-    def on_start(self, ga: Any) -> None:
+    def on_start(self, ga: Run) -> None:
         """Begin another run."""
         if not self.path.parent.is_dir():
             raise FileNotFoundError(f"there is no folder {self.path.parent} for {self.path.name}")
         self._forget()
-        self._run = np.frombuffer(json.dumps(_identity(ga)).encode(), np.uint8)
+        self._run = np.frombuffer(json.dumps(identity_of(ga)).encode(), np.uint8)
 
-    def commit(self, ga: Any) -> None:
+    def commit(self, ga: Run) -> None:
         """Write the file if it is time."""
         done = ga.generations_completed
-        due = ga._has_ended or done % self.every == 0
+        due = ga.has_ended or done % self.every == 0
         if not due or self._written == done:
             return
-        state = _state(ga)
+        state = ga.state()
         for name, rows in self._rows.items():
             state[name] = rows.array(state[name], ga.population)
         self._slot.write(container.pack({"run": self._run, **state}))
@@ -103,81 +88,6 @@ class _Rows:
         self._lists[same:] = rows[same:]
         self._arrays[same:] = [np.array(row, dtype=population.dtype) for row in rows[same:]]
         return np.stack(self._arrays) if self._arrays else population[:0]
-
-
-def _state(ga: GA) -> dict[str, Any]:
-    """Return, not copied, what it takes to go on after the generation just completed."""
-    sizes = ga._saved_population_sizes
-    if ga.save_solutions and ga._has_ended:  # PyGAD has saved the last population already
-        sizes = sizes[:-1]
-    version, internal, gauss = ga.python_random_generator.getstate()
-    return {
-        **{name: getattr(ga, name) for name in _ATTRIBUTES},
-        "best_solutions": ga.best_solutions,
-        "best_solutions_fitness": np.array(ga.best_solutions_fitness),
-        "solutions": ga.solutions[: sum(sizes)],
-        "solutions_fitness": np.array(ga.solutions_fitness[: sum(sizes)]),
-        "solutions_generations": ga.solutions_generations[: len(sizes)],
-        "_saved_population_sizes": sizes,
-        "kept": {name: _kept_rows(ga, name) for name in ("elitism", "parents")},
-        "tuned": {
-            name: getattr(ga, name)
-            for name, value in ga._built.items()
-            if getattr(ga, name) is not value
-        },
-        "seconds": ga.seconds,
-        "numpy_random": ga.numpy_random_generator.get_state(legacy=False),
-        "python_random": (version, np.array(internal, np.uint32), gauss),
-        "callbacks": [each.state() for each in ga.callbacks if each.is_part_of_run],
-        "operators": [
-            {"state": each.state(), "tuned": _changed(built, each.settings())}
-            for each, built in zip(ga.operators(), ga._built_operators, strict=True)
-        ],
-        "sampler": None if ga.sampler is None else ga.sampler.state(),
-    }
-
-
-def _changed(built: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that are no longer those that an operator was built with."""
-    return {name: value for name, value in settings.items() if value is not built[name]}
-
-
-def _kept_rows(ga: GA, name: str) -> Any:
-    """Return the indices of the last elitism or parents, if they are the population's front."""
-    kept = getattr(ga, f"last_generation_{name}")
-    if kept is None or len(kept) > len(ga.population):
-        return None
-    pairs = zip(kept[::-1], ga.population[: len(kept)][::-1], strict=True)
-    return (
-        getattr(ga, f"last_generation_{name}_indices")
-        if all((a == b).all() for a, b in pairs)
-        else None
-    )
-
-
-def _restore(ga: GA, state: dict[str, Any]) -> None:
-    """Set a new GA to the state of a checkpoint; the rest follows when it runs."""
-    for name, value in state["tuned"].items():
-        setattr(ga, name, value)
-    for name in (*_ATTRIBUTES, "solutions_generations", "_saved_population_sizes"):
-        setattr(ga, name, state[name])
-    for name in ("solutions", "best_solutions"):
-        setattr(ga, name, [list(row) for row in state[name]])
-        setattr(ga, f"{name}_fitness", list(state[f"{name}_fitness"]))
-    for name, indices in state["kept"].items():
-        rows = None if indices is None else ga.population[: len(indices)].copy()
-        setattr(ga, f"last_generation_{name}", rows)
-        setattr(ga, f"last_generation_{name}_indices", indices)
-    for operator, kept in zip(ga.operators(), state["operators"], strict=True):
-        operator.restore(kept["state"])
-        for name, value in kept["tuned"].items():
-            setattr(operator, name, value)
-    version, internal, gauss = state["python_random"]
-    state["python_random"] = version, tuple(internal.tolist()), gauss
-    ga.sol_per_pop = len(ga.population)
-    ga.pop_size = ga.population.shape
-    ga._refresh_num_offspring()
-    ga._resumed = state
 
 
 def resume(
@@ -209,9 +119,9 @@ def resume(
     identity = json.loads(stored.pop("run").tobytes())
     given = {"fitness_func": fitness_func, **settings}
     given |= {name: resolved(name, given[name]) for name in OPERATORS.keys() & given.keys()}
-    _check_same(path, identity, given, callbacks)
-    merged = {name: _setting(kept) for name, kept in identity["settings"].items()} | given
-    networks = networks_of(merged.pop("initial_population", None))
+    check_same(path, identity, given, callbacks)
+    merged = {name: setting_of(kept) for name, kept in identity["settings"].items()} | given
+    population = merged.pop("initial_population", None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # all has been said when the GA was built first
         ga = GA(
@@ -220,9 +130,8 @@ def resume(
             callbacks=callbacks,
             **merged,
         )
-    _restore(ga, stored)
-    ga._networks = networks
-    ga._write_networks()
+    ga.restore(stored)
+    ga.tie(population)
     return ga
 
 
@@ -240,7 +149,7 @@ def describe(path: FilePath) -> dict[str, Any]:
         "solutions": len(stored["population"]),
         "genes": stored["population"].shape[1],
         "best_fitness": fitness.max(axis=0).tolist(),
-        **{name: _shown(settings[name]) for name in OPERATORS},
+        **{name: shown(settings[name]) for name in OPERATORS},
     }
 
 
@@ -256,9 +165,9 @@ def _read(path: FilePath) -> dict[str, Any]:
 
 
 def _generations_left(stored: dict[str, Any], num_generations: int | None) -> int:
-    done, until = int(stored["generations_completed"]), int(stored["_until"])
+    done, course = int(stored["generations_completed"]), stored["course"]
     if num_generations is None:
-        return 0 if stored["_has_stopped"] else until - done
+        return 0 if course["has_stopped"] else course["until"] - done
     total = checks.whole(num_generations, "num_generations", minimum=0)
     if total < done:
         raise ValueError(f"num_generations must be at least the {done} done already, not {total}")

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from cnn import Model
-from gacnn.algorithm.ga import GA
 from gacnn.callbacks.callback import Callback
-from gacnn.checkpoints import array_tree as container
+from gacnn.checkpoints.array_tree import named_type
+from gacnn.fitness.evaluator import Evaluator
 from gacnn.operators.names import OPERATORS, name_of
 from gacnn.operators.operator import Operator
+from gacnn.operators.run import Run
 from gacnn.types import FilePath
 
 _NOT_KEPT = {"num_generations", "initial_population", "logger"}
@@ -24,24 +25,25 @@ _NOT_KEPT = {"num_generations", "initial_population", "logger"}
 _FREE = _NOT_KEPT | {"parallel_processing", "suppress_warnings"}  # a resume may change them
 
 
-def _identity(ga: GA) -> dict[str, Any]:
+def identity_of(run: Run) -> dict[str, Any]:
     """Return what a resumed run must have in common with this one, for JSON."""
-    settings = {name: value for name, value in ga._settings.items() if name not in _NOT_KEPT}
+    settings = {name: value for name, value in run.settings.items() if name not in _NOT_KEPT}
     return {
         "settings": {name: _plain(value, name) for name, value in settings.items()},
-        "fingerprint": _fingerprint(ga.fitness_func),
-        "callbacks": _kinds(ga.callbacks),
+        "fingerprint": _fingerprint(run.evaluator),
+        "callbacks": _kinds(run.callbacks),
     }
 
 
-def _fingerprint(fitness_func: Any) -> Any:
-    if not hasattr(fitness_func, "fingerprint"):
+def _fingerprint(evaluator: Any) -> Any:
+    if not isinstance(evaluator, Evaluator):
         return None
-    return json.loads(json.dumps(_plain(fitness_func.fingerprint(), "fingerprint")))
+    return json.loads(json.dumps(_plain(evaluator.fingerprint(), "fingerprint")))
 
 
-def _kinds(callbacks: Iterable[Callback]) -> list[str]:
-    return [type(each).__qualname__ for each in callbacks if each.is_part_of_run]
+def _kinds(callbacks: Iterable[object]) -> list[str]:
+    listed = [each for each in callbacks if isinstance(each, Callback)]
+    return [type(each).__qualname__ for each in listed if each.is_part_of_run]
 
 
 def _plain(value: Any, name: str) -> Any:
@@ -59,7 +61,10 @@ def _plain(value: Any, name: str) -> Any:
     if isinstance(value, type):
         return {"$type": value.__name__}
     if isinstance(value, Operator):
-        return {"$operator": [value.setting, name_of(value), _plain(value.settings(), name)]}
+        known, settings = name_of(value), _plain(value.settings(), name)
+        if known is None:  # to be given again, like a function
+            return {"$own": [f"{type(value).__module__}.{type(value).__qualname__}", settings]}
+        return {"$operator": [value.setting, known, settings]}
     if isinstance(value, Model):  # to be given again, like a function
         return {"$function": f"a model of {value.num_weights:,} weights"}
     if callable(value):
@@ -73,35 +78,36 @@ def _function_name(function: Any) -> str:
     return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
-def _setting(plain: Any) -> Any:
+def setting_of(plain: Any) -> Any:
     """Return the setting that `_plain` was given, functions aside."""
     if isinstance(plain, list):
-        return [_setting(item) for item in plain]
+        return [setting_of(item) for item in plain]
     if not isinstance(plain, dict):
         return plain
     if "$range" in plain:
         return range(*plain["$range"])
     if "$type" in plain:
-        return container.named_type(plain["$type"])
+        return named_type(plain["$type"])
     if "$operator" in plain:
         kind, name, settings = plain["$operator"]
-        return OPERATORS[kind][name](**_setting(settings))
-    return {key: _setting(item) for key, item in plain.items()}
+        return OPERATORS[kind][name](**setting_of(settings))
+    return {key: setting_of(item) for key, item in plain.items()}
 
 
 def _renewed(plain: Any, name: str) -> Any:
     """Return a setting of a checkpoint, where it is an operator, with all that it now has."""
     is_operator = isinstance(plain, dict) and "$operator" in plain
-    return _plain(_setting(plain), name) if is_operator else plain
+    return _plain(setting_of(plain), name) if is_operator else plain
 
 
 def _has_function(plain: Any) -> bool:
     if isinstance(plain, dict):
-        return "$function" in plain or any(map(_has_function, plain.values()))
+        own = "$function" in plain or "$own" in plain
+        return own or any(map(_has_function, plain.values()))
     return isinstance(plain, list) and any(map(_has_function, plain))
 
 
-def _check_same(
+def check_same(
     path: FilePath, identity: dict[str, Any], given: dict[str, Any], callbacks: list[Callback]
 ) -> None:
     """Raise an error that lists what differs between a checkpoint and what is to go on."""
@@ -110,12 +116,12 @@ def _check_same(
     if unknown:
         raise TypeError(f"gacnn.GA has no setting {', '.join(sorted(unknown))}")
     differences = [
-        f"{name} was {_shown(kept[name])} and is {_shown(_plain(value, name))}"
+        f"{name} was {shown(kept[name])} and is {shown(_plain(value, name))}"
         for name, value in given.items()
         if name not in _FREE and _plain(value, name) != _renewed(kept[name], name)
     ]
     differences += [
-        f"{name} was {_shown(value)} and is not given"
+        f"{name} was {shown(value)} and is not given"
         for name, value in kept.items()
         if name not in given and _has_function(value)
     ]
@@ -132,18 +138,21 @@ def _fingerprints_differ(before: Any, fitness_func: Any) -> list[str]:
     if not (isinstance(before, dict) and isinstance(now, dict)):
         return [] if before == now else ["only one of the two fitness functions has a fingerprint"]
     return [
-        f"{key} of fitness_func was {_shown(before.get(key))} and is {_shown(now.get(key))}"
+        f"{key} of fitness_func was {shown(before.get(key))} and is {shown(now.get(key))}"
         for key in before | now
         if before.get(key) != now.get(key)
     ]
 
 
-def _shown(plain: Any) -> str:
+def shown(plain: Any) -> str:
     text = repr(plain)
     if isinstance(plain, dict) and "$function" in plain:
         text = plain["$function"]
+    elif isinstance(plain, dict) and "$own" in plain:
+        name, settings = plain["$own"]
+        text = f"{name}({', '.join(f'{key}={value!r}' for key, value in settings.items())})"
     elif isinstance(plain, dict) and "$operator" in plain:
         given = plain["$operator"][2].values()
         functions = [each["$function"] for each in given if _has_function(each)]
-        text = " with ".join([repr(_setting(plain)), *functions])
+        text = " with ".join([repr(setting_of(plain)), *functions])
     return text if len(text) <= 200 else text[:200] + " …"

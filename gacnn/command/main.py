@@ -17,6 +17,7 @@ from typing import Any
 
 import cnn
 from cnn import datasets
+from gacnn.checkpoints.checkpoint import Checkpoint
 from gacnn.command.data import Data, load, numbered, parts
 from gacnn.command.reports import class_table, information
 from gacnn.command.run_folder import RunFolder
@@ -241,11 +242,10 @@ def train(options: argparse.Namespace) -> int:
     else:
         model = _model(options.model)
         _check_fits(model, images)
-    # What is wrong with the settings is said here, before there is a folder.
-    _networks(model, settings).plan(images.X, images.y, **settings.training())
+    evolve = _evolution(folder, settings, data, model)  # or says what is wrong: no folder yet
     folder.create(settings, model, data)
     with folder.locked():
-        return _evolve(folder, settings, data, going_on=False)
+        return evolve(going_on=False)
 
 
 def resume(options: argparse.Namespace) -> int:
@@ -260,7 +260,8 @@ def resume(options: argparse.Namespace) -> int:
         _check_goes_on(folder, settings, finished=finished, longer=bool(given))
         data = folder.data()
         folder.reopen(settings)
-        return _evolve(folder, settings, data, going_on=True)
+        evolve = _evolution(folder, settings, data, cnn.load(folder.start))
+        return evolve(going_on=True)
 
 
 def _check_goes_on(folder: RunFolder, settings: Settings, *, finished: bool, longer: bool) -> None:
@@ -354,36 +355,46 @@ def _check_fits(model: cnn.Model, images: datasets.Dataset) -> None:
         )
 
 
-def _networks(model: cnn.Model, settings: Settings) -> GACNN:
-    return GACNN(model, settings.num_solutions, random_seed=settings.random_seed)
+def _evolution(
+    folder: RunFolder, settings: Settings, data: Data, model: cnn.Model
+) -> Callable[..., int]:
+    """Return what evolves networks like the model, writes what came out and says so.
 
-
-def _evolve(folder: RunFolder, settings: Settings, data: Data, *, going_on: bool) -> int:
-    """Train, write what came out and say so; return the exit code."""
+    Its result is the exit code. Raises what the training does for data and settings that do not
+    fit.
+    """
     images, test = data
-    model, set_aside = cnn.load(folder.start), 0 if test is None else len(test.X)
-    print(f"{len(images.X):,} images to train on, {set_aside:,} set aside\n\n{model}\n")
-    try:
-        result = _networks(model, settings).train(
-            images.X,
-            images.y,
-            checkpoint=folder.checkpoint,
-            resume=going_on,
-            logger=logging.Logger("silent", logging.CRITICAL + 1),  # PyGAD's shows tracebacks
-            **settings.training(),
-        )
-        results = folder.finish(result, test)
-    except (KeyboardInterrupt, OSError, MemoryError) as error:
-        error.add_note(f"go on with the run by `{folder.resuming}`")
-        raise
+    networks = GACNN(model, settings.num_solutions, random_seed=settings.random_seed)
+    silent = logging.Logger("silent", logging.CRITICAL + 1)  # PyGAD's shows tracebacks
+    training = networks.training(images.X, images.y, logger=silent, **settings.training())
+
+    def evolve(*, going_on: bool) -> int:
+        set_aside = 0 if test is None else len(test.X)
+        print(f"{len(images.X):,} images to train on, {set_aside:,} set aside\n\n{model}\n")
+        try:
+            result = training.run(
+                networks.population_as_vectors(),
+                checkpoint=Checkpoint(folder.checkpoint),
+                resume=going_on,
+            )
+            results = folder.finish(result, test)
+        except (KeyboardInterrupt, OSError, MemoryError) as error:
+            error.add_note(f"go on with the run by `{folder.resuming}`")
+            raise
+        _say_results(folder, results)
+        return INTERRUPTED if result.ga.interrupted else 0
+
+    return evolve
+
+
+def _say_results(folder: RunFolder, results: dict[str, Any]) -> None:
     print(
         f"\n{results['generations']:,} generations, {results['seconds']:,} seconds, "
         f"{results['image_evaluations'] / 1e6:,.1f} million image evaluations"
     )
-    if test is not None:
-        print(f"{results['test_accuracy']:.1%} of {set_aside:,} images set aside are right")
+    if results["test_accuracy"] is not None:
+        number = results["test_images"]
+        print(f"{results['test_accuracy']:.1%} of {number:,} images set aside are right")
     print(f"all is in {folder.path}")
-    if result.ga.interrupted:
+    if not results["finished"]:
         print(f"stopped early: go on with `{folder.resuming}`")
-        return INTERRUPTED
-    return 0

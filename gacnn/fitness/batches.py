@@ -1,31 +1,83 @@
-"""The images of a batch."""
+"""Batches: which images a generation is scored on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from cnn import checks
-from gacnn.types import Array
+from gacnn.fitness.sampling import ImportanceSampling
+from gacnn.types import Array, Indices
 
 Augmentation = Callable[[Array, np.random.Generator], Array]
 
 
-class _Batch(NamedTuple):
-    """Images and targets, their indices among all, and how much each counts in a mean."""
+class Batch(NamedTuple):
+    """Which images, how much each counts in a mean, and what changes them: small, to travel.
 
-    X: Array
-    y: Array
-    chosen: Array
-    weights: Array
+    chosen: indices (N,), or None for all images; weights: (N,), of mean 1 on average, or None
+    where all count alike; generator: the state of the generator that the augmentation draws from,
+    or None where nothing changes the images.
+    """
+
+    chosen: Indices | None = None
+    weights: Array | None = None
+    generator: dict[str, Any] | None = None
 
 
-def _batch(batch_size: int, number: int) -> int:
-    size = checks.whole(batch_size, "batch_size")
-    if size > number:
+ALL = Batch()
+
+
+def drawn(
+    rng: np.random.Generator,
+    num_images: int,
+    batch_size: int | None,
+    sampler: ImportanceSampling | None,
+    *,
+    augmented: bool,
+) -> Batch:
+    """Return a new batch of so many images, or of all for None."""
+    chosen, weights = None, None
+    if batch_size is not None and sampler is not None:
+        chosen, weights = sampler.draw(rng, batch_size)
+    elif batch_size is not None:
+        chosen = rng.choice(num_images, batch_size, replace=False)
+    return Batch(chosen, weights, dict(rng.bit_generator.state) if augmented else None)
+
+
+def generator_of(state: dict[str, Any]) -> np.random.Generator:
+    """Return a generator in this state."""
+    bits = getattr(np.random, state["bit_generator"])()
+    bits.state = state
+    return np.random.Generator(bits)
+
+
+def changed(images: Array, augment: Augmentation, rng: np.random.Generator) -> Array:
+    """Return the images augmented; ValueError if their shape is then another."""
+    result = np.asarray(augment(images, rng))
+    if result.shape != images.shape:
         raise ValueError(
-            f"batch_size must be at most the number of images to train on, {number}, not {size}"
+            f"augment must return images of the same shape, {images.shape}, not {result.shape}"
+        )
+    return result
+
+
+def checked_augmentation(augment: Any) -> Augmentation | None:
+    """Return what can be called as augment(images, rng), or None; TypeError for anything else."""
+    if isinstance(augment, type):
+        raise TypeError(f"augment must be an object, not a class: write {augment.__name__}(…)")
+    if augment is not None and not callable(augment):
+        raise TypeError(f"augment must be callable as augment(images, rng), not {augment!r}")
+    return augment  # type: ignore[no-any-return] # whatever can be called
+
+
+def checked_batch_size(batch_size: Any, num_images: int) -> int:
+    """Return a number of images that there are."""
+    size = checks.whole(batch_size, "batch_size")
+    if size > num_images:
+        raise ValueError(
+            f"batch_size must be at most the number of images to train on, {num_images}, not {size}"
         )
     return size

@@ -15,12 +15,15 @@ from gacnn.types import Array
 Metric = str | Callable[[Array, Array], float]
 
 
-class _Scorer(NamedTuple):
-    """`score` takes outputs (P, N, classes) and targets (N, …) and returns (P,)."""
+class Measure(NamedTuple):
+    """How a metric is computed: `score` takes outputs (P, N, classes) and targets (N, …).
+
+    It returns (P,). on: "log_proba" or "outputs"; targets: "labels", "values" or "any".
+    """
 
     score: Callable[[Array, Array], Array]
-    on: str  # "log_proba", "outputs"
-    targets: str  # "labels", "values", "any"
+    on: str
+    targets: str
 
 
 def cross_entropy(log_proba: Array, labels: Array) -> Array:
@@ -70,11 +73,11 @@ def mse(outputs: Array, targets: Array) -> Array:
 
 
 METRICS = {
-    "cross_entropy": _Scorer(cross_entropy, "log_proba", "labels"),
-    "accuracy": _Scorer(accuracy, "log_proba", "labels"),
-    "balanced_accuracy": _Scorer(balanced_accuracy, "log_proba", "labels"),
-    "f1_macro": _Scorer(f1_macro, "log_proba", "labels"),
-    "mse": _Scorer(mse, "outputs", "values"),
+    "cross_entropy": Measure(cross_entropy, "log_proba", "labels"),
+    "accuracy": Measure(accuracy, "log_proba", "labels"),
+    "balanced_accuracy": Measure(balanced_accuracy, "log_proba", "labels"),
+    "f1_macro": Measure(f1_macro, "log_proba", "labels"),
+    "mse": Measure(mse, "outputs", "values"),
 }
 
 
@@ -83,13 +86,14 @@ class MetricError(ValueError):
 
     def __init__(self, metric: Metric, position: int, reason: str) -> None:
         self.metric, self.position, self.reason = metric, position, reason
-        super().__init__(f"metric {_name(metric)} failed for solution {position}: {reason}")
+        super().__init__(f"metric {name_of(metric)} failed for solution {position}: {reason}")
 
     def __reduce__(self) -> tuple[Any, ...]:  # so that it comes back from another process
-        return type(self), (_name(self.metric), self.position, self.reason)
+        return type(self), (name_of(self.metric), self.position, self.reason)
 
 
-def _scorer(metric: Metric) -> _Scorer:
+def measure_of(metric: Metric) -> Measure:
+    """Return how a metric is computed; ValueError or TypeError for what is none."""
     if isinstance(metric, str):
         checks.one_of(metric, "metric", list(METRICS))
         return METRICS[metric]
@@ -97,7 +101,7 @@ def _scorer(metric: Metric) -> _Scorer:
         raise TypeError(
             f"metric must be one of {', '.join(METRICS)}, or a callable(outputs, y), not {metric!r}"
         )
-    return _Scorer(functools.partial(_each, metric), "outputs", "any")
+    return Measure(functools.partial(_each, metric), "outputs", "any")
 
 
 def _each(metric: Callable[[Array, Array], float], outputs: Array, y: Array) -> Array:
@@ -114,19 +118,19 @@ def _each(metric: Callable[[Array, Array], float], outputs: Array, y: Array) -> 
     return scores
 
 
-def _check_numbers(scores: Array, metric: Metric, start: int) -> None:
+def check_numbers(scores: Array, metric: Metric, start: int) -> None:
     """Raise MetricError for the first NaN among scores of the solutions from `start` on."""
     for position in np.flatnonzero(np.isnan(scores)):
         raise MetricError(metric, start + int(position), "it returned NaN")
 
 
-def _name(function: str | Callable[..., Any]) -> str:
+def name_of(function: str | Callable[..., Any]) -> str:
     """Return a name, or that of a function; an object is known by what it shows of itself."""
     if isinstance(function, str):
         return function
     if isinstance(function, functools.partial):
         given = [*map(repr, function.args), *(f"{k}={v!r}" for k, v in function.keywords.items())]
-        return f"partial({', '.join([_name(function.func), *given])})"
+        return f"partial({', '.join([name_of(function.func), *given])})"
     return getattr(function, "__name__", None) or _shown(function)
 
 
@@ -135,7 +139,8 @@ def _shown(instance: object) -> str:
     return kind.__name__ if kind.__repr__ is object.__repr__ else repr(instance)
 
 
-def _targets(model: Model, y: ArrayLike, number: int, kinds: set[str]) -> Array:
+def checked_targets(model: Model, y: ArrayLike, number: int, kinds: set[str]) -> Array:
+    """Return y as metrics of these kinds of targets need it, an entry for each of the images."""
     if kinds >= {"labels", "values"}:
         raise ValueError("metric cannot mix 'mse' with metrics of labels: y holds one or the other")
     if "labels" in kinds:

@@ -372,8 +372,16 @@ class SolutionIndex:
 
     def __init__(self, num_genes: int) -> None:
         self.size = 0
+        self._solutions: Sequence[Any] = ()
+        self._last: Any = None
         self._probe = itemgetter(*_probes(num_genes))
         self._groups: dict[Hashable, tuple[deque[tuple[int, Any]], dict[Hashable, int]]] = {}
+
+    def is_of(self, solutions: Sequence[Any], size: int) -> bool:
+        """Tell whether what is indexed is the beginning of the first `size` of the solutions."""
+        if solutions is not self._solutions or self.size > size:
+            return False
+        return self.size == 0 or solutions[self.size - 1] is self._last
 
     def extend(self, solutions: Sequence[Any], size: int) -> None:
         """Add the `solutions` from the present size on up to `size`."""
@@ -381,7 +389,8 @@ class SolutionIndex:
             solution = solutions[index]
             unread, _ = self._groups.setdefault(self._probe(solution), (deque(), {}))
             unread.append((index, solution))
-        self.size = size
+        self.size, self._solutions = size, solutions
+        self._last = solutions[size - 1] if size else None
 
     def find_rows(self, rows: Array) -> dict[int, int]:
         """Return which of `rows` (P, n) equal a solution, and the first each equals."""

@@ -12,14 +12,9 @@ from cnn import Model, checks
 from cnn.layers.vector import split
 from gacnn.operators.arrays import mating_pairs
 from gacnn.operators.gene_space import fit_to_space, space_bounds
-from gacnn.operators.operator import Operator, annealed, check_schedule, generator, model_of
+from gacnn.operators.operator import Crossover, Mutation, annealed, check_schedule, generator
+from gacnn.operators.run import Run, model_of
 from gacnn.types import Array
-
-
-class Crossover(Operator):
-    """Base of what makes offspring of parents."""
-
-    setting: ClassVar[str] = "crossover_type"
 
 
 @dataclass
@@ -59,10 +54,9 @@ class WeightedRecombination(Crossover):
         check_schedule(self.learning_rate, self.final_learning_rate, "learning_rate")
         check_schedule(self.weight_decay, self.final_weight_decay, "weight_decay")
 
-    def __call__(self, parents: Array, offspring_size: tuple[int, int], ga: Any) -> Array:
-        """Return offspring of offspring_size, (members, n), all of them the centre."""
-        self.begin(ga)
-        fitness = np.asarray(ga.last_generation_fitness)[ga.last_generation_parents_indices]
+    def cross(self, parents: Array, num_offspring: int, run: Run) -> Array:
+        """Return offspring (num_offspring, n), all of them the centre."""
+        fitness = np.asarray(run.last_generation_fitness)[run.last_generation_parents_indices]
         if fitness.ndim > 1:
             raise ValueError(
                 f"WeightedRecombination needs one objective, not {fitness.shape[1]}: choose "
@@ -70,25 +64,26 @@ class WeightedRecombination(Crossover):
             )
         parents = parents.astype(np.result_type(parents, np.float32), copy=False)
         if self.centre is None:
-            self._check_all_are_parents(offspring_size[0], ga)
+            self._check_all_are_parents(num_offspring, run)
             self.centre = parents[fitness.argmax()].copy()
         else:
-            rate = annealed(self.learning_rate, self.final_learning_rate, ga)
-            decay = annealed(self.weight_decay, self.final_weight_decay, ga)
+            rate = annealed(self.learning_rate, self.final_learning_rate, run)
+            decay = annealed(self.weight_decay, self.final_weight_decay, run)
             self.centre = self._moved(self.centre, parents, fitness, rate, decay)
-        bounds = space_bounds(ga)
+        bounds = space_bounds(run)
         if bounds is not None:
             np.clip(self.centre, *bounds, out=self.centre)
         centre = self.centre
-        is_kept = getattr(ga.mutation_type, "fits_space", False)
-        if not is_kept or ga.population.dtype.kind != "f":  # PyGAD cuts off an integer's decimals
-            centre = fit_to_space(centre, ga)
-        return np.repeat(centre[None], offspring_size[0], axis=0)
+        mutation = run.mutation_type
+        will_fit = isinstance(mutation, Mutation) and mutation.fits_space
+        if not will_fit or run.population.dtype.kind != "f":  # PyGAD cuts off an integer's decimals
+            centre = fit_to_space(centre, run)
+        return np.repeat(centre[None], num_offspring, axis=0)
 
-    def _check_all_are_parents(self, num_offspring: int, ga: Any) -> None:
+    def _check_all_are_parents(self, num_offspring: int, run: Run) -> None:
         """Warn where the mean over the parents estimates no gradient."""
-        number = len(ga.population)
-        chosen = len(set(np.asarray(ga.last_generation_parents_indices).tolist()))
+        number = len(run.population)
+        chosen = len(set(np.asarray(run.last_generation_parents_indices).tolist()))
         if self.weights == "fitness" and (chosen < number or num_offspring < number):
             warnings.warn(
                 'weights="fitness" estimates a gradient only where all solutions are parents, each '
@@ -151,12 +146,12 @@ class BlendCrossover(Crossover):
     def __post_init__(self) -> None:
         checks.number(self.alpha, "alpha", 0)
 
-    def __call__(self, parents: Array, offspring_size: tuple[int, int], ga: Any) -> Array:
-        """Return offspring of offspring_size, (members, n)."""
-        rng, probability = generator(ga), ga.crossover_probability
-        first, second = mating_pairs(offspring_size[0], len(parents), rng, probability)
+    def cross(self, parents: Array, num_offspring: int, run: Run) -> Array:
+        """Return offspring (num_offspring, n)."""
+        rng, probability = generator(run), run.crossover_probability
+        first, second = mating_pairs(num_offspring, len(parents), rng, probability)
         genes = blend(parents[first], parents[second], self.alpha, rng)
-        return fit_to_space(genes, ga)
+        return fit_to_space(genes, run)
 
 
 def blend(mothers: Array, fathers: Array, alpha: float, rng: np.random.Generator) -> Array:
@@ -174,15 +169,15 @@ class _BlockCrossover(Crossover):
 
     model: Model | None
 
-    def __call__(self, parents: Array, offspring_size: tuple[int, int], ga: Any) -> Array:
-        """Return offspring of offspring_size, (members, n)."""
-        rng, probability = generator(ga), ga.crossover_probability
-        blocks = self.blocks(model_of(ga, self) if self.model is None else self.model)
+    def cross(self, parents: Array, num_offspring: int, run: Run) -> Array:
+        """Return offspring (num_offspring, n)."""
+        rng, probability = generator(run), run.crossover_probability
+        blocks = self.blocks(model_of(run, self) if self.model is None else self.model)
         if len(blocks) != parents.shape[1]:
             raise ValueError(
                 f"model has {len(blocks)} trainable weights, but solutions {parents.shape[1]} genes"
             )
-        first, second = mating_pairs(offspring_size[0], len(parents), rng, probability)
+        first, second = mating_pairs(num_offspring, len(parents), rng, probability)
         return block_crossover(parents[first], parents[second], blocks, rng)
 
     def blocks(self, model: Model) -> Array:

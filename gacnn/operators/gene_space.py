@@ -7,33 +7,34 @@ from typing import Any
 
 import numpy as np
 
+from gacnn.operators.run import Run
 from gacnn.types import Array
 
 
-def space_bounds(ga: Any) -> tuple[float, float] | None:
+def space_bounds(run: Run) -> tuple[float, float] | None:
     """Return the least and the greatest value of the gene space, or None if there is none."""
-    values = _allowed_values(ga)
+    values = _allowed_values(run)
     if values is not None:
         return float(values[0]), float(values[-1])
-    space = ga.gene_space
+    space = run.gene_space
     return None if space is None else (float(space["low"]), float(space["high"]))
 
 
-def fit_to_space(genes: Array, ga: Any) -> Array:
+def fit_to_space(genes: Array, run: Run) -> Array:
     """Return genes (…, n) as the population may hold them: the nearest allowed values.
 
     The gene space may be None, an interval, or the same list of numbers or steps for all genes;
     ValueError for one that differs between genes.
     """
-    values = _allowed_values(ga)
-    dtype = ga.population.dtype
+    values = _allowed_values(run)
+    dtype = run.population.dtype
     if values is not None:
         middles = (values[1:] + values[:-1]) / 2
         return values[np.searchsorted(middles, genes)].astype(dtype, copy=False)
     if dtype.kind in "iu":
         genes = np.clip(np.rint(genes), np.iinfo(dtype).min, np.iinfo(dtype).max)
-    if ga.gene_space is not None:
-        low, high = ga.gene_space["low"], ga.gene_space["high"]
+    if run.gene_space is not None:
+        low, high = run.gene_space["low"], run.gene_space["high"]
         if dtype.kind in "iu":
             low, high = np.ceil(low), np.ceil(high) - 1  # PyGAD draws integers below high
         genes = np.clip(genes, low, high)
@@ -71,12 +72,12 @@ def is_nested(space: Any) -> bool:
     return several and not all(isinstance(value, numbers.Real) for value in space)
 
 
-def _allowed_values(ga: Any) -> Array | None:
-    if ga.population.dtype == object:
+def _allowed_values(run: Run) -> Array | None:
+    if run.population.dtype == object:
         raise ValueError(
             "gene_type must be one type for all genes with an operator of an evolution strategy"
         )
-    return space_values(ga.gene_space)
+    return space_values(run.gene_space)
 
 
 def space_values(space: Any) -> Array | None:

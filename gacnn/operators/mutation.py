@@ -14,14 +14,8 @@ from cnn import checks
 from gacnn.operators.crossover import WeightedRecombination
 from gacnn.operators.gene_space import fit_to_space
 from gacnn.operators.nesting import checked_counts, fan_in_scale, layer_slices, nested_counts
-from gacnn.operators.operator import (
-    Operator,
-    annealed,
-    check_schedule,
-    generator,
-    model_of,
-    positive,
-)
+from gacnn.operators.operator import Mutation, annealed, check_schedule, generator, positive
+from gacnn.operators.run import Run, model_of
 from gacnn.types import Array
 
 
@@ -46,15 +40,14 @@ def normal_noise(
     return noise
 
 
-class Mutation(Operator):
-    """Base of what disturbs offspring. Genes are rounded or clipped to the gene space."""
+class GaussianNoise(Mutation):
+    """Base of normal noise. Genes are rounded or clipped to the gene space."""
 
-    setting: ClassVar[str] = "mutation_type"
     fits_space: ClassVar[bool] = True
 
 
 @dataclass
-class GaussianMutation(Mutation):
+class GaussianMutation(GaussianNoise):
     """Normal noise of standard deviation `sigma` is added to the genes of the offspring.
 
     Rechenberg 1973, Evolutionsstrategie. sigma falls exponentially to final_sigma during the
@@ -92,28 +85,28 @@ class GaussianMutation(Mutation):
             scale = checks.shaped(self.scale, "scale", (None,), "genes")
             self.scale = checks.finite(scale, "scale").astype(np.float32)
 
-    def __call__(self, offspring: Array, ga: Any) -> Array:
+    def mutate(self, offspring: Array, run: Run) -> Array:
         """Return the offspring (members, n) disturbed."""
-        rng = generator(ga)
-        noise = self._noise(offspring.shape, ga, rng)
-        noise *= np.float32(annealed(self.sigma, self.final_sigma, ga))
+        rng = generator(run)
+        noise = self._noise(offspring.shape, run, rng)
+        noise *= np.float32(annealed(self.sigma, self.final_sigma, run))
         if self.scale is not None:
-            noise *= self._factors(ga)
-        return fit_to_space(offspring + noise, ga)
+            noise *= self._factors(run)
+        return fit_to_space(offspring + noise, run)
 
-    def _noise(self, shape: tuple[int, int], ga: Any, rng: np.random.Generator) -> Array:
+    def _noise(self, shape: tuple[int, int], run: Run, rng: np.random.Generator) -> Array:
         """Return standard normal noise of the shape (members, n)."""
         draw = functools.partial(
             normal_noise, rng=rng, mirrored=self.mirrored, probability=self.probability
         )
         if self.nested is False:
             return draw(shape)
-        if not isinstance(ga.crossover_type, WeightedRecombination):
+        if not isinstance(run.crossover_type, WeightedRecombination):
             raise ValueError(
-                f'nested needs crossover_type="recombination", not {ga.crossover_type!r}: only '
+                f'nested needs crossover_type="recombination", not {run.crossover_type!r}: only '
                 "offspring of one centre share what their noise leaves alike"
             )
-        model, members = model_of(ga, self), shape[0]
+        model, members = model_of(run, self), shape[0]
         if self.nested is True:
             counts = nested_counts(model, members)
         else:
@@ -124,11 +117,11 @@ class GaussianMutation(Mutation):
             noise[:, genes] = versions.repeat(members // count, axis=0)
         return noise
 
-    def _factors(self, ga: Any) -> Array:
-        factors = fan_in_scale(model_of(ga, self)) if isinstance(self.scale, str) else self.scale
-        if factors is None or len(factors) != ga.num_genes:
+    def _factors(self, run: Run) -> Array:
+        factors = fan_in_scale(model_of(run, self)) if isinstance(self.scale, str) else self.scale
+        if factors is None or len(factors) != run.num_genes:
             raise ValueError(
-                f"scale must have a factor for each of {ga.num_genes} genes, not {self.scale!r}"
+                f"scale must have a factor for each of {run.num_genes} genes, not {self.scale!r}"
             )
         return factors
 
@@ -153,7 +146,7 @@ class MirroredMutation(GaussianMutation):
 
 
 @dataclass
-class SelfAdaptiveMutation(Mutation):
+class SelfAdaptiveMutation(GaussianNoise):
     """Every solution has a sigma of its own, which is inherited, mutated and selected with it.
 
     A child takes the sigma of the parent whose turn it is to mate, multiplies it by
@@ -176,33 +169,32 @@ class SelfAdaptiveMutation(Mutation):
             checks.number(self.learning_rate, "learning_rate", 0)
         checks.number(self.minimum, "minimum", 0)
 
-    def __call__(self, offspring: Array, ga: Any) -> Array:
+    def mutate(self, offspring: Array, run: Run) -> Array:
         """Return the offspring (members, n) disturbed."""
-        self.begin(ga)
-        rng = generator(ga)
-        if self.sigmas is None or len(self.sigmas) != len(ga.population):
-            self.sigmas = np.full(len(ga.population), self.sigma)
-        parents = np.asarray(ga.last_generation_parents_indices)
+        rng = generator(run)
+        if self.sigmas is None or len(self.sigmas) != len(run.population):
+            self.sigmas = np.full(len(run.population), self.sigma)
+        parents = np.asarray(run.last_generation_parents_indices)
         rate = offspring.shape[1] ** -0.5 if self.learning_rate is None else self.learning_rate
         sigmas = self.sigmas[parents[np.arange(len(offspring)) % len(parents)]]
         sigmas = sigmas * np.exp(rate * rng.standard_normal(len(offspring)))
         sigmas = np.maximum(sigmas, self.minimum)
         noise = normal_noise(offspring.shape, rng)
         noise *= sigmas.astype(np.float32)[:, None]
-        kept = _kept(ga)[: len(ga.population) - len(offspring)]
+        kept = _kept(run)[: len(run.population) - len(offspring)]
         self.sigmas = np.concatenate([self.sigmas[kept], sigmas])
-        return fit_to_space(offspring + noise, ga)
+        return fit_to_space(offspring + noise, run)
 
 
-def _kept(ga: Any) -> Array:
+def _kept(run: Run) -> Array:
     """Return the indices of the solutions that stay, best or parents first, as PyGAD puts them."""
-    if ga.keep_elitism == 0 and ga.keep_parents == -1:
-        return np.asarray(ga.last_generation_parents_indices)
-    return np.array(ga.sort_solutions_nsga2(np.asarray(ga.last_generation_fitness)))
+    if run.keep_elitism == 0 and run.keep_parents == -1:
+        return np.asarray(run.last_generation_parents_indices)
+    return np.array(run.sort_solutions_nsga2(np.asarray(run.last_generation_fitness)))
 
 
 @dataclass
-class CumulativeMutation(Mutation):
+class CumulativeMutation(GaussianNoise):
     """Normal noise whose sigma follows the length of the path that the centre has taken.
 
     Cumulative step-size adaptation: sigma grows while steps of the centre point the same way and
@@ -223,10 +215,9 @@ class CumulativeMutation(Mutation):
     def __post_init__(self) -> None:
         positive(self.sigma, "sigma")
 
-    def __call__(self, offspring: Array, ga: Any) -> Array:
+    def mutate(self, offspring: Array, run: Run) -> Array:
         """Return the offspring (members, n) disturbed."""
-        self.begin(ga)
-        recombination = ga.crossover_type
+        recombination = run.crossover_type
         if not isinstance(recombination, WeightedRecombination):
             raise ValueError(
                 f'{type(self).__name__} needs crossover_type="recombination", not {recombination!r}'
@@ -237,13 +228,13 @@ class CumulativeMutation(Mutation):
         if self.centre is None or self.present_sigma is None:
             self._begin(centre)
         else:
-            fitness = np.asarray(ga.last_generation_fitness)[ga.last_generation_parents_indices]
-            parents = ga.last_generation_parents[np.argsort(-fitness, kind="stable")]
+            fitness = np.asarray(run.last_generation_fitness)[run.last_generation_parents_indices]
+            parents = run.last_generation_parents[np.argsort(-fitness, kind="stable")]
             self._adapt(parents, recombination.rank_weights(len(parents)))
         self.centre = centre.copy()
-        noise = normal_noise(offspring.shape, generator(ga), mirrored=self.mirrored)
+        noise = normal_noise(offspring.shape, generator(run), mirrored=self.mirrored)
         noise *= np.float32(self.present_sigma) * self._deviations()
-        return fit_to_space(offspring + noise, ga)
+        return fit_to_space(offspring + noise, run)
 
     def _begin(self, centre: Array) -> None:
         self.present_sigma, self.path = self.sigma, np.zeros_like(centre)

@@ -16,8 +16,8 @@ from gacnn.operators.crossover import (
 from gacnn.operators.mutation import (
     CumulativeMutation,
     GaussianMutation,
+    GaussianNoise,
     MirroredMutation,
-    Mutation,
     SelfAdaptiveMutation,
     SeparableMutation,
 )
@@ -68,7 +68,7 @@ def check_heeded(settings: dict[str, Any], parameters: Mapping[str, Parameter]) 
     """
     crossover, mutation = settings["crossover_type"], settings["mutation_type"]
     unheeded: list[tuple[str, Any, str]] = []
-    if isinstance(mutation, Mutation):
+    if isinstance(mutation, GaussianNoise):
         cure = "it disturbs all genes, but for GaussianMutation(probability=…)"
         unheeded += [(name, mutation, cure) for name in _RATES]
     if isinstance(crossover, WeightedRecombination):
@@ -84,9 +84,7 @@ def check_heeded(settings: dict[str, Any], parameters: Mapping[str, Parameter]) 
             raise ValueError(f"{name} is for PyGAD's own operators, not for {kind}: {cure}")
 
 
-def name_of(operator: Operator) -> str:
-    """Return the name of an operator."""
-    for name, kind in OPERATORS[operator.setting].items():
-        if kind is type(operator):
-            return name
-    raise TypeError(f"{operator!r} has no name, so a checkpoint cannot keep it")
+def name_of(operator: Operator) -> str | None:
+    """Return the name of an operator, or None for one that users have written."""
+    named = OPERATORS[operator.setting].items()
+    return next((name for name, kind in named if kind is type(operator)), None)

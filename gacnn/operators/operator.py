@@ -1,21 +1,24 @@
-"""What the operators of evolution strategies share: settings, state, schedules, gene spaces."""
+"""What operators with settings and a memory of their own have in common."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 import numpy as np
 
-from cnn import Model, checks
+from cnn import checks
+from gacnn.operators.run import Run, run_of
+from gacnn.types import Array, Indices
 
 
 class Operator:
-    """Base of the operators with settings of their own: dataclasses that PyGAD calls.
+    """Base of `Selection`, `Crossover` and `Mutation`: derive one's own from these.
 
     The object is given to `gacnn.GA` or `pygad.GA` in the place of a name; `gacnn.GA` makes a
-    copy for itself and also takes the name, for the default settings. What an operator
-    remembers from one generation to the next is its `state`, which checkpoints keep.
+    copy for itself. What an operator remembers from one generation to the next is its `state`,
+    which checkpoints keep: the attributes that `remembers` names. Settings are the fields of a
+    dataclass; for any other class `settings` says them.
     """
 
     setting: ClassVar[str]
@@ -26,13 +29,10 @@ class Operator:
 
     def settings(self) -> dict[str, Any]:
         """Return the arguments that make such an operator."""
-        fields = dataclasses.fields(self)  # type: ignore[arg-type] # every operator is one
+        if not dataclasses.is_dataclass(self):
+            return {}
+        fields = dataclasses.fields(self)
         return {each.name: getattr(self, each.name) for each in fields if each.init}
-
-    def begin(self, ga: Any) -> None:
-        """Forget another run, in the first generation of this one."""
-        if ga.generations_completed == 0:
-            self.restore(dict.fromkeys(self.remembers))
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint has to keep: JSON's types and arrays of numbers."""
@@ -43,24 +43,78 @@ class Operator:
         for name in self.remembers:
             setattr(self, name, state[name])
 
+    def forget(self) -> None:
+        """Forget another run: called in the first generation of a new one."""
+        for name in self.remembers:
+            setattr(self, name, None)
 
-def generator(ga: Any) -> np.random.Generator:
-    """Return a new, fast generator for an operator's step, seeded by the GA's own."""
-    seed = ga.numpy_random_generator.randint(2**32, size=4, dtype=np.uint32)
+    def _begun(self, ga: Any) -> Run:
+        run = run_of(ga)
+        if run.generations_completed == 0:
+            self.forget()
+        return run
+
+
+class Selection(Operator):
+    """Base of what chooses the parents of a generation."""
+
+    setting: ClassVar[str] = "parent_selection_type"
+
+    @final
+    def __call__(self, fitness: Any, num_parents: int, ga: Any) -> tuple[Array, Indices]:
+        """Return parents (num_parents, n) and their indices: called by PyGAD."""
+        return self.select(np.asarray(fitness), num_parents, self._begun(ga))
+
+    def select(self, fitness: Array, num_parents: int, run: Run) -> tuple[Array, Indices]:
+        """Return parents (num_parents, n) and their indices in the population."""
+        raise NotImplementedError(f"{type(self).__name__} has no select(fitness, number, run)")
+
+
+class Crossover(Operator):
+    """Base of what makes offspring of parents."""
+
+    setting: ClassVar[str] = "crossover_type"
+
+    @final
+    def __call__(self, parents: Array, offspring_size: tuple[int, int], ga: Any) -> Array:
+        """Return offspring of offspring_size, (members, n): called by PyGAD."""
+        return self.cross(parents, offspring_size[0], self._begun(ga))
+
+    def cross(self, parents: Array, num_offspring: int, run: Run) -> Array:
+        """Return offspring (num_offspring, n) of parents (K, n)."""
+        raise NotImplementedError(f"{type(self).__name__} has no cross(parents, number, run)")
+
+
+class Mutation(Operator):
+    """Base of what disturbs offspring."""
+
+    setting: ClassVar[str] = "mutation_type"
+
+    fits_space: ClassVar[bool] = False
+    """Whether what it returns is in the gene space, whatever it was given."""
+
+    @final
+    def __call__(self, offspring: Array, ga: Any) -> Array:
+        """Return the offspring (members, n) disturbed: called by PyGAD."""
+        return self.mutate(offspring, self._begun(ga))
+
+    def mutate(self, offspring: Array, run: Run) -> Array:
+        """Return the offspring (members, n) disturbed."""
+        raise NotImplementedError(f"{type(self).__name__} has no mutate(offspring, run)")
+
+
+def generator(run: Run) -> np.random.Generator:
+    """Return a new, fast generator for an operator's step, seeded by the run's own."""
+    seed = run.numpy_random_generator.randint(2**32, size=4, dtype=np.uint32)
     return np.random.Generator(np.random.SFC64(seed))
 
 
-def annealed(first: float, last: float | None, ga: Any) -> float:
+def annealed(first: float, last: float | None, run: Run) -> float:
     """Return a value that falls, or grows, exponentially from first to last during the run.
 
     In `pygad.GA` that is its first run: a second one goes on with the last value.
     """
-    if last is None:
-        return first
-    progress = getattr(ga, "progress", None)
-    if progress is None:  # plain pygad.GA
-        progress = ga.generations_completed / max(1, ga.num_generations)
-    return float(first * (last / first) ** min(1.0, progress))
+    return first if last is None else float(first * (last / first) ** run.progress)
 
 
 def positive(value: Any, name: str) -> float:
@@ -78,14 +132,3 @@ def check_schedule(first: Any, last: Any, name: str) -> None:
     else:
         positive(first, name)
         positive(last, f"final_{name}")
-
-
-def model_of(ga: Any, operator: Operator) -> Model:
-    """Return the model that the fitness function of a GA evaluates."""
-    model = getattr(ga.fitness_func, "model", None)
-    if not isinstance(model, Model):
-        raise ValueError(
-            f"{type(operator).__name__} needs the layers of the network: take a fitness function "
-            "from GACNN.fitness or gacnn.Fitness, or say fitness_func.model = … of your own"
-        )
-    return model

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +14,13 @@ import numpy as np
 from cnn import tables
 from gacnn.algorithm.ga import GA
 from gacnn.callbacks.callback import EVENTS, Callback
+from gacnn.fitness.evaluator import Evaluator
 from gacnn.fitness.fitness import Fitness
 from gacnn.operators.names import OPERATORS
+from gacnn.operators.run import Run
 from gacnn.types import Array
 
-TRIED = 3  # generations that are run to time them
+TRIED = 3  # generations that are timed
 LONG = 1.0  # seconds from which on one generation is enough
 _UNTRIED = {*EVENTS, "stop_criteria", "save_solutions", "save_best_solutions"}
 _SILENT = {"suppress_warnings": True, "logger": logging.Logger("trial", logging.CRITICAL + 1)}
@@ -27,10 +31,10 @@ class Plan:
     """What `GACNN.train` will do and cost.
 
     num_weights: genes of a solution; population_bytes: of the population; num_generations: at
-    most, or None where only a time limit ends the run; likely_generations: those for which the
-    time limit leaves time, estimated like `seconds` from the time of a few generations here,
-    without callbacks and checkpoints; image_evaluations: networks times images over the likely
-    generations, validation included. settings: those that `gacnn.GA` will be given.
+    most, or None where only time_limit, in seconds, ends the run; settings: those that `gacnn.GA`
+    will be given. From the time of a few generations come likely_generations, those for which the
+    limits leave time; image_evaluations, networks times images over these, validation included;
+    and seconds. They are None until any have been timed, but for what no time limit leaves open.
     """
 
     num_weights: int
@@ -41,11 +45,12 @@ class Plan:
     batch_size: int
     sampling: str
     num_generations: int | None
-    likely_generations: int
+    time_limit: float | None
     patience: int | None
-    image_evaluations: int
-    seconds: float
     settings: dict[str, Any]
+    likely_generations: int | None
+    image_evaluations: int | None
+    seconds: float | None
 
     def __str__(self) -> str:
         lines = [
@@ -57,15 +62,25 @@ class Plan:
         if self.patience is not None:
             lines[1] += f"; stops after {self.patience:,} without improvement"
         lines += [f"{name}: {described(self.settings[name])}" for name in OPERATORS]
-        about = "" if self.likely_generations == self.num_generations else "about "
-        evaluations = f"{about}{self.image_evaluations / 1e6:,.1f} million image evaluations"
-        return "\n".join([*lines, f"{evaluations}, about {self.seconds:,.0f} seconds"])
+        return "\n".join([*lines, *([] if self.seconds is None else [self.estimate])])
+
+    @property
+    def estimate(self) -> str:
+        """What the run is likely to cost, in a line; empty until some of it has been timed."""
+        if self.seconds is None or self.image_evaluations is None:
+            return ""
+        evaluations = f"{_counted(self.image_evaluations)} image evaluations"
+        if self.likely_generations != self.num_generations:
+            evaluations = f"about {self.likely_generations:,} generations, about {evaluations}"
+        return f"{evaluations}, about {_duration(self.seconds)}"
 
     def _generations(self) -> str:
-        if self.likely_generations == self.num_generations:
+        if self.time_limit is None:
             return f"{self.num_generations:,} generations"
-        most = "" if self.num_generations is None else f"at most {self.num_generations:,}, "
-        return f"{most}about {self.likely_generations:,} generations until the time limit"
+        limit = _duration(self.time_limit)
+        if self.num_generations is None:
+            return f"as many generations as {limit} allow"
+        return f"at most {self.num_generations:,} generations, or {limit},"
 
     def _repr_html_(self) -> str:
         rows = {
@@ -74,11 +89,10 @@ class Plan:
             "images to train on": f"{self.num_images:,}",
             "images to validate on": f"{self.num_validation:,}",
             "batch": f"{self.batch_size:,}, {_DRAWN[self.sampling]}",
-            "generations": self._generations().replace(" generations", ""),
+            "generations": self._generations().replace(" generations", "").rstrip(","),
             "patience": "none" if self.patience is None else f"{self.patience:,}",
             **{name: described(self.settings[name]) for name in OPERATORS},
-            "image evaluations": f"{self.image_evaluations:,}",
-            "seconds": f"about {self.seconds:,.0f}",
+            "estimate": self.estimate or "none yet",
         }
         return tables.as_html((), rows.items(), names=2)
 
@@ -91,36 +105,61 @@ def described(operator: Any) -> str:
     return operator if isinstance(operator, str) else repr(operator)
 
 
-class _Trial:
+def _counted(number: int) -> str:
+    return f"{number / 1e6:,.1f} million" if number >= 10**6 else f"{number:,}"
+
+
+def _duration(seconds: float) -> str:
+    """Return seconds in words: of a short time with a decimal, of a long one without."""
+    number = f"{seconds:,.1f}" if seconds < 9.95 else f"{seconds:,.0f}"
+    return f"{number.removesuffix('.0')} second{'' if number in ('1', '1.0') else 's'}"
+
+
+class Clock(Callback):
+    """Times the first generations of a run: `seconds` is then that of the shortest.
+
+    known: called with it, once it is known: after a few generations, or one that is long.
+    """
+
+    is_part_of_run = False
+
+    def __init__(self, known: Callable[[float], str | None]) -> None:
+        self.known = known
+        self.seconds: float | None = None
+        self._times: list[float] = []
+        self._since: float | None = None
+
+    def on_fitness(self, ga: Run, population_fitness: Array) -> None:
+        """Begin with the first generation, after the evaluation of the initial population."""
+        if self._since is None:
+            self._since = time.perf_counter()
+
+    def on_generation(self, ga: Run) -> str | None:
+        """Note the time since the generation before."""
+        if self.seconds is not None or self._since is None:
+            return None
+        now = time.perf_counter()
+        self._times.append(now - self._since)
+        self._since = now
+        if len(self._times) < TRIED and self._times[-1] <= LONG:
+            return None
+        self.seconds = min(self._times)
+        return self.known(self.seconds)
+
+
+class _Trial(Evaluator):
     """A fitness that draws a batch of its own for every call and ranks nothing on all data."""
 
-    evaluates_population = True
-
     def __init__(self, fitness: Fitness) -> None:
-        self.fitness, self.model, self.reevaluate = fitness, fitness.model, fitness.reevaluate
+        self.fitness, self.model = fitness, fitness.model
+        self.reevaluates = fitness.reevaluates
 
     def __call__(self, vectors: Array) -> Array:
         scores: Array = self.fitness(vectors)
         return scores
 
-
-class _Clock(Callback):
-    """Notes how many seconds each generation takes; a long one is the last."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-
-    def on_fitness(self, ga: Any, population_fitness: Array) -> None:
-        """Begin with the first generation, after the evaluation of the initial population."""
-        if not self.seconds:
-            self._since = time.perf_counter()
-
-    def on_generation(self, ga: Any) -> str | None:
-        """Note the time since the generation before."""
-        now = time.perf_counter()
-        self.seconds.append(now - self._since)
-        self._since = now
-        return "stop" if self.seconds[-1] > LONG else None
+    def session(self) -> AbstractContextManager[Any]:
+        return self.fitness.session()
 
 
 def seconds_per_generation(fitness: Fitness, population: Array, settings: dict[str, Any]) -> float:
@@ -130,7 +169,7 @@ def seconds_per_generation(fitness: Fitness, population: Array, settings: dict[s
     KeyboardInterrupt after the generation in which Ctrl-C is pressed.
     """
     tried = {name: value for name, value in settings.items() if name not in _UNTRIED}
-    clock = _Clock()
+    clock = Clock(lambda seconds: "stop")
     trial = GA(
         num_generations=TRIED,
         fitness_func=_Trial(fitness),
@@ -139,6 +178,6 @@ def seconds_per_generation(fitness: Fitness, population: Array, settings: dict[s
         **{**tried, **_SILENT},
     )
     trial.run()
-    if trial.interrupted:
+    if trial.interrupted or clock.seconds is None:
         raise KeyboardInterrupt
-    return min(clock.seconds)
+    return clock.seconds

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from tqdm.auto import tqdm
 
 from cnn import Model, checks
-from gacnn.algorithm.events import checked
+from gacnn.algorithm.events import checked_callbacks
 from gacnn.algorithm.ga import GA
 from gacnn.callbacks.average import WeightAverage
 from gacnn.callbacks.callback import ENDLESS, Callback
@@ -38,7 +39,7 @@ from gacnn.training.defaults import (
     strategy_settings,
 )
 from gacnn.training.held_out import hold_out
-from gacnn.training.plan import Plan, seconds_per_generation
+from gacnn.training.plan import Clock, Plan, seconds_per_generation
 from gacnn.training.result import Result
 from gacnn.types import Array
 
@@ -100,7 +101,7 @@ class Training:
         self.average = WeightAverage() if self.recombines and one_objective else None
         self.fitness.ranks_on_all = self.average is None  # otherwise that is the result
         _warn_of_large(self.fitness.X)
-        follows = held_out is not None or not self.fitness.reevaluate
+        follows = held_out is not None or not self.fitness.reevaluates
         self.patience = self._patience(patience, one_objective, follows)
         self.validation: Validation | None = None
         if held_out is not None:
@@ -118,7 +119,7 @@ class Training:
     @property
     def _num_ranked(self) -> int:
         """How many networks are scored on all images when the run ends, to rank them."""
-        ranks = self.fitness.ranks_on_all and self.fitness.reevaluate
+        ranks = self.fitness.ranks_on_all and self.fitness.reevaluates
         return self.num_solutions if ranks else 0
 
     def _patience(
@@ -131,62 +132,82 @@ class Training:
             raise ValueError("patience needs one metric to follow, not a list; give None")
         return None if patience is None else checks.whole(patience, "patience")
 
-    def plan(self, population: Array) -> Plan:
-        """Return what the run will do and cost, from the time of a few generations."""
+    def plan(self, seconds: float | None = None) -> Plan:
+        """Return what a run will do and, where a generation takes so many seconds, its cost."""
         num_validation = 0 if self.validation is None else len(self.validation.fitness.X)
-        each = seconds_per_generation(self.fitness, population, self.settings)
-        limit = self.time_limit.seconds
-        generations = int(min(self.num_generations, max(1, limit / each)))
-        networks = (generations + 1) * len(population)
-        networks += self.average is not None and generations > 0
-        evaluations = networks * self.fitness.images_per_network
-        evaluations += (self._num_ranked + 1) * len(self.fitness.X)  # 1 for the score
-        if self.validation is not None:
-            evaluations += self.validation.planned(generations) * num_validation
+        limited = self.time_limit.seconds < math.inf
+        generations: int | None = None if limited else self.num_generations
+        if seconds is not None:
+            allowed = max(1, self.time_limit.seconds / seconds)
+            generations = int(min(self.num_generations, allowed))
+        evaluations = None if generations is None else self._evaluations(generations)
         return Plan(
             num_weights=self.model.num_weights,
-            num_solutions=len(population),
-            population_bytes=population.nbytes,
+            num_solutions=self.num_solutions,
+            population_bytes=4 * self.num_solutions * self.model.num_weights,
             num_images=len(self.fitness.X),
             num_validation=num_validation,
             batch_size=self.fitness.images_per_network,
             sampling="uniform" if self.fitness.sampler is None else "importance",
             num_generations=self.num_generations if self.num_generations < ENDLESS else None,
-            likely_generations=generations,
+            time_limit=self.time_limit.seconds if limited else None,
             patience=self.patience,
-            image_evaluations=evaluations,
-            seconds=min(limit, generations * each),
             settings=self.settings,
+            likely_generations=generations,
+            image_evaluations=evaluations,
+            seconds=None
+            if seconds is None or generations is None
+            else min(self.time_limit.seconds, generations * seconds),
         )
+
+    def tried_plan(self, population: Array) -> Plan:
+        """Return the plan with its cost, from a few generations of a copy of the population."""
+        return self.plan(seconds_per_generation(self.fitness, population, self.settings))
+
+    def _evaluations(self, generations: int) -> int:
+        """Return how many images go through a network in a run of so many generations."""
+        networks = (generations + 1) * self.num_solutions
+        networks += self.average is not None and generations > 0
+        images = networks * self.fitness.images_per_network
+        images += (self._num_ranked + 1) * len(self.fitness.X)  # 1 for the score
+        if self.validation is not None:
+            looks = self.validation.planned(generations)
+            images += looks * len(self.validation.fitness.X)
+        return images
 
     def run(
         self,
         vectors: list[Array],
-        callbacks: Sequence[Callback],
-        checkpoint: Checkpoint | None,
         *,
-        resume: bool,
-        verbose: bool,
+        callbacks: Sequence[Callback] = (),
+        checkpoint: Checkpoint | None = None,
+        resume: bool = False,
+        verbose: bool = True,
     ) -> Result:
         """Evolve the population of the vectors and return the outcome."""
         if resume and checkpoint is None:
             raise ValueError("resume=True needs a checkpoint to go on from: give its path")
+        clock = Clock(lambda seconds: self._say_estimate(seconds, verbose=verbose))
         given = {
             **self.settings,
             "fitness_func": self.fitness,
             "initial_population": vectors,
-            "callbacks": self._listeners(checked(callbacks), checkpoint, verbose),
+            "callbacks": self._listeners(checked_callbacks(callbacks), clock, checkpoint, verbose),
         }
         self._fit_to_space(vectors)
-        plan = self.plan(np.asarray(vectors))
-        if verbose:
-            print(plan)
         if resume and checkpoint is not None and checkpoint.path.exists():
             ga = self._resumed(checkpoint.path, given)
         else:
             ga = GA(num_generations=self.num_generations, **given)
+        if verbose:
+            print(self.plan())
         ga.run()
-        return self._result(ga, plan)
+        return self._result(ga, self.plan(clock.seconds))
+
+    def _say_estimate(self, seconds: float, *, verbose: bool) -> None:
+        """Say what the run will cost, as soon as its first generations have told."""
+        if verbose:
+            tqdm.write(self.plan(seconds).estimate)
 
     def _fit_to_space(self, vectors: list[Array]) -> None:
         """Move solutions into a gene space that all genes share, unless none will be kept."""
@@ -219,6 +240,7 @@ class Training:
     def _listeners(
         self,
         callbacks: list[Callback],
+        clock: Clock,
         checkpoint: Checkpoint | None,
         verbose: bool,
     ) -> list[Callback]:
@@ -228,12 +250,12 @@ class Training:
         if self.patience is not None:
             monitor = "fitness" if self.validation is None else "validation"
             self.stopping = EarlyStopping(self.patience, monitor=monitor, restore_best=False)
-        first = (self.average, self.validation, self.history)
+        first = (clock, self.average, self.validation, self.history)
         last = (self.stopping, self.time_limit, ProgressBar(disable=not verbose), checkpoint)
         return [each for each in (*first, *callbacks, *last) if each is not None]
 
     def _result(self, ga: GA, plan: Plan) -> Result:
-        known = self.validation is None and not self.fitness.reevaluate  # all fitness, on all data
+        known = self.validation is None and not self.fitness.reevaluates  # all fitness, on all data
         vector = candidate(ga, None if known else self.average)
         score = None
         if self.validation is not None:

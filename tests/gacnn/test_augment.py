@@ -167,8 +167,8 @@ def vectors():
 
 def test_all_images_are_changed_where_there_is_no_batch_size():
     X, y, fitness = fitness_with(Shift(2))
-    assert fitness.reevaluate
-    fitness.draw_batch(np.random.default_rng(1))
+    assert fitness.reevaluates
+    fitness.draw(np.random.default_rng(1))
     changed = Shift(2)(X, np.random.default_rng(1))
     expected = gacnn.Fitness(network(), changed, y)(vectors())
     np.testing.assert_array_equal(fitness(vectors()), expected)
@@ -177,17 +177,17 @@ def test_all_images_are_changed_where_there_is_no_batch_size():
 
 def test_batch_is_drawn_and_then_changed():
     X, y, fitness = fitness_with(Flip(), batch_size=10)
-    fitness.draw_batch(np.random.default_rng(1))
+    fitness.draw(np.random.default_rng(1))
     rng = np.random.default_rng(1)
     chosen = rng.choice(30, 10, replace=False)
-    images, targets = fitness.batch[:2]
+    images, targets = fitness.scorer.data(fitness.batch)
     np.testing.assert_array_equal(images, Flip()(X[chosen], rng))
     np.testing.assert_array_equal(targets, y[chosen])
 
 
 def test_full_uses_the_images_as_they_are():
     X, y, fitness = fitness_with(Shift(2), batch_size=10)
-    fitness.draw_batch(np.random.default_rng(1))
+    fitness.draw(np.random.default_rng(1))
     expected = gacnn.Fitness(network(), X, y)(vectors())
     np.testing.assert_array_equal(fitness.full(vectors()), expected)
 

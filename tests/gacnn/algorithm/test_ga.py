@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from threadpoolctl import threadpool_info, threadpool_limits
 
+import gacnn
 from gacnn.algorithm.ga import GA
 
 Array = NDArray[Any]
@@ -54,14 +55,12 @@ READABLE = [
 ]
 
 
-class Column:
+class Column(gacnn.Evaluator):
     """An evaluator that returns the first gene, or the first few, and keeps what it was given."""
 
-    evaluates_population = True
-
-    def __init__(self, objectives: int = 1, reevaluate: bool = False) -> None:
+    def __init__(self, objectives: int = 1, reevaluates: bool = False) -> None:
         self.objectives = objectives
-        self.reevaluate = reevaluate
+        self.reevaluates = reevaluates
         self.calls: list[Array] = []
 
     def __call__(self, vectors: Array) -> Array:
@@ -645,7 +644,7 @@ def test_evaluator_scores_all_new_solutions_at_once() -> None:
 
 
 def test_evaluator_with_reevaluate_scores_everything_again() -> None:
-    column = Column(reevaluate=True)
+    column = Column(reevaluates=True)
     ga = evaluator_ga(column, keep_elitism=2, save_solutions=True)
     ga.run()
     assert [len(call) for call in column.calls] == [10] * 7
@@ -662,9 +661,9 @@ def test_evaluator_with_reevaluate_scores_everything_again() -> None:
     ],
     ids=str,
 )
-@pytest.mark.parametrize("reevaluate", [False, True])
-def test_evaluator_with_any_settings(settings: Run, reevaluate: bool) -> None:
-    ga = evaluator_ga(Column(reevaluate=reevaluate), **settings)
+@pytest.mark.parametrize("reevaluates", [False, True])
+def test_evaluator_with_any_settings(settings: Run, reevaluates: bool) -> None:
+    ga = evaluator_ga(Column(reevaluates=reevaluates), **settings)
     ga.run()
     assert ga.generations_completed == 6
     np.testing.assert_array_equal(ga.last_generation_fitness, ga.population[:, 0].astype(float))
@@ -698,15 +697,16 @@ def test_evaluator_cannot_change_the_population() -> None:
     ],
 )
 def test_wrong_fitness_of_an_evaluator_is_refused(fitness: Any, message: str) -> None:
-    fitness.evaluates_population = True
+    class Wrong(gacnn.Evaluator):
+        def __call__(self, vectors: Array) -> Any:
+            return fitness(vectors)
+
     with pytest.raises((TypeError, ValueError), match=message):
-        evaluator_ga(fitness).run()
+        evaluator_ga(Wrong()).run()
 
 
 def test_evaluator_takes_one_argument() -> None:
-    class Wrong:
-        evaluates_population = True
-
+    class Wrong(gacnn.Evaluator):
         def __call__(self, vectors: Array, more: Array) -> Array:
             return vectors[:, 0]
 

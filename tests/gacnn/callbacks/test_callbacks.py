@@ -14,7 +14,9 @@ import pygad
 import pytest
 from numpy.typing import NDArray
 
+import gacnn
 from gacnn.algorithm.ga import GA
+from gacnn.algorithm.ties import Vector
 from gacnn.callbacks.callback import EVENTS, Callback, LambdaCallback
 from gacnn.callbacks.history import History
 from gacnn.callbacks.progress import ProgressBar
@@ -44,18 +46,15 @@ def build(*callbacks: Callback, cls: type = GA, **settings: Any) -> Any:
     return cls(**{"fitness_func": total, **SMALL, **settings})
 
 
-class Values:
+class Values(gacnn.Evaluator):
     """An evaluator whose batches are genes: a batch of 2 of the 4 that count."""
-
-    evaluates_population = True
-    reevaluate = True
 
     def __init__(self) -> None:
         self.batch = np.arange(2)
         self.batches: list[tuple[int, ...]] = []
         self.scored: list[int] = []
 
-    def draw_batch(self, rng: np.random.Generator) -> None:
+    def draw(self, rng: np.random.Generator) -> None:
         self.batch = rng.choice(4, 2, replace=False)
 
     def __call__(self, vectors: Array) -> Array:
@@ -63,7 +62,7 @@ class Values:
         self.scored.append(len(vectors))
         return vectors[:, self.batch].sum(axis=1)
 
-    def full(self, vectors: Array) -> Array:
+    def on_all(self, vectors: Array) -> Array:
         return vectors.sum(axis=1)
 
 
@@ -551,23 +550,16 @@ def test_lambda_callback_refuses_what_cannot_be_called() -> None:
         LambdaCallback(on_stop=3)  # type: ignore[arg-type]
 
 
-class Tied(np.ndarray[Any, Any]):
-    """An array with networks, which its copies and rows keep, as GACNN gives it."""
-
-    networks_array: Any = None
-
-    def __array_finalize__(self, source: Any) -> None:
-        self.networks_array = getattr(source, "networks_array", None)
-
-
-def tied(population: Array) -> tuple[Any, Array]:
+def tied(population: Array) -> tuple[list[Any], Array]:
+    """Rows of a population that remember the networks they came from, and these."""
     networks = population.astype(np.float32)
-    named = population.view(Tied)
-    named.networks_array = networks
-    return named, networks
+    rows = [row.view(Vector) for row in population]
+    for row in rows:
+        row.networks_array = networks
+    return rows, networks
 
 
-@pytest.mark.parametrize("form", [Tied.copy, list, np.asanyarray])
+@pytest.mark.parametrize("form", [list, tuple])
 @pytest.mark.parametrize("kept", [{"keep_elitism": 2}, {"keep_elitism": 0, "keep_parents": -1}])
 def test_networks_are_those_of_the_population(kept: dict[str, int], form: Any) -> None:
     population, networks = tied(np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32))
@@ -611,7 +603,7 @@ class TestBatches:
             assert fitness.batches[1:] == seen
             assert set(fitness.scored) == {8}
         assert len(set(seen)) > 5
-        full = fitness.full(ga.population)
+        full = fitness.on_all(ga.population)
         np.testing.assert_array_equal(ga.last_generation_fitness, full)
         assert ga.best_solution()[1] == full.max()
         assert ga.best_solutions_fitness[-1] == full.max()
@@ -624,9 +616,9 @@ class TestBatches:
         ga.run()
         assert one.batches == two.batches
 
-    def test_full_must_score_every_solution(self) -> None:
+    def test_on_all_must_score_every_solution(self) -> None:
         fitness = Values()
-        fitness.full = lambda vectors: np.zeros(3)  # type: ignore[method-assign]
+        fitness.on_all = lambda vectors: np.zeros(3)  # type: ignore[method-assign]
         with pytest.raises(ValueError, match=r"for each of 8 solutions, not .* shape \(3,\)"):
             build(fitness_func=fitness).run()
 

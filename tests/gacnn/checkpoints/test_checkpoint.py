@@ -17,7 +17,9 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 import cnn
+import gacnn
 from gacnn.algorithm.ga import GA
+from gacnn.algorithm.ties import Vector
 from gacnn.callbacks.callback import Callback, LambdaCallback
 from gacnn.callbacks.history import History
 from gacnn.callbacks.progress import ProgressBar
@@ -71,25 +73,27 @@ def even(solution: Array, values: Any) -> Any:
     return [value for value in values if value % 2 == 0]
 
 
-class Batches:
+class Batches(gacnn.Evaluator):
     """An evaluator with mini-batches of two genes, which tells itself apart by `scale`."""
-
-    evaluates_population = True
-    reevaluate = True
 
     def __init__(self, scale: float = 1.0) -> None:
         self.scale = scale
         self.batch: Any = None
 
-    def draw_batch(self, rng: np.random.Generator) -> None:
+    def draw(self, rng: np.random.Generator) -> None:
         self.batch = rng.choice(6, 2, replace=False)
 
     def __call__(self, vectors: Array) -> Array:
-        batch, self.batch = self.batch, None
-        return self.scale * vectors[:, batch].sum(axis=1)
+        return self.scale * vectors[:, self.batch].sum(axis=1)
 
-    def full(self, vectors: Array) -> Array:
+    def on_all(self, vectors: Array) -> Array:
         return self.scale * vectors.sum(axis=1)
+
+    def state(self) -> dict[str, Any]:
+        return {"batch": self.batch}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.batch = state["batch"]
 
     def fingerprint(self) -> dict[str, Any]:
         return {"scale": self.scale, "genes": (6,)}
@@ -370,13 +374,12 @@ def test_every(tmp_path: Path) -> None:
 
 
 def test_networks_are_tied_again(tmp_path: Path) -> None:
-    class Tied(np.ndarray[Any, Any]):
-        networks_array = np.zeros((10, 6), np.float32)
-
+    networks = np.zeros((10, 6), np.float32)
+    rows = [row.view(Vector) for row in np.zeros((10, 6))]
+    rows[0].networks_array = networks
     build(Checkpoint(tmp_path / "run"), num_generations=2).run()
-    given_population = np.zeros((10, 6)).view(Tied)
-    resumed = resume(tmp_path / "run", fitness_func=total, initial_population=given_population)
-    np.testing.assert_array_equal(Tied.networks_array, resumed.population.astype(np.float32))
+    resumed = resume(tmp_path / "run", fitness_func=total, initial_population=rows)
+    np.testing.assert_array_equal(networks, resumed.population.astype(np.float32))
 
 
 class TestRefused:

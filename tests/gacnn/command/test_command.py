@@ -19,7 +19,7 @@ from gacnn import plots
 from gacnn.checkpoints.slot import Slot
 from gacnn.command.main import main
 from gacnn.command.run_folder import RunFolder
-from gacnn.gacnn import GACNN
+from gacnn.training.training import Training
 
 pytest.importorskip("matplotlib")
 Image = pytest.importorskip("PIL.Image")
@@ -219,7 +219,7 @@ def test_a_resume_that_is_stopped_at_once_has_not_ended(
     common = ["--size", 8, "--population", 6]
     assert gacnn("train", photos, "--out", out, *common, "--generations", 4) == 0
     with monkeypatch.context() as patched:
-        where = {"training": (GACNN, "train"), "drawing": (plots, "fitness")}[moment]
+        where = {"training": (Training, "run"), "drawing": (plots, "fitness")}[moment]
         patched.setattr(*where, lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         assert gacnn("resume", out, "--generations", 8) == 130
     assert f"go on with the run by `gacnn resume '{out}'`" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Metrics against scikit-learn and by hand; the fitness of populations; batches; bad input."""
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -123,19 +124,24 @@ def test_several_metrics_are_objectives():
     np.testing.assert_array_equal(scores[:, 0], Fitness(model, X, y, "accuracy")(population(model)))
 
 
-def test_parts_of_the_population_change_nothing(monkeypatch):
+def in_parts(fitness):
+    """The fitness, which holds the outputs of two networks at a time."""
+    fitness.scorer = dataclasses.replace(fitness.scorer, output_bytes=2 * 50 * 3 * 4)
+    return fitness
+
+
+def test_parts_of_the_population_change_nothing():
     model, (X, y) = network(), data()
     whole = Fitness(model, X, y)(population(model))
-    monkeypatch.setattr("gacnn.fitness.fitness.OUTPUT_BYTES", 2 * 50 * 3 * 4)
     # BLAS cares for the row that a number is in
-    np.testing.assert_allclose(Fitness(model, X, y)(population(model)), whole, rtol=1e-6)
+    np.testing.assert_allclose(in_parts(Fitness(model, X, y))(population(model)), whole, rtol=1e-6)
 
 
 def test_batch_is_common_and_new_each_time():
     model, (X, y) = network(), data()
     fitness = Fitness(model, X, y, batch_size=20)
-    fitness.draw_batch(np.random.default_rng(5))
-    images, targets = fitness.batch[:2]
+    fitness.draw(np.random.default_rng(5))
+    images, targets = fitness.scorer.data(fitness.batch)
     rows = [np.flatnonzero((image == X).all(axis=(1, 2, 3)))[0] for image in images]
     assert len(set(rows)) == 20
     np.testing.assert_array_equal(targets, y[rows])
@@ -143,9 +149,9 @@ def test_batch_is_common_and_new_each_time():
     expected = Fitness(model, images, targets)(vectors)
     np.testing.assert_array_equal(fitness(vectors), expected)
     np.testing.assert_array_equal(fitness(vectors), expected)
-    fitness.draw_batch(np.random.default_rng(6))
+    fitness.draw(np.random.default_rng(6))
     assert not np.array_equal(fitness(vectors), expected)
-    assert fitness.reevaluate
+    assert fitness.reevaluates
     np.testing.assert_array_equal(fitness.full(vectors), Fitness(model, X, y)(vectors))
 
 
@@ -163,10 +169,9 @@ def test_pygad_may_call_it():
     np.testing.assert_allclose(fitness(None, vectors[2].tolist(), 2), scores[2], rtol=1e-6)
 
 
-def test_metric_that_fails_names_the_solution(monkeypatch):
+def test_metric_that_fails_names_the_solution():
     model, (X, y) = network(), data()
     vectors = population(model)
-    monkeypatch.setattr("gacnn.fitness.fitness.OUTPUT_BYTES", 2 * 50 * 3 * 4)
     bad = model.with_weights(vectors[5]).forward(X)
 
     def broken(outputs, targets):
@@ -178,9 +183,9 @@ def test_metric_that_fails_names_the_solution(monkeypatch):
         return np.nan if np.allclose(outputs, bad, atol=1e-6) else 1.0
 
     with pytest.raises(MetricError, match=r"metric broken failed for solution 5: .*KeyError.*oops"):
-        Fitness(model, X, y, broken)(vectors)
+        in_parts(Fitness(model, X, y, broken))(vectors)
     with pytest.raises(MetricError, match=r"metric nan failed for solution 5: it returned NaN"):
-        Fitness(model, X, y, nan)(vectors)
+        in_parts(Fitness(model, X, y, nan))(vectors)
 
 
 def test_networks_that_overflow_are_named_with_importance_sampling_too():

@@ -78,7 +78,7 @@ def test_fitness_is_the_weighted_mean_and_its_errors_are_kept():
     model, (X, y) = network(), data()
     fitness = gacnn.Fitness(model, X, y, batch_size=20, sampling="importance")
     vectors = np.stack([model.weights * scale for scale in (0.5, 1, 2)])
-    fitness.draw_batch(np.random.default_rng(3))
+    fitness.draw(np.random.default_rng(3))
     chosen, weights = fitness.batch.chosen, fitness.batch.weights
     scores = fitness(vectors)
     probability = np.exp(model.log_proba(X[chosen], vectors))[:, np.arange(20), y[chosen]]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import gacnn
 from gacnn.operators.gene_space import fit_to_space, rounded_to_space, space_bounds
 from gacnn.operators.names import OPERATORS, name_of
+from gacnn.operators.operator import generator
 
 # Every operator, by name and as an object
 
@@ -368,14 +369,55 @@ def test_checkpoint_of_another_operator_says_what_differs(tmp_path):
         gacnn.resume(tmp_path / "c", fitness_func=sphere, mutation_type=gacnn.GaussianMutation(0.3))
 
 
-def test_operator_without_a_name_cannot_be_kept(tmp_path):
-    class Mine(gacnn.GaussianMutation):
-        pass
+class Drifting(gacnn.Mutation):
+    """An operator as a user writes one: no dataclass, with settings and a memory."""
 
-    ga = make(mutation_type=Mine(), callbacks=[gacnn.Checkpoint(tmp_path / "c")])
-    with pytest.raises(TypeError, match="has no name, so a checkpoint cannot keep it"):
-        ga.run()
-    make(mutation_type=Mine()).run()
+    remembers = ("drift",)
+
+    def __init__(self, rate):
+        self.rate = rate
+        self.drift = None
+
+    def settings(self):
+        return {"rate": self.rate}
+
+    def mutate(self, offspring, run):
+        rng = generator(run)
+        before = 0.0 if self.drift is None else self.drift
+        self.drift = 0.9 * before + rng.normal(size=offspring.shape[1])
+        noise = rng.normal(size=offspring.shape)
+        return (offspring + self.rate * (self.drift + noise)).astype(offspring.dtype)
+
+
+def test_an_operator_of_ones_own_resumes_bit_for_bit(tmp_path):
+    def build(generations, **more):
+        return make(mutation_type=Drifting(0.1), num_generations=generations, **more)
+
+    whole = build(10)
+    whole.run()
+    build(5, callbacks=[gacnn.Checkpoint(tmp_path / "c")]).run()
+    rest = gacnn.resume(
+        tmp_path / "c", fitness_func=sphere, mutation_type=Drifting(0.1), num_generations=10
+    )
+    rest.run()
+    np.testing.assert_array_equal(rest.population, whole.population)
+    np.testing.assert_array_equal(rest.mutation_type.drift, whole.mutation_type.drift)
+
+
+def test_an_operator_of_ones_own_must_be_given_again_and_be_the_same(tmp_path):
+    make(mutation_type=Drifting(0.1), callbacks=[gacnn.Checkpoint(tmp_path / "c")]).run()
+    with pytest.raises(ValueError, match=r"mutation_type was .*Drifting\(rate=0.1\) and is not"):
+        gacnn.resume(tmp_path / "c", fitness_func=sphere)
+    with pytest.raises(ValueError, match=r"Drifting\(rate=0.1\) and is .*Drifting\(rate=0.2\)"):
+        gacnn.resume(tmp_path / "c", fitness_func=sphere, mutation_type=Drifting(0.2))
+
+
+def test_an_operator_forgets_another_run():
+    operator = Drifting(0.1)
+    first, second = make(mutation_type=operator), make(mutation_type=operator)
+    first.run()
+    second.run()
+    np.testing.assert_array_equal(first.population, second.population)
 
 
 # WeightAverage
@@ -542,7 +584,7 @@ TWO_OBJECTIVES = {
             {"mutation_type": gacnn.GaussianMutation(nested=(2, 8)), "crossover_type": "uniform"},
             'nested needs crossover_type="recombination", not',
         ),
-        ({"crossover_type": "filter"}, "FilterCrossover needs the layers.*fitness_func.model"),
+        ({"crossover_type": "filter"}, "FilterCrossover needs the layers.*gacnn.Evaluator a model"),
         ({"crossover_type": "layer"}, "LayerCrossover needs the layers.*GACNN.fitness"),
         (
             {"crossover_type": gacnn.FilterCrossover(network())},

@@ -1,0 +1,212 @@
+"""What a run remembers, and how another takes it up: all of it is said here."""
+# mypy: disable-error-code="no-any-return"
+# (pygad ships no types, so whatever it returns is Any)
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from gacnn.algorithm.events import call
+from gacnn.algorithm.pygad_steps import PygadSteps
+from gacnn.callbacks.callback import Callback
+from gacnn.operators.names import OPERATORS
+from gacnn.operators.operator import Operator
+from gacnn.types import Array, Indices
+
+_ATTRIBUTES = (  # of PyGAD, that are kept as they are
+    "generations_completed",
+    "num_fitness_evaluations",
+    "last_generation_fitness",
+    "previous_generation_fitness",
+    "best_solutions_generations",
+)
+_TUNABLE = (  # settings that users change while a run goes on
+    "num_parents_mating",
+    "keep_parents",
+    "keep_elitism",
+    "K_tournament",
+    "crossover_probability",
+    "sbx_crossover_eta",
+    "mutation_probability",
+    "mutation_num_genes",
+    "mutation_percent_genes",
+    "mutation_by_replacement",
+    "polynomial_mutation_eta",
+    "random_mutation_min_val",
+    "random_mutation_max_val",
+)
+
+
+@dataclass
+class Course:
+    """What a run counts.
+
+    since, until: the generations at which it began and will end; unchanged: those without a change
+    of the best fitness; has_stopped: by "stop" or a criterion, not by Ctrl-C.
+    """
+
+    since: int
+    until: int
+    unchanged: int = 0
+    has_stopped: bool = False
+
+
+class Remembering(PygadSteps):
+    """The genetic algorithm with its `state`, from which another one goes on bit for bit."""
+
+    callbacks: list[Callback]
+
+    settings: dict[str, Any]
+    """The arguments that it was built with, the initial population aside."""
+
+    course: Course
+    has_ended = False
+    """Whether the loop is over: what follows is the ranking and `on_stop`."""
+
+    took_up = False
+    """Whether the run goes on from a `state`."""
+
+    def remember_settings(self, settings: dict[str, Any]) -> None:
+        """Note what the algorithm was built with, to tell later what has been changed."""
+        self.settings = {**settings, "initial_population": None}
+        self.settings["sol_per_pop"], self.settings["num_genes"] = self.pop_size
+        self._built = {name: getattr(self, name) for name in _TUNABLE}
+        self._built_operators = [each.settings() for each in self.operators()]
+        self._resumed: dict[str, Any] | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Set what a run counts to its start."""
+        done = self.generations_completed
+        since = done if self._resumed is None else self._resumed["course"]["since"]
+        self.course = Course(since, done + self.num_generations)
+        self.has_ended = self.took_up = False
+        self._drawn_for: int | None = None  # the generation of the latest draw
+        # A run that failed, or was checkpointed, has saved one more solution than fitness.
+        self.best_solutions = self.best_solutions[: len(self.best_solutions_fitness)]
+
+    def forget_kept(self) -> None:
+        """Forget which solutions were kept: in a generation cut short their fitness is unsure."""
+        for name in ("parents", "elitism"):
+            setattr(self, f"last_generation_{name}", None)
+            setattr(self, f"last_generation_{name}_indices", None)
+
+    def operators(self) -> list[Operator]:
+        """Return what is an object among selection, crossover and mutation."""
+        chosen = (getattr(self, name) for name in OPERATORS)
+        return [each for each in chosen if isinstance(each, Operator)]
+
+    @property
+    def kept_callbacks(self) -> list[Callback]:
+        """The callbacks whose state belongs to the run."""
+        return [each for each in self.callbacks if each.is_part_of_run]
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken, before a resume included; 0.0 before it begins."""
+        return 0.0 if self.run_start_time is None else time.monotonic() - self.run_start_time
+
+    @property
+    def seconds_before(self) -> float:
+        """How long the run that is about to be resumed has taken; 0.0 if there is none."""
+        return 0.0 if self._resumed is None else float(self._resumed["seconds"])
+
+    def kept_state(self, callback: Callback) -> dict[str, Any]:
+        """Return what the run that is about to be resumed has kept of a callback."""
+        assert self._resumed is not None
+        return self._resumed["callbacks"][self.kept_callbacks.index(callback)]
+
+    def state(self) -> dict[str, Any]:
+        """Return, not copied, what it takes to go on after the generation just completed."""
+        sizes = self.saved_sizes
+        if self.save_solutions and self.has_ended:  # PyGAD has saved the last population already
+            sizes = sizes[:-1]
+        version, internal, gauss = self.python_random_generator.getstate()
+        return {
+            **{name: getattr(self, name) for name in _ATTRIBUTES},
+            "population": self.population,
+            "course": asdict(self.course),
+            "best_solutions": self.best_solutions,
+            "best_solutions_fitness": np.array(self.best_solutions_fitness),
+            "solutions": self.solutions[: sum(sizes)],
+            "solutions_fitness": np.array(self.solutions_fitness[: sum(sizes)]),
+            "solutions_generations": self.solutions_generations[: len(sizes)],
+            "saved_sizes": sizes,
+            "kept": {name: self._kept_rows(name) for name in ("elitism", "parents")},
+            "tuned": {
+                name: getattr(self, name)
+                for name, value in self._built.items()
+                if getattr(self, name) is not value
+            },
+            "seconds": self.seconds,
+            "numpy_random": self.numpy_random_generator.get_state(legacy=False),
+            "python_random": (version, np.array(internal, np.uint32), gauss),
+            "callbacks": [each.state() for each in self.kept_callbacks],
+            "operators": [
+                {"state": each.state(), "tuned": _changed(built, each.settings())}
+                for each, built in zip(self.operators(), self._built_operators, strict=True)
+            ],
+            "evaluator": self.evaluator.state(),
+        }
+
+    def _kept_rows(self, name: str) -> Indices | None:
+        """Return the indices of the last elitism or parents, if they are the population's front."""
+        kept = getattr(self, f"last_generation_{name}")
+        if kept is None or len(kept) > len(self.population):
+            return None
+        pairs = zip(kept[::-1], self.population[: len(kept)][::-1], strict=True)
+        indices = getattr(self, f"last_generation_{name}_indices")
+        return indices if all((a == b).all() for a, b in pairs) else None
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state` at the next `run()`; what depends on the run follows there."""
+        for name, value in state["tuned"].items():
+            setattr(self, name, value)
+        self.take_population(state["population"])
+        for name in (*_ATTRIBUTES, "solutions_generations", "saved_sizes"):
+            setattr(self, name, state[name])
+        for name in ("solutions", "best_solutions"):
+            setattr(self, name, [list(row) for row in state[name]])
+            setattr(self, f"{name}_fitness", list(state[f"{name}_fitness"]))
+        for name, indices in state["kept"].items():
+            rows = None if indices is None else self.population[: len(indices)].copy()
+            setattr(self, f"last_generation_{name}", rows)
+            setattr(self, f"last_generation_{name}_indices", indices)
+        for operator, kept in zip(self.operators(), state["operators"], strict=True):
+            operator.restore(kept["state"])
+            for name, value in kept["tuned"].items():
+                setattr(operator, name, value)
+        self._resumed = state
+
+    def fitness_taken_up(self) -> Array | None:
+        """Return the fitness that the run which is taken up knows; None where there is none."""
+        if self._resumed is None:
+            return None
+        if self.run_start_time is None:  # `on_start` asks
+            return np.asarray(self._resumed["last_generation_fitness"])
+        return self._take_up(self._resumed)
+
+    def _take_up(self, state: dict[str, Any]) -> Array:
+        """Restore what a run sets anew when it begins; return the fitness that was known."""
+        self._resumed = None
+        self.took_up = True
+        self.course = Course(**{**state["course"], "until": self.course.until})
+        self._drawn_for = self.generations_completed
+        self.num_fitness_evaluations = state["num_fitness_evaluations"]
+        self.run_start_time -= state["seconds"]
+        self.numpy_random_generator.set_state(state["numpy_random"])
+        version, internal, gauss = state["python_random"]
+        self.python_random_generator.setstate((version, tuple(internal.tolist()), gauss))
+        for callback, its_state in zip(self.kept_callbacks, state["callbacks"], strict=True):
+            call(callback.restore, "restore", its_state)
+        self.evaluator.restore(state["evaluator"])
+        return self.validated(state["last_generation_fitness"], "checkpoint")
+
+
+def _changed(built: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that are no longer those that an operator was built with."""
+    return {name: value for name, value in settings.items() if value is not built[name]}
