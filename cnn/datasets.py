@@ -324,10 +324,13 @@ def _class_names(found: NDArray[Any], class_names: Named | None) -> tuple[str, .
     title, given = class_names
     names = tuple(np.ravel(given).astype(str).tolist())
     if len(set(names)) < len(names):
-        raise ValueError(f"{title} must be different names, not {', '.join(names)}")
+        listed = ", ".join(map(printable, names))
+        raise ValueError(f"{title} must be different names, not {listed}")
     unnamed = set(found.tolist()) - set(names if strings else range(len(names)))
     if unnamed:
-        raise ValueError(f"{title} has {len(names)} names, but none for the label {min(unnamed)}")
+        raise ValueError(
+            f"{title} has {len(names)} names, but none for the label {printable(min(unnamed))}"
+        )
     return names
 
 

@@ -227,9 +227,8 @@ def _greys(image: Any) -> _Levels:
             values = 65535 - values
     elif image.format == "PPM" and values.dtype == np.int32:
         values = values.astype(np.uint16)
-    key = image.info.get("transparency")
-    alpha = None if key is None else (values != key)[..., None].astype(np.float32)
-    return _Levels.of(values[..., None], alpha)
+    values = values[..., None]
+    return _Levels.of(values, _alpha_of_key(values, image))
 
 
 def _colours(file: IO[bytes], image: Any, tiles: list[Any], rawmode: str) -> _Levels | None:
@@ -255,12 +254,18 @@ def _colours(file: IO[bytes], image: Any, tiles: list[Any], rawmode: str) -> _Le
         values = high.astype(np.uint16) * np.uint16(256) + low
     else:
         return None
+    if values.shape[2] == 3:
+        return _Levels.of(values, _alpha_of_key(values, image))
     return _alpha_apart(values, rawmode.startswith("RGBa"))
 
 
+def _alpha_of_key(values: NDArray[Any], image: Any) -> NDArray[np.float32] | None:
+    """Return alpha (height, width, 1), 0 where pixels have the colour that stands for clear."""
+    key = image.info.get("transparency")
+    return None if key is None else (values != key).any(axis=2, keepdims=True).astype(np.float32)
+
+
 def _alpha_apart(values: NDArray[np.uint16], times_alpha: bool) -> _Levels:
-    if values.shape[2] == 3:
-        return _Levels.of(values, None)
     colours, alpha = values[..., :-1], (values[..., -1:] / 65535).astype(np.float32)
     if times_alpha:
         return _Levels(colours, alpha, Range.of(colours, "a picture"))
@@ -271,12 +276,16 @@ def _bytes_of(file: IO[bytes], rawmode: str) -> NDArray[np.uint8]:
     """Return the pixels of an image whose file is read as if they lay so."""
     file.seek(0)
     with pillow().open(file, formats=_FORMATS) as image:
-        image.tile = [
-            (*tile[:3], rawmode if isinstance(tile[3], str) else (rawmode, *tile[3][1:]))
-            for tile in image.tile
-        ]
+        image.tile = [_other(tile, rawmode) for tile in image.tile]
         image.load()
         return np.array(image)
+
+
+def _other(tile: Any, rawmode: str) -> Any:
+    """Return the place of pixels in a file with another rawmode."""
+    arguments = rawmode if isinstance(tile[3], str) else (rawmode, *tile[3][1:])
+    parts = (*tile[:3], arguments)
+    return parts if type(tile) is tuple else tile._make(parts)  # as it is before Pillow 11
 
 
 def _ppm(file: IO[bytes], tile: Any, size: tuple[int, int]) -> NDArray[np.uint16]:

@@ -16,7 +16,8 @@ from cnn import checks
 _MOST = float(np.finfo(np.float32).max)
 _NEAR = 1e-6  # of the span, that numbers may lie outside by rounding
 _DARK = 64  # bytes of which none reaches this may be others than bytes
-_FAR = 64  # times the brightest pixel: where white is more than that, others were meant
+_FAR = 250  # times the brightest pixel: where white is more than that, others were meant
+_CURE = "if other numbers are black and white, say so by scale=cnn.datasets.Scale(black, white)"
 
 
 class Range(NamedTuple):
@@ -135,23 +136,19 @@ class Scale:
         low, high = sorted((self.black, self.white))
         near = _NEAR * (high - low)
         inside = low - near <= found.lowest and found.highest <= high + near
-        small = low >= 0 and 0 < found.highest <= (max(1, high / _FAR) if high > 8 else high / _FAR)
-        unit = found.kind == "bool" or (found.highest <= 1 and not found.whole and high >= 15)
-        few_bits = found.kind == "uint8" and high > 255
-        if not inside or (small and high > 1 and (unit or few_bits)):
+        small = low >= 0 and 0 < found.highest <= max(high / _FAR, float(high > 8))
+        shares = found.kind == "bool" or (found.highest <= 1 and not found.whole and high > 15)
+        bytes_in_more = found.kind == "uint8" and high > 255
+        if not inside or bytes_in_more or (small and shares and high > 1):
             raise ValueError(
-                f"{name} must be as its scale says, {self}, but it is {found}; "
-                + self._cure(found, name)
+                f"{name} must be as its scale says, {self}, but it is {found}; {self._cure(found)}"
             )
-        if small or (low < 0 <= found.lowest and 0 < found.highest <= 1):
-            checks.warn(
-                f"{name} is {found}: taken as {self}; if other numbers are black and white, "
-                "say so by scale=cnn.datasets.Scale(black, white)"
-            )
+        if small or (low == -1 and found.lowest >= 0):
+            checks.warn(f"{name} is {found}: taken as {self} all the same; {_CURE}")
 
-    def _cure(self, found: Range, name: str) -> str:
+    def _cure(self, found: Range) -> str:
         try:
-            own, _ = _guess(found, name)
+            own, _ = _guess(found, "")
         except ValueError:
             own = Scale(found.lowest, max(found.highest, found.lowest + 1))
         if self.black == own.black == 0:
@@ -169,10 +166,7 @@ def decided(found: Range, name: str) -> Scale:
     """Return what pixels of this range mean; warns, or raises ValueError, as `Scale.of` does."""
     scale, doubt = _guess(found, name)
     if doubt:
-        checks.warn(
-            f"{name} is {found}{doubt}: taken as {scale}; if other numbers are black and white, "
-            "say so by scale=cnn.datasets.Scale(black, white)"
-        )
+        checks.warn(f"{name} is {found}{doubt}: taken as {scale}; {_CURE}")
     return scale
 
 

@@ -113,7 +113,7 @@ def test_npz_with_other_arrays(tmp_path):
     ("changes", "complaint"),
     [
         ({"x_train": IMAGES.astype(float) * 1e9}, "numbers from 0 to 1 or from 0 to 255"),
-        ({"x_train": IMAGES.astype(int) - 5}, "int64 from -1"),
+        ({"x_train": IMAGES.astype(int) - 5}, "int64 from -5"),
         ({"x_train": np.full((6, 5, 4), np.nan)}, "from nan to nan"),
         ({"x_train": IMAGES[:, 0]}, r"\(N, height, width\)"),
         ({"x_train": IMAGES.astype("U")}, "must be numbers"),
