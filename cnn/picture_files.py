@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+import threading
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ Sides = tuple[int, int]
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # none that runs other programs
 _GREY = (0.299, 0.587, 0.114)  # of red, green and blue, as Pillow has it: ITU-R 601-2
 _BITS, _PHOTOMETRIC, _ORIENTATION, _SAMPLE_FORMAT = 258, 262, 274, 339  # tags of TIFF and EXIF
+_LIMIT = threading.Lock()  # of the one number that Pillow has for all threads
 _PNG = b"\x89PNG\r\n\x1a\n"
 _CRITICAL = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}  # chunks that pixels need
 _APPLICATION = {*range(0xE1, 0xEE), 0xEF, 0xFE}  # segments that pixels do not need
@@ -102,26 +104,43 @@ def _opened(path: Path, max_pixels: int | None) -> Iterator[IO[bytes]]:
     Image = pillow()
     if path.exists() and not path.is_file():  # a pipe would never end
         raise ImageFileError(path, "it is no file")
-    limit = Image.MAX_IMAGE_PIXELS
-    with path.open("rb") as file, warnings.catch_warnings():
+    with path.open("rb") as file, warnings.catch_warnings(), _allowed(max_pixels):
         warnings.simplefilter("ignore")  # Pillow's, of trifles
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         if not file.read(1):
             raise ImageFileError(path, "it is empty")
         try:
-            Image.MAX_IMAGE_PIXELS = limit if max_pixels is None else max_pixels
             yield file
         except (ImageFileError, MemoryError):
             raise
         except Image.UnidentifiedImageError as error:
-            reason = f"it is no kind of image among {', '.join(_FORMATS)}"
-            raise ImageFileError(path, reason) from error
+            raise ImageFileError(path, _unknown(file)) from error
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise ImageFileError(path, _too_large(error, Image.MAX_IMAGE_PIXELS)) from error
         except Exception as error:
             raise ImageFileError(path, error) from error
+
+
+@contextmanager
+def _allowed(max_pixels: int | None) -> Iterator[None]:
+    """Let Pillow open images of so many pixels; None for its own limit."""
+    if max_pixels is None:
+        yield
+        return
+    Image = pillow()
+    with _LIMIT:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
+        try:
+            yield
         finally:
-            Image.MAX_IMAGE_PIXELS = limit
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _unknown(file: IO[bytes]) -> str:
+    file.seek(0)
+    if file.read(4) in (b"II*\0", b"MM\0*"):
+        return "Pillow does not read this kind of TIFF; save it with 8 or 16 bits a colour"
+    return f"it is no kind of image among {', '.join(_FORMATS)}"
 
 
 def _too_large(error: Exception, limit: int) -> str:
@@ -136,7 +155,7 @@ def _picture(file: IO[bytes], sides: Sides | None, channels: int | None) -> Pict
         levels = _colours(file, image, tiles, rawmode)
         image.load()
         grey = image.mode.startswith(("1", "L", "I", "F"))
-        if levels is None and image.mode.startswith(("I", "F")):
+        if levels is None and (image.mode.startswith(("I", "F")) or _is_signed(image)):
             levels = _greys(image)
         if levels is None:
             return _shallow(image, rawmode, sides, "L" if grey or channels == 1 else "RGB")
@@ -216,10 +235,18 @@ def _deep(image: Any, levels: _Levels, sides: Sides | None, channels: int | None
     )
 
 
+def _is_signed(image: Any) -> bool:
+    """Whether bytes are from -128 to 127, which Pillow takes for others."""
+    formats = image.tag_v2.get(_SAMPLE_FORMAT, (1,)) if image.format == "TIFF" else (1,)
+    return image.mode == "L" and bool(formats[0] == 2)
+
+
 def _greys(image: Any) -> _Levels:
-    """Return the levels of a grey image of 16 or 32 bits."""
+    """Return the levels of a grey image of 16 or 32 bits, or of signed bytes."""
     values: NDArray[Any] = np.asarray(image)
-    if image.format == "TIFF":
+    if _is_signed(image):
+        values = values.view(np.int8).astype(np.int16)
+    elif image.format == "TIFF":
         tags = image.tag_v2
         if values.dtype == np.int32 and tags.get(_SAMPLE_FORMAT, (1,))[0] == 1:
             values = values.view(np.uint32)

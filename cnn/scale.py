@@ -179,7 +179,8 @@ def _guess(found: Range, name: str) -> tuple[Scale, str]:
     elif highest == 0 and kind.startswith(("int", "uint")):
         return BYTES, ""
     elif highest <= 1 + _NEAR:
-        return UNIT, ", far from white" if 0 < highest < 1 / _FAR else ""
+        doubt = ", far from white" if 0 < highest < 1 / _FAR else ""
+        return UNIT, ", of which 0 and 1 need no 16 bits" if kind == "uint16" else doubt
     elif highest <= 255 and whole:
         doubt = ", far from white" if highest < _DARK else ""
         return BYTES, ", of which bytes need 8 bits" if kind == "uint16" else doubt

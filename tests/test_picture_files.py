@@ -168,6 +168,21 @@ def test_tiff_in_which_0_is_white(file):
     np.testing.assert_allclose(X, 1 - values / 65535, atol=1e-7)
 
 
+def test_signed_bytes_are_not_taken_for_others(file):
+    values = RNG.integers(-128, 128, (6, 7, 1)).astype(np.int8)
+    file.write_bytes(tiff(values, sample=2))
+    with pytest.raises(ValueError, match=r"from -\d+ to \d+; name .*Scale\(-"):
+        datasets.load_images([file])
+    X = datasets.load_images([file], scale=Scale(-128, 127))[0]
+    np.testing.assert_allclose(X, (values + 128.0) / 255, atol=1e-6)
+
+
+def test_kinds_of_tiff_that_are_not_read_are_said(file):
+    file.write_bytes(tiff(RNG.random((6, 7, 3)), photometric=2, sample=3))
+    with pytest.raises(ValueError, match="this kind of TIFF; save it with 8 or 16 bits"):
+        datasets.load_images([file])
+
+
 def test_planes_of_16_bits_are_refused_or_right(file):
     planes = np.ascontiguousarray(DEEP.transpose(2, 0, 1)).reshape(6, 7, 3)
     size = 6 * 7 * 2
@@ -380,11 +395,16 @@ def test_names_that_would_steer_a_terminal(tmp_path):
 def test_threads_that_read_at_once(file):
     file.write_bytes(deep_png(DEEP))
     got = []
+    limit = Image.MAX_IMAGE_PIXELS
     threads = [
-        threading.Thread(target=lambda: got.append(datasets.load_images([file]))) for _ in range(4)
+        threading.Thread(
+            target=lambda most=most: got.append(datasets.load_images([file], max_pixels=most))
+        )
+        for most in (None, 100, 1000, 10**9)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert len(got) == 4
+    assert limit == Image.MAX_IMAGE_PIXELS

@@ -50,6 +50,7 @@ def test_ordinary_pixels_are_told_apart_without_a_warning(pixels, scale, words):
         (BYTES.astype(np.uint16) * 16, Scale(0, 4095), "of 12 bits, divided by 4,095"),
         (BYTES.astype(np.uint32) * 2**24, Scale(0, 2**32 - 1), "of 32 bits"),
         (BYTES.astype(np.uint16), Scale(0, 255), "of which bytes need 8 bits"),
+        (MASKS.astype(np.uint16), Scale(0, 1), "0 and 1 need no 16 bits"),
         (np.arange(17), Scale(0, 255), "int64 from 0 to 16, far from white"),
         (SHARES * 255, Scale(0, 255), "with fractions"),
         (SHARES / 255, Scale(0, 1), "far from white"),
