@@ -41,6 +41,8 @@ _CONTENTS = {  # first bytes, and what such a file is
     b"\xfd7zXZ": "packed by xz; unpack it by unxz",
     b"\x93NUMPY": "a single array, as np.save writes it, without labels; put both into one file",
     b"\x89HDF": "an HDF5 file; read it with h5py",
+    b"\xff\xd8": "a picture; give the folder that has one sub-folder of them for each class",
+    b"\x89PNG": "a picture; give the folder that has one sub-folder of them for each class",
     b"\x80": "a pickle, which could execute code",
     b"<": "a web page or XML, as a failed download leaves it; download it again",
     b"version https://git-lfs": "a pointer of Git LFS; fetch the file by git lfs pull",
@@ -67,7 +69,7 @@ def read_npz(path: Path, memory_limit: int | None) -> Arrays:
                 raise ValueError(f"it is {_words(content)}")
             with zipfile.ZipFile(file) as archive:
                 return _npz(path, archive, memory_limit)
-        except (MemoryError, _RefusedError):
+        except (MemoryError, ArrayFileError):
             raise
         except Exception as error:
             raise ValueError(
@@ -76,8 +78,8 @@ def read_npz(path: Path, memory_limit: int | None) -> Arrays:
             ) from error
 
 
-class _RefusedError(ValueError):
-    """What is wrong with a file that is whole."""
+class ArrayFileError(ValueError):
+    """A file that is whole and holds something else than is wanted, or too much."""
 
 
 def contents(file: IO[bytes]) -> str:
@@ -107,7 +109,7 @@ def _npz(path: Path, archive: zipfile.ZipFile, memory_limit: int | None) -> Arra
     used = [*(name for kinds in found.values() for name in kinds.values()), *class_names]
     _check_room(path, [_header(archive, path, name) for name in used], memory_limit)
     if len(found.get("train", ())) < 2:
-        raise _RefusedError(
+        raise ArrayFileError(
             f"{printable(path)} must hold x_train, y_train, x_test and y_test, or x and y, "
             f"but it holds {', '.join(map(_title, members)) or 'nothing'}"
         )
@@ -136,7 +138,7 @@ def _sorted(
             part, kind = place
             known = found.setdefault(part, {}).setdefault(kind, member)
             if known != member:
-                raise _RefusedError(
+                raise ArrayFileError(
                     f"{printable(path)} holds {_title(known)} and {_title(member)}; save one"
                 )
     whole = found.pop("", {})  # such as x and y, which mean something where there is no x_train
@@ -168,7 +170,7 @@ def _header(archive: zipfile.ZipFile, path: Path, name: str) -> tuple[int, int]:
     with archive.open(name) as file:
         shape, dtype = _npy_header(file)
     if dtype.hasobject:
-        raise _RefusedError(
+        raise ArrayFileError(
             f"{_title(name)} of {printable(path)} holds pickled objects, which could execute code; "
             "save labels as strings by y.astype(str), and images of one shape by np.stack(X)"
         )
@@ -185,7 +187,7 @@ def _check_room(path: Path, arrays: list[tuple[int, int]], memory_limit: int | N
     limit = max(_ROOM, _PACKED * size) if memory_limit is None else memory_limit
     needed = sum(number * max(width, 4) for number, width in arrays)
     if needed > limit:
-        raise _RefusedError(
+        raise ArrayFileError(
             f"{printable(path)} has {size:,} bytes and unpacks to {needed:,} bytes of memory, over "
             f"the limit of {limit:,}; if it is no trap, give memory_limit={needed}"
         )
@@ -288,13 +290,13 @@ def _idx(path: Path, memory_limit: int | None) -> Named:
         with path.open("rb") as file:
             content = contents(file)
             if content in _CONTENTS.values() or content == "zip":
-                raise _RefusedError(f"{printable(path)} is no IDX file: it is {_words(content)}")
+                raise ArrayFileError(f"{printable(path)} is no IDX file: it is {_words(content)}")
             packed = content == "gzip"
             most = path.stat().st_size * (_DEFLATE if packed else 1)
             return printable(path), _idx_array(
                 gzip.open(file) if packed else file, path, most, memory_limit
             )
-    except _RefusedError:
+    except ArrayFileError:
         raise
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(

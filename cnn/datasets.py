@@ -14,7 +14,7 @@ from cnn import checks
 from cnn.array_files import Arrays, Named, idx_below, idx_sets, read_idx, read_npz
 from cnn.checks import printable
 from cnn.images import How, Loaded, load_folder, load_images
-from cnn.scale import UNIT, Range, Scale, decided, joined
+from cnn.scale import UNIT, Range, Scale, decided, given, joined
 
 __all__ = [
     "Dataset",
@@ -122,7 +122,7 @@ def load_image_folder(
     without images, images of different sizes and a size of more than 2**26 pixels,
     NotADirectoryError for a path that is no folder, and ImportError without Pillow.
     """
-    how = How(size, channels, _scale(scale), max_pixels)
+    how = How(size, channels, scale, max_pixels)
     return _splits_of(load_folder(path, how, verbose=verbose, every_split=False)).train
 
 
@@ -196,19 +196,11 @@ def load_splits(
     """
     place = Path(path)
     if place.is_dir() and not idx_below(place):
-        how = How(size, channels, _scale(scale), max_pixels)
+        how = How(size, channels, scale, max_pixels)
         return _splits_of(load_folder(place, how, verbose=verbose, every_split=True))
     if place.is_dir() or place in idx_sets(place.parent):
         return _idx(place, scale, memory_limit)
     return _npz(place, scale, memory_limit)
-
-
-def _scale(scale: Scale | None) -> Scale | None:
-    if scale is not None and not isinstance(scale, Scale):
-        raise TypeError(
-            f"scale must be a cnn.datasets.Scale, such as Scale(0, 255), or None, not {scale!r}"
-        )
-    return scale
 
 
 def _splits_of(loaded: Loaded) -> Splits:
@@ -246,7 +238,7 @@ def _of_arrays(path: FilePath, arrays: Arrays, scale: Scale | None) -> Splits:
             )
     names = _class_names(np.unique(np.concatenate(list(labels.values()))), arrays.class_names)
     titles = {part: x[0] for part, (x, _) in pairs.items()}
-    scale = _scale(scale) or _decided(titles, images)
+    scale = given(scale) or _decided(titles, images)
     data = {
         part: Dataset(scale.apply(X, titles[part]), _numbered(labels[part], names), names, scale)
         for part, X in images.items()

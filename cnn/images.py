@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cnn import checks, folders
 from cnn.checks import printable
 from cnn.picture_files import ImageFileError, Picture, Sides, decoded
-from cnn.scale import BYTES, UNIT, Range, Scale, decided, joined
+from cnn.scale import BYTES, UNIT, Range, Scale, decided, given, joined
 
 Pixels = NDArray[np.float32]
 FilePath = str | os.PathLike[str]
@@ -86,11 +86,27 @@ def load_folder(path: FilePath, how: How, *, verbose: bool, every_split: bool) -
 
 def _loaded(path: Path, splits: dict[str, folders.Split], how: How, verbose: bool) -> Loaded:
     files = [(file, label, part) for part, each in splits.items() for file, label in each.files]
-    labels: dict[str, list[int]] = {part: [] for part in splits}
-    bad: list[ImageFileError] = []
     for split in splits.values():
-        _check_classes(split, [label for _, label in split.files], bad)
+        _check_classes(split, [label for _, label in split.files], [])
     images = _Images(len(files), how)
+    read, bad = _read(images, files, verbose)
+    parts, start = {}, 0
+    for part, split in splits.items():
+        labels = [label for label, of in read if of == part]
+        _check_classes(split, labels, bad)
+        parts[part] = slice(start, start + len(labels)), np.array(labels, np.intp)
+        start += len(labels)
+    _warn(path, bad, len(files))
+    pixels = images.pixels()
+    arrays = {part: (pixels[rows], labels) for part, (rows, labels) in parts.items()}
+    return Loaded(arrays, splits["train"].names, images.scale)
+
+
+def _read(
+    images: _Images, files: list[tuple[Path, int, str]], verbose: bool
+) -> tuple[list[tuple[int, str]], list[ImageFileError]]:
+    """Add the files that can be read; return the label and split of these, and the others."""
+    read, bad = [], []
     for file, label, part in _progress(files, verbose):
         try:
             images.add(file)
@@ -99,22 +115,15 @@ def _loaded(path: Path, splits: dict[str, folders.Split], how: How, verbose: boo
         except OSError as error:
             bad.append(ImageFileError(file, error.strerror))
         else:
-            labels[part].append(label)
-    for part, split in splits.items():
-        _check_classes(split, labels[part], bad)
-    _warn(path, bad, len(files))
-    pixels, start, parts = images.pixels(), 0, {}
-    for part, numbers in labels.items():
-        parts[part] = pixels[start : start + len(numbers)], np.array(numbers, np.intp)
-        start += len(numbers)
-    return Loaded(parts, splits["train"].names, images.scale)
+            read.append((label, part))
+    return read, bad
 
 
 class _Images:
     """Images of one size in one array, in which there is room for so many."""
 
     def __init__(self, room: int, how: How) -> None:
-        self.room, self.given = room, how.scale
+        self.room, self.given = room, given(how.scale)
         self.sides = None if how.size is None else checks.pair(how.size, "size")
         self.channels = checks.one_of(how.channels, "channels", [None, 1, 3])
         self.max_pixels = how.max_pixels
@@ -167,10 +176,10 @@ class _Images:
 
     def _scale_of_bytes(self, numbers: list[int]) -> Scale:
         """Return 0 to 255, which 8 bits are, unless they hold no more than another scale has."""
-        found, given = joined(self.found[number] for number in numbers), self.given
-        if given is not None:
-            fits = given.black >= 0 and found.highest <= given.white <= 255
-            return given if fits else BYTES
+        found, scale = joined(self.found[number] for number in numbers), self.given
+        if scale is not None:
+            fits = scale.black >= 0 and found.highest <= scale.white <= 255
+            return scale if fits else BYTES
         if found.highest != 1:
             return BYTES
         checks.warn(
@@ -181,11 +190,12 @@ class _Images:
 
     def _scale_of_deep(self, numbers: list[int]) -> Scale:
         """Return the scale of pictures of 16 or 32 bits, which may hold fewer."""
-        found, given = joined(self.found[number] for number in numbers), self.given
-        if given is None or (given.white <= 255 and "float" not in found.kind):
+        found, scale = joined(self.found[number] for number in numbers), self.given
+        of_bytes = scale is not None and scale.black == 0 and scale.white <= 255
+        if scale is None or (of_bytes and "float" not in found.kind):
             return decided(found, self._named(numbers))
-        given.check(found, self._named(numbers))
-        return given
+        scale.check(found, self._named(numbers))
+        return scale
 
     def _named(self, numbers: list[int]) -> str:
         more = f" and {len(numbers) - 1:,} more" if len(numbers) > 1 else ""

@@ -162,6 +162,15 @@ BYTES = Scale(0, 255)
 UNIT = Scale(0, 1)
 
 
+def given(scale: Scale | None) -> Scale | None:
+    """Return a scale that a user has given, or None; TypeError for anything else."""
+    if scale is not None and not isinstance(scale, Scale):
+        raise TypeError(
+            f"scale must be a cnn.datasets.Scale, such as Scale(0, 255), or None, not {scale!r}"
+        )
+    return scale
+
+
 def decided(found: Range, name: str) -> Scale:
     """Return what pixels of this range mean; warns, or raises ValueError, as `Scale.of` does."""
     scale, doubt = _guess(found, name)

@@ -226,6 +226,17 @@ def test_8_bits_say_themselves_what_is_white(file):
         np.testing.assert_allclose(X, COLOUR / 255, rtol=1e-6)
 
 
+def test_scales_that_are_none(file):
+    Image.fromarray(COLOUR).save(file, "PNG")
+    with pytest.raises(TypeError, match=r"scale must be a cnn\.datasets\.Scale.*, not 255"):
+        datasets.load_images([file], scale=255)
+
+
+def test_16_bits_say_themselves_what_is_white_to_a_network_of_bytes(file):
+    X = read(file, deep_png(DEEP), scale=Scale(0, 255))
+    np.testing.assert_allclose(X, DEEP / 65535, atol=1e-7)
+
+
 # Transparency
 
 
