@@ -13,10 +13,10 @@ ROOT = Path(cnn.__file__).parent.parent
 ORDER = {
     "cnn": [
         {"kernels", "checks", "files", "tables"},
-        {"layers", "images"},
-        {"windows", "datasets"},
-        {"chain", "program"},
-        {"population"},
+        {"layers", "scale", "array_files"},
+        {"windows", "folders", "picture_files"},
+        {"chain", "program", "images"},
+        {"population", "datasets"},
         {"model"},
         {"weights", "convert", "convert_pygad"},
         {"convert_onnx", "convert_torch", "convert_keras"},
