@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 import operator
+import os
+import stat
+import sys
+import warnings
 from collections.abc import Collection
 from typing import Any, TypeVar
 
@@ -61,7 +65,12 @@ def one_of(value: Choice, name: str, choices: Collection[Choice]) -> Choice:
 
 
 def real(value: ArrayLike, name: str) -> NDArray[Any]:
-    """Return an array of real numbers (bool, integer or float)."""
+    """Return an array of real numbers (bool, integer or float), of which none is masked."""
+    if np.ma.is_masked(value):
+        raise ValueError(
+            f"{name} is a masked array, and its masked values are no numbers; replace them by "
+            f"{name}.filled(0), or leave such rows out"
+        )
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -133,3 +142,58 @@ def labels(value: ArrayLike, name: str, images: int, classes: int) -> NDArray[np
             f"{classes} classes, not {wrong[0]}; number the classes from 0"
         )
     return array.astype(np.intp)
+
+
+def channels_last(array: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return images (N, height, width, channels), if they are not (N, channels, height, width).
+
+    Raises ValueError for 1 or 3 rows of square images, such as (N, 3, 32, 32): rows as wide as
+    they have channels are no coincidence. Warns where images of few rows and many channels may be
+    meant. Other shapes pass.
+    """
+    if array.ndim != 4:
+        return array
+    _, first, second, last = array.shape
+    if first > 4 or min(second, last) < 8 or max(second, last) > 4 * min(second, last):
+        return array
+    doubt = (
+        f"{name} of the shape {array.shape} looks like (N, channels, height, width), but images "
+        f"are (N, height, width, channels): "
+    )
+    cure = "np.moveaxis(images, 1, -1) makes them so"
+    if first in (1, 3) and second == last:
+        raise ValueError(doubt + cure)
+    warn(f"{doubt}taken as {first} rows of {second} pixels with {last} channels; {cure}")
+    return array
+
+
+def printable(name: object) -> str:
+    """Return a name as text for a message: what would steer a terminal is shown as an escape."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in str(name)
+    )
+
+
+def regular_file(path: str | os.PathLike[str]) -> None:
+    """Raise an OSError or ValueError that names the path, unless it is a file, or a link to one.
+
+    Opening a pipe would wait forever, and a device may never end.
+    """
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(f"{printable(path)} is a folder, and a file is wanted")
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{printable(path)} is a pipe or device, and a file is wanted")
+
+
+def warn(message: str) -> None:
+    """Warn at the line of the user that led here: the first outside of these packages."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and _is_own(frame.f_globals.get("__name__", "")):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, stacklevel=level)
+
+
+def _is_own(module: str) -> bool:
+    return module.partition(".")[0] in ("cnn", "gacnn")

@@ -2,40 +2,73 @@
 
 from __future__ import annotations
 
-import gzip
 import math
-import re
-import zipfile
-import zlib
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn.images import load_image_folder as _load_image_folder
-from cnn.images import load_images
+from cnn import checks
+from cnn.array_files import Arrays, Named, idx_below, idx_sets, read_idx, read_npz
+from cnn.checks import printable
+from cnn.images import How, Loaded, load_folder, load_images
+from cnn.scale import UNIT, Range, Scale, decided, given, joined
 from cnn.types import FilePath
 
-__all__ = ["Dataset", "load_digits", "load_idx", "load_image_folder", "load_images", "load_npz"]
+__all__ = [
+    "Dataset",
+    "Scale",
+    "Splits",
+    "load_digits",
+    "load_idx",
+    "load_image_folder",
+    "load_images",
+    "load_npz",
+    "load_splits",
+]
 
 
-_Named = tuple[str, NDArray[Any]]  # an array, and before it what errors call it
-_NPZ_NAMES = {"x_train", "y_train", "x_test", "y_test", "x", "y", "class_names"}
-_DEFLATE = 1032  # the most bytes that zip and gzip make of one
 _CLASSES = 2**16  # labels from here on are no numbers of classes
 
 
-class Dataset(NamedTuple):
-    """Images and their labels.
-
-    X: float32 (N, height, width, channels) in [0, 1]; y: labels (N,), integers from 0;
-    class_names: a name for each label.
-    """
-
+class _Fields(NamedTuple):
     X: NDArray[np.float32]
     y: NDArray[np.intp]
     class_names: tuple[str, ...]
+
+
+class Dataset(_Fields):
+    """Images and their labels, a tuple of three.
+
+    X: float32 (N, height, width, channels) in [0, 1]; y: labels (N,), integers from 0;
+    class_names: a name for each label. Beside these, scale: what the pixels were before, to load
+    other images alike.
+    """
+
+    scale: Scale
+
+    def __new__(
+        cls,
+        X: NDArray[np.float32],
+        y: NDArray[np.intp],
+        class_names: tuple[str, ...],
+        scale: Scale = UNIT,
+    ) -> Self:
+        made = super().__new__(cls, X, y, class_names)
+        made.scale = scale
+        return made
+
+    def _replace(self, **changes: Any) -> Self:
+        return type(self)(**{**self._asdict(), "scale": self.scale, **changes})
+
+
+class Splits(NamedTuple):
+    """Images to train on, to validate on and to test on; None where there are none."""
+
+    train: Dataset
+    validation: Dataset | None
+    test: Dataset | None
 
 
 def load_digits() -> Dataset:
@@ -48,9 +81,9 @@ def load_digits() -> Dataset:
     except ImportError as error:
         needs = "load_digits needs scikit-learn: pip install 'gacnn[sklearn]'"
         raise ImportError(needs) from error
-    digits = datasets.load_digits()
-    images = (digits.images[..., None] / 16).astype(np.float32)
-    return Dataset(images, digits.target.astype(np.intp), tuple(map(str, range(10))))
+    digits, scale = datasets.load_digits(), Scale(0, 16)
+    images = scale.apply(digits.images[..., None], "digits")
+    return Dataset(images, digits.target.astype(np.intp), tuple(map(str, range(10))), scale)
 
 
 def load_image_folder(
@@ -58,211 +91,205 @@ def load_image_folder(
     size: int | tuple[int, int] | None = None,
     *,
     channels: int | None = None,
+    scale: Scale | None = None,
+    max_pixels: int | None = None,
     verbose: bool = True,
 ) -> Dataset:
     """Return the images of a folder that has one sub-folder for each class.
 
-    The classes are the names of the sub-folders, sorted; images may lie in folders below these.
-    Reads BMP, GIF, JPEG, PNG, PPM, TIFF and WebP files, by what is in them, not by their names; of
-    an animation the first frame. Images are turned as their EXIF data say, and transparent parts
-    are white.
+    The classes are the names of the sub-folders, sorted; images may lie in folders below these,
+    also in links to folders. Where the sub-folders are splits, such as train/ and val/ with the
+    classes inside, those of train/ are returned, with a warning: `load_splits` returns all. Reads
+    BMP, GIF, JPEG, PNG, PPM, TIFF and WebP files, by what is in them, not by their names; of an
+    animation the first frame. Images are turned as their EXIF data say, and transparent parts are
+    white. Pixels of 16 and 32 bits keep their levels.
 
-    size: (height, width), or one number for both, that the images are resized to; None takes them
-    as they are, if all have the same size. channels: 1 for grey, 3 for colour; None for grey only
-    if all images are. verbose: whether a long load shows its progress.
+    Args:
+        path: the folder.
+        size: (height, width), or one number for both, that the images are resized to; None takes
+            them as they are, if all have the same size.
+        channels: 1 for grey, 3 for colour; None for grey only if all images are.
+        scale: what is black and white in pictures of more than 8 bits, or of no more levels than
+            it has; None decides by their range and type. Other pictures are of bytes.
+        max_pixels: of an image, as more may be a trap that fills the memory; None for Pillow's
+            limit, 89 million.
+        verbose: whether a long load shows its progress.
 
     What is no image, cannot be read or decoded, or is too large to be an honest picture is left
-    out with one UserWarning that names it; hidden files, and files beside the sub-folders, are
-    left out. Raises ValueError for a class without images, images of different sizes and a size of
-    more than 2**26 pixels, NotADirectoryError for a path that is no folder, and ImportError
-    without Pillow.
+    out with one UserWarning that names it; hidden files, those that systems leave, such as
+    thumbnails, and files beside the sub-folders, are left out. Raises ValueError for a class
+    without images, images of different sizes and a size of more than 2**26 pixels,
+    NotADirectoryError for a path that is no folder, and ImportError without Pillow.
     """
-    images, labels, names = _load_image_folder(path, size, channels=channels, verbose=verbose)
-    return Dataset(images, labels, names)
+    how = How(size, channels, scale, max_pixels)
+    return _splits_of(load_folder(path, how, verbose=verbose, every_split=False)).train
 
 
-def load_npz(path: FilePath) -> tuple[Dataset, Dataset | None]:
+def load_npz(
+    path: FilePath, *, scale: Scale | None = None, memory_limit: int | None = None
+) -> tuple[Dataset, Dataset | None]:
     """Return the images to train on and, if the file has any, those to test on.
 
-    path: an .npz file of x_train, y_train, x_test and y_test as Keras has them, or of x and y (X
-    and Y as well). Images are (N, height, width) or (N, height, width, channels): integers from 0
-    to 255, or numbers in [0, 1]. Labels are (N,) or (N, 1): integers from 0, or strings. Names of
-    the classes may be in class_names; without, strings are numbered in alphabetical order.
+    Args:
+        path: an .npz file of x_train, y_train, x_test and y_test as Keras has them, or of x and
+            y; x_val and y_val are for `load_splits`. The names may be written otherwise:
+            X_train, train_images, y_valid, test_labels. Images are (N, height, width) or (N,
+            height, width, channels): bytes, numbers in [0, 1], or of 10 to 32 bits. Labels are
+            (N,) or (N, 1): integers from 0, or strings. Names of the classes may be in
+            class_names; without, strings are numbered in alphabetical order.
+        scale: what is black and white; None decides by range and type of all images in the file.
+        memory_limit: bytes that the file may take in memory, as more may be a trap; None for 1
+            GiB, or 64 times the size of the file if that is more.
 
-    Raises FileNotFoundError, or another OSError, and ValueError, with the path, for a file that is
+    Warns of arrays that are not used, and where the meaning of the pixels is not certain. Raises
+    FileNotFoundError, or another OSError, and ValueError, with the path, for a file that is
     damaged, pickled, or holds something else. Nothing in it is executed.
     """
-    path = Path(path)
-    arrays, others = _npz_arrays(path)
-    keys = [("x_train", "y_train") if "x_train" in arrays else ("x", "y")]
-    if "x_test" in arrays or "y_test" in arrays:
-        keys.append(("x_test", "y_test"))
-    if not all(x in arrays and y in arrays for x, y in keys):
-        raise ValueError(
-            f"{path} must hold x_train, y_train, x_test and y_test, or x and y, "
-            f"but it holds {', '.join([*arrays, *others]) or 'nothing'}"
+    splits = _npz(path, scale, memory_limit)
+    if splits.validation is not None:
+        checks.warn(
+            f"{printable(path)} holds images to validate on, which load_npz does not return; "
+            "load_splits does"
         )
-    named = {name: (f"{name} of {path}", array) for name, array in arrays.items()}
-    return _datasets([(named[x], named[y]) for x, y in keys], named.get("class_names"))
+    return splits.train, splits.test
 
 
-def load_idx(folder: FilePath) -> tuple[Dataset, Dataset | None]:
+def load_idx(
+    folder: FilePath, *, scale: Scale | None = None, memory_limit: int | None = None
+) -> tuple[Dataset, Dataset | None]:
     """Return the images to train on and, if they are there, those to test on, of IDX files.
 
-    folder: holds train-images-idx3-ubyte and train-labels-idx1-ubyte, and for the test images
-    t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, as MNIST, Fashion-MNIST and KMNIST are
-    handed out; also with .gz at the end, or a dot before idx, and idx4 for images with channels.
-    Source of the format: LeCun, Cortes & Burges, The MNIST database.
+    Args:
+        folder: holds, or a folder below it does, train-images-idx3-ubyte and
+            train-labels-idx1-ubyte, and for the test images t10k-images-idx3-ubyte and
+            t10k-labels-idx1-ubyte, as MNIST, Fashion-MNIST and KMNIST are handed out; also packed
+            by gzip, with a dot before idx, with idx4 for images with channels, and with names
+            before, as EMNIST has them: of several sets in one folder give folder/emnist-letters.
+        scale, memory_limit: as for `load_npz`.
 
-    Raises FileNotFoundError, or another OSError, and ValueError, with the path, for a file that
-    is damaged.
+    Source of the format: LeCun, Cortes & Burges, The MNIST database. Raises FileNotFoundError, or
+    another OSError, and ValueError, with the path, for a file that is damaged.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is no folder of IDX files")
-    pairs = []
-    for split in ("train", "t10k"):
-        images, labels = (_idx_file(folder, f"{split}-{kind}") for kind in ("images", "labels"))
-        if images and labels:
-            pairs.append(((f"{images}", _read_idx(images)), (f"{labels}", _read_idx(labels))))
-        elif images or labels or split == "train":
-            missing = f"{split}-labels-idx1" if images else f"{split}-images-idx3"
-            raise FileNotFoundError(
-                f"{folder} has no {missing}-ubyte, nor one with .gz at the end or a dot before idx"
-            )
-    return _datasets(pairs, None)
+    splits = _idx(folder, scale, memory_limit)
+    return splits.train, splits.test
 
 
-# Arrays of files
+def load_splits(
+    path: FilePath,
+    size: int | tuple[int, int] | None = None,
+    *,
+    channels: int | None = None,
+    scale: Scale | None = None,
+    max_pixels: int | None = None,
+    memory_limit: int | None = None,
+    verbose: bool = True,
+) -> Splits:
+    """Return the images to train, to validate and to test on, of whatever is at a path.
+
+    path: a file for `load_npz`, by any name; a folder, or set in it, for `load_idx`; or a folder
+    for `load_image_folder`, of classes, or of splits such as train/, val/ and test/ with the
+    classes inside: their names may be written otherwise (Training_set, valid, dev, testing), and
+    only classes of train/ may be in the others. The other arguments are those of these functions,
+    and so are the errors; one scale and number of channels holds for all splits. size, channels
+    and max_pixels are for folders of images, memory_limit for the others.
+    """
+    place = Path(path)
+    if place.is_dir() and not idx_below(place):
+        how = How(size, channels, scale, max_pixels)
+        return _splits_of(load_folder(place, how, verbose=verbose, every_split=True))
+    if place.is_dir() or place in idx_sets(place.parent):
+        return _idx(place, scale, memory_limit)
+    return _npz(place, scale, memory_limit)
 
 
-def _npz_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], list[str]]:
-    """Return the arrays of an .npz file that mean something, by name, and the other names."""
-    with path.open("rb") as file:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                return _known_arrays(archive, path.stat().st_size * _DEFLATE)
-        except MemoryError:
-            raise
-        except Exception as error:
+def _splits_of(loaded: Loaded) -> Splits:
+    data = {
+        part: Dataset(X, y, loaded.class_names, loaded.scale)
+        for part, (X, y) in loaded.splits.items()
+    }
+    return Splits(data["train"], data.get("validation"), data.get("test"))
+
+
+def _npz(path: FilePath, scale: Scale | None, memory_limit: int | None) -> Splits:
+    return _of_arrays(path, read_npz(Path(path), _limit(memory_limit)), scale)
+
+
+def _idx(path: FilePath, scale: Scale | None, memory_limit: int | None) -> Splits:
+    return _of_arrays(path, read_idx(Path(path), _limit(memory_limit)), scale)
+
+
+def _limit(memory_limit: int | None) -> int | None:
+    return None if memory_limit is None else checks.whole(memory_limit, "memory_limit")
+
+
+def _of_arrays(path: FilePath, arrays: Arrays, scale: Scale | None) -> Splits:
+    """Return images and labels of arrays that are checked."""
+    if arrays.unused:
+        checks.warn(f"{printable(path)} holds arrays that are not used: {', '.join(arrays.unused)}")
+    pairs = arrays.parts
+    images = {part: _images(*x, _length(y)) for part, (x, (_, y)) in pairs.items()}
+    labels = {part: _labels(*y, len(images[part])) for part, (_, y) in pairs.items()}
+    for part, (x, y) in pairs.items():
+        _check_alike(pairs["train"][0][0], images["train"], x[0], images[part])
+        if labels[part].dtype.kind != labels["train"].dtype.kind:
             raise ValueError(
-                f"{path} is damaged or no .npz file of arrays: {error}; "
-                "write one by np.savez(path, x_train=…, y_train=…)"
-            ) from error
+                f"{pairs['train'][1][0]} and {y[0]} must both be numbers or both strings"
+            )
+    names = _class_names(np.unique(np.concatenate(list(labels.values()))), arrays.class_names)
+    titles = {part: x[0] for part, (x, _) in pairs.items()}
+    scale = given(scale) or _decided(titles, images)
+    data = {
+        part: Dataset(scale.apply(X, titles[part]), _numbered(labels[part], names), names, scale)
+        for part, X in images.items()
+    }
+    return Splits(data["train"], data.get("validation"), data.get("test"))
 
 
-def _known_arrays(archive: zipfile.ZipFile, most: int) -> tuple[dict[str, NDArray[Any]], list[str]]:
-    arrays, others = {}, []
-    for member in archive.namelist():
-        name = member.removesuffix(".npy")
-        name = name.lower() if len(name) == 1 else name
-        if name in arrays:
-            raise ValueError(f"it holds {name} and {name.upper()}")
-        if name in _NPZ_NAMES:
-            arrays[name] = _npy(archive, member, most)
-        else:
-            others.append(name)
-    return arrays, others
+def _decided(titles: dict[str, str], images: dict[str, NDArray[Any]]) -> Scale:
+    """Return the one scale of all parts, or that of the first where they are of several types."""
+    found = [Range.of(X, titles[part]) for part, X in images.items()]
+    alike = len({each.kind for each in found}) == 1
+    return decided(joined(found) if alike else found[0], next(iter(titles.values())))
 
 
-def _npy(archive: zipfile.ZipFile, name: str, most: int) -> NDArray[Any]:
-    """Return an array, if its header promises no more bytes than it has, nor more than `most`."""
-    with archive.open(name) as file:
-        shape, dtype = _npy_header(file)
-        if dtype.hasobject:
-            raise ValueError(f"{name} holds pickled objects, which could execute code")
-        size = math.prod(shape) * max(dtype.itemsize, 1)
-        if size > min(archive.getinfo(name).file_size, most):
-            raise ValueError(f"{name} is truncated")
-    with archive.open(name) as file:
-        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-    return np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
-
-
-def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0
-    if version != (1, 0):
-        read = np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
-    return shape, dtype
-
-
-def _idx_file(folder: Path, kind: str) -> Path | None:
-    pattern = re.compile(rf"{kind}[-.]idx[134]-ubyte(\.gz)?")
-    named = (file for file in sorted(folder.iterdir()) if pattern.fullmatch(file.name))
-    return next((file for file in named if file.is_file()), None)
-
-
-def _read_idx(path: Path) -> NDArray[np.uint8]:
-    """Return an array: two zeros, type 8, dimensions, big-endian sizes, then bytes."""
-    packed = path.suffix == ".gz"
-    try:
-        with gzip.open(path) if packed else path.open("rb") as file:
-            return _idx_array(file, path.stat().st_size * (_DEFLATE if packed else 1))
-    except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path} is damaged or no IDX file: {error}; download it again") from error
-
-
-def _idx_array(file: Any, most: int) -> NDArray[np.uint8]:
-    """Read an array of at most so many bytes."""
-    head = file.read(4)
-    if len(head) < 4 or head[:3] != b"\0\0\x08":
-        found = head.hex(" ") or "nothing"
-        raise ValueError(f"it begins with {found}, not with 00 00 08 and its dimensions")
-    sizes = file.read(4 * head[3])
-    shape = np.frombuffer(sizes, ">u4", len(sizes) // 4).tolist()
-    number = math.prod(shape)
-    if len(sizes) < 4 * head[3] or number > most:
-        raise ValueError("it is truncated")
-    data = file.read(number + 1)
-    if len(data) != number:
-        raise ValueError(f"it is {'truncated' if len(data) < number else 'too long'}")
-    return np.frombuffer(data, np.uint8).reshape(shape)
+def _length(labels: NDArray[Any]) -> int:
+    return len(labels) if labels.ndim else 0
 
 
 # Checks
 
 
-def _datasets(
-    pairs: list[tuple[_Named, _Named]], class_names: _Named | None
-) -> tuple[Dataset, Dataset | None]:
-    """Return what to train on and what to test on, of arrays of images and of labels."""
-    images = [_images(*x) for x, _ in pairs]
-    labels = [_labels(*y, len(X)) for X, (_, y) in zip(images, pairs, strict=True)]
-    if images[0].shape[1:] != images[-1].shape[1:]:
+def _check_alike(name: str, images: NDArray[Any], other: str, others: NDArray[Any]) -> None:
+    if images.shape[1:] != others.shape[1:]:
         raise ValueError(
-            f"{pairs[-1][0][0]} must hold images of {images[0].shape[1:]} (height, width, "
-            f"channels), as {pairs[0][0][0]} does, not of {images[-1].shape[1:]}"
+            f"{other} must hold images of {images.shape[1:]} (height, width, channels), as "
+            f"{name} does, not of {others.shape[1:]}"
         )
-    if len({y.dtype.kind for y in labels}) > 1:
-        raise ValueError(
-            f"{pairs[0][1][0]} and {pairs[-1][1][0]} must both be numbers or both strings"
-        )
-    names = _class_names(np.unique(np.concatenate(labels)), class_names)
-    train, *test = (
-        Dataset(X, _numbered(y, names), names) for X, y in zip(images, labels, strict=True)
-    )
-    return train, test[0] if test else None
 
 
-def _images(name: str, images: NDArray[Any]) -> NDArray[np.float32]:
+def _images(name: str, images: NDArray[Any], labels: int) -> NDArray[Any]:
+    """Return images (N, height, width, channels) of real numbers, where there are N labels."""
     if images.ndim not in (3, 4) or images.size == 0 or images.dtype.kind not in "buif":
         raise ValueError(
             f"{name} must be numbers (N, height, width) or (N, height, width, channels), "
-            f"not {images.dtype} of the shape {images.shape}"
+            f"not {images.dtype} of the shape {images.shape}{_reshaped(images)}"
         )
-    images = images[..., None] if images.ndim == 3 else images
-    lowest, highest = images.min(), images.max()
-    scale = 255 if images.dtype.kind in "ui" else 1
-    if not (lowest >= 0 and highest <= scale):
+    if images.shape[0] != labels == images.shape[-1]:
         raise ValueError(
-            f"{name} must be integers from 0 to 255 or numbers from 0 to 1, but it is "
-            f"{images.dtype} from {lowest} to {highest}"
+            f"{name} must hold the images along its first axis, not its last: it has the shape "
+            f"{images.shape} for {labels} labels; np.moveaxis(images, -1, 0) makes it so"
         )
-    X = images.astype(np.float32)
-    X /= scale
-    return X
+    return checks.channels_last(images[..., None] if images.ndim == 3 else images, name)
+
+
+def _reshaped(images: NDArray[Any]) -> str:
+    """Return what makes images of rows of pixels, or nothing."""
+    if images.ndim != 2 or images.dtype.kind not in "buif":
+        return ""
+    side = math.isqrt(images.shape[1])
+    if side > 1 and side**2 == images.shape[1]:
+        return f"; if its rows are images, images.reshape(-1, {side}, {side}) makes it so"
+    return "; if its rows are images, images.reshape(-1, height, width) makes it so"
 
 
 def _labels(name: str, labels: NDArray[Any], images: int) -> NDArray[Any]:
@@ -280,7 +307,7 @@ def _labels(name: str, labels: NDArray[Any], images: int) -> NDArray[Any]:
     return y.astype(np.intp)
 
 
-def _class_names(found: NDArray[Any], class_names: _Named | None) -> tuple[str, ...]:
+def _class_names(found: NDArray[Any], class_names: Named | None) -> tuple[str, ...]:
     """Return a name for each class, where these labels are found."""
     strings = found.dtype.kind == "U"
     if class_names is None:
@@ -288,10 +315,13 @@ def _class_names(found: NDArray[Any], class_names: _Named | None) -> tuple[str, 
     title, given = class_names
     names = tuple(np.ravel(given).astype(str).tolist())
     if len(set(names)) < len(names):
-        raise ValueError(f"{title} must be different names, not {', '.join(names)}")
+        listed = ", ".join(map(printable, names))
+        raise ValueError(f"{title} must be different names, not {listed}")
     unnamed = set(found.tolist()) - set(names if strings else range(len(names)))
     if unnamed:
-        raise ValueError(f"{title} has {len(names)} names, but none for the label {min(unnamed)}")
+        raise ValueError(
+            f"{title} has {len(names)} names, but none for the label {printable(min(unnamed))}"
+        )
     return names
 
 
