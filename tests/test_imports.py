@@ -13,7 +13,7 @@ ROOT = Path(cnn.__file__).parent.parent
 ROOMS = {  # from the ground up: a room imports itself and those before it
     "cnn": [
         "checks files tables types",
-        "scale array_files folders picture_files images datasets",
+        "datasets",
         "layers",
         "classification engines",
         "model",

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import gacnn
-from cnn import datasets, images
+from cnn import datasets
+from cnn.datasets import images
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (6, 5, 4), np.uint8)

@@ -10,24 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn import checks
-from cnn.array_files import Arrays, Named, idx_below, idx_sets, read_idx, read_npz
 from cnn.checks import printable
-from cnn.images import How, Loaded, load_folder, load_images
-from cnn.scale import UNIT, Range, Scale, decided, given, joined
+from cnn.datasets.array_files import Arrays, Named, idx_below, idx_sets, read_idx, read_npz
+from cnn.datasets.images import How, Loaded, load_folder
+from cnn.datasets.scale import UNIT, Range, Scale, decided, given, joined
 from cnn.types import FilePath
-
-__all__ = [
-    "Dataset",
-    "Scale",
-    "Splits",
-    "load_digits",
-    "load_idx",
-    "load_image_folder",
-    "load_images",
-    "load_npz",
-    "load_splits",
-]
-
 
 _CLASSES = 2**16  # labels from here on are no numbers of classes
 

@@ -11,10 +11,11 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn import checks, folders
+from cnn import checks
 from cnn.checks import printable
-from cnn.picture_files import ImageFileError, Picture, Sides, decoded
-from cnn.scale import BYTES, UNIT, Range, Scale, decided, given, joined
+from cnn.datasets import folders
+from cnn.datasets.picture_files import ImageFileError, Picture, Sides, decoded
+from cnn.datasets.scale import BYTES, UNIT, Range, Scale, decided, given, joined
 from cnn.types import FilePath
 
 Pixels = NDArray[np.float32]

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cnn import checks
-from cnn.array_files import idx_below
 from cnn.checks import printable
+from cnn.datasets.array_files import idx_below
 
 _SPLITS = {
     **dict.fromkeys(("train", "training", "trainset"), "train"),
