@@ -290,6 +290,7 @@ class _Rows:
     def __init__(self, path: Path, on_disk: _Counted = _NOTHING) -> None:
         self.path = path
         self._on_disk, self._next = on_disk, _NOTHING
+        files.sweep(path)
 
     def put(self, rows: Growing, arrays: list[Array]) -> dict[str, Any]:
         """Append rows to the file, or put them into what the next checkpoint is to say of them.
