@@ -33,11 +33,11 @@ def replacing(path: FilePath, follow: bool = True) -> Iterator[IO[bytes]]:
     the old file or the new one is there, whole. The permissions of the old file are kept. A
     symbolic link stays one and the file it leads to is replaced; with `follow=False`, for a name
     in a folder that may be a stranger's, it is refused. Raises OSError, with the path, where that
-    cannot be done, and for a folder, a pipe or a device.
+    cannot be done, for a file that is read-only, and for a folder, a pipe or a device.
     """
     name = None
     try:
-        target = replaceable(path, follow)
+        target = writable(path, follow)
         _sweep_once(target)
         name = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
         with open(name, "xb") as file:
@@ -63,6 +63,15 @@ def replaceable(path: FilePath, follow: bool = True) -> Path:
     target = Path(os.path.realpath(path) if follow else path)
     with suppress(FileNotFoundError):
         check_regular(path, os.lstat(target))
+    return target
+
+
+def writable(path: FilePath, follow: bool = True) -> Path:
+    """Return the same as `replaceable`; OSError also for a file that may not be written to."""
+    target = replaceable(path, follow)
+    own = os.access in os.supports_effective_ids
+    if target.exists() and not os.access(target, os.W_OK, effective_ids=own):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
     return target
 
 

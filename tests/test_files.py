@@ -437,6 +437,12 @@ def test_folder_without_permission(path):
         path.parent.chmod(0o700)
 
 
+@pytest.mark.skipif(ROOT, reason="root may write anywhere")
+def test_a_file_that_is_read_only_stays(path):
+    path.chmod(0o400)
+    save_over(path, PermissionError)
+
+
 def test_saved_file_has_the_permissions_of_any_other(tmp_path):
     (tmp_path / "other").touch()
     small().save(tmp_path / "model.npz")
