@@ -55,7 +55,7 @@ class Store:
         checkpoint of this version: it is not written over. OSError where nothing can be written,
         and for what is no file.
         """
-        self._target = files.replaceable(self.path, self.follow)
+        self._target = files.writable(self.path, self.follow)
         folder = self._target.parent
         if not folder.is_dir():
             raise FileNotFoundError(f"there is no folder {folder} for {self._target.name}")

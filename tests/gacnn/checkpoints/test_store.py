@@ -690,13 +690,18 @@ def test_folders_that_are_not_there(tmp_path: Path) -> None:
 @pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere"
 )
-def test_folders_without_permission(path: Path) -> None:
+def test_folders_and_files_without_permission(path: Path) -> None:
     path.parent.chmod(0o500)
     try:
         with pytest.raises(PermissionError, match=f"'{re.escape(str(path))}'"):
             Store(path).open(IDENTITY)
     finally:
         path.parent.chmod(0o700)
+    write(path, 5)
+    path.chmod(0o400)
+    with pytest.raises(PermissionError, match=f"'{re.escape(str(path))}'"):
+        Store(path).open(IDENTITY)
+    assert_holds(path, 5)
 
 
 @pytest.mark.parametrize("function", ["fsync", "replace", "chmod"])
