@@ -19,9 +19,10 @@ import numpy as np
 
 path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import gacnn  # found through the line above
 from gacnn.algorithm.ga import GA
 from gacnn.callbacks.callback import Callback
-from gacnn.callbacks.history import History  # through the line above
+from gacnn.callbacks.history import History
 from gacnn.callbacks.stopping import EarlyStopping
 from gacnn.checkpoints.checkpoint import Checkpoint
 
@@ -29,10 +30,8 @@ POPULATION, GENES = 64, 79_408
 GENERATION = 0.140  # seconds that a generation of the cifar case takes
 
 
-class Column:
+class Column(gacnn.Evaluator):
     """Scores a solution by its first gene, in the time that the networks would take."""
-
-    evaluates_population = True
 
     def __call__(self, vectors: Any) -> Any:
         start = time.perf_counter()

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gacnn.algorithm.ga import GA  # found through the line above
+import gacnn  # found through the line above
+from gacnn.algorithm.ga import GA
 
 Array = NDArray[Any]
 Settings = dict[str, Any]
@@ -64,10 +65,8 @@ TABLES: dict[str, dict[str, Settings]] = {
 }
 
 
-class Column:
+class Column(gacnn.Evaluator):
     """Scores a solution by its first gene, or its first two: next to no work."""
-
-    evaluates_population = True
 
     def __init__(self, objectives: int) -> None:
         self.objectives = objectives

@@ -416,7 +416,7 @@ def load(path: FilePath) -> Model:
     Raises FileNotFoundError for a missing file and ValueError, with the path and the reason, for
     one that is truncated, foreign or tampered with. Nothing in the file is executed.
     """
-    header, arrays = files.load_arrays(path, FORMAT)
+    header, arrays = files.load_arrays(path, FORMAT, ("weights", "initial", "fixed"))
     try:
         chain = build(header["layers"])
         weighted = [layer for layer in chain if isinstance(layer, WeightedLayer)]

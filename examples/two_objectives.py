@@ -21,10 +21,8 @@ from gacnn import plots
 from gacnn.operators.arrays import front_numbers
 
 
-class Objectives:
+class Objectives(gacnn.Evaluator):
     """Accuracy and minus the share of non-zero weights, of vectors (P, n)."""
-
-    evaluates_population = True
 
     def __init__(self, accuracy: gacnn.Fitness) -> None:
         self.accuracy = accuracy

@@ -9,6 +9,9 @@ import os
 import pickle
 import re
 import shutil
+import stat
+import threading
+import time
 import zipfile
 from pathlib import Path
 
@@ -18,6 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import cnn
+from cnn import files
 
 
 def small():
@@ -174,7 +178,6 @@ def test_pickles_are_not_executed(path):
         lambda: path.write_bytes(pickle.dumps(evil[0])),
         lambda: np.savez(path, header=evil, **arrays),
         lambda: rewrite(path, header, {**arrays, "weights": evil}),
-        lambda: rewrite(path, header, {**arrays, "extra": evil}),
         lambda: shutil.move(_npy(path, evil), path),
     ]
     for write in files:
@@ -282,6 +285,92 @@ def test_fixed_weights_that_were_loaded_can_be_changed(path):
     np.testing.assert_array_equal(layer.initial_weights, initial)
 
 
+def test_a_file_of_a_newer_version_says_so(path):
+    header, arrays = contents(path)
+    rewrite(path, {**header, "format": "gacnn model 12"}, arrays)
+    with pytest.raises(ValueError, match=r"model\.npz .* newer version of gacnn; get that by `pip"):
+        cnn.load(path)
+
+
+@pytest.mark.parametrize("name", ["weights", "initial", "fixed"])
+def test_an_array_that_is_not_there_is_named(path, name):
+    header, arrays = contents(path)
+    del arrays[name]
+    rewrite(path, header, arrays)
+    with pytest.raises(ValueError, match=f"it holds no {name}$"):
+        cnn.load(path)
+
+
+def test_only_the_arrays_of_a_model_are_read(path):
+    header, arrays = contents(path)
+    marker = path.with_name("executed")
+    rewrite(path, header, {**arrays, "extra": np.array([Evil(marker)], dtype=object)})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("pad", bytes(2**20))
+        archive.filelist.extend([archive.getinfo("pad")] * 20_000)
+    assert_same(cnn.load(path), small())
+    assert not marker.exists()
+
+
+def test_arrays_that_lie_one_over_the_other(tmp_path):
+    path, inner = tmp_path / "arrays.npz", io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as archive:
+        archive.writestr("b.npy", bytes(5000))
+    text = inner.getvalue()
+    files.save_arrays(path, {"format": "nested 1"}, {"a": np.frombuffer(text, np.uint8)})
+    with zipfile.ZipFile(path, "a") as archive:
+        item = zipfile.ZipInfo("b.npy")
+        item.file_size = item.compress_size = 5000
+        item.CRC = zipfile.crc32(bytes(5000))
+        with open(path, "rb") as file:
+            item.header_offset = file.read().index(text)
+        archive.filelist.append(item)
+        archive.NameToInfo["b.npy"] = item
+        archive._didModify = True
+    with pytest.raises(ValueError, match=r"one over the other|Overlapped"):
+        files.load_arrays(path, "nested 1", ("a", "b"))
+
+
+# What is no file
+
+
+@pytest.fixture(params=["pipe", "device", "folder"])
+def no_file(request, tmp_path):
+    """A path at which there is something, but no file."""
+    path = tmp_path / request.param
+    if request.param == "folder":
+        path.mkdir()
+    elif not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no pipes with names")
+    elif request.param == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/full")
+    return path
+
+
+def test_what_is_no_file_is_neither_read_nor_replaced(no_file):
+    before = os.stat(no_file)
+    for use in (cnn.load, small().save):
+        with pytest.raises(OSError, match=f"'{re.escape(str(no_file))}'$"):
+            use(no_file)
+    assert os.path.samestat(os.stat(no_file), before)
+    assert os.listdir(no_file.parent) == [no_file.name]
+
+
+def test_links_are_not_followed_where_that_is_asked_for(tmp_path):
+    victim, link = tmp_path / "victim", tmp_path / "link"
+    victim.write_text("my thesis")
+    for target in (victim, tmp_path / "nothing yet"):
+        link.symlink_to(target)
+        message = "symbolic link, and here none is followed"
+        with pytest.raises(OSError, match=message), files.replacing(link, follow=False):
+            pytest.fail("the file was opened")
+        link.unlink()
+    assert victim.read_text() == "my thesis"
+    assert os.listdir(tmp_path) == ["victim"]
+
+
 # Disks that fail
 
 
@@ -316,17 +405,12 @@ def test_full_disk_leaves_the_earlier_file(path, monkeypatch, function, error):
 
 
 def test_disk_that_is_full_after_some_bytes(path, monkeypatch):
-    fdopen = os.fdopen
-
-    def limited(handle, mode):
-        file = fdopen(handle, mode, buffering=0)
-        monkeypatch.setattr(np, "savez", lambda file, **arrays: (file.write(b"PK" * 50), fail()))
-        return file
-
-    def fail():
+    def fail(file, **arrays):
+        file.write(b"PK" * 50)
+        file.flush()
         raise OSError(errno.ENOSPC, "No space left")
 
-    monkeypatch.setattr(os, "fdopen", limited)
+    monkeypatch.setattr(np, "savez", fail)
     save_over(path, OSError)
 
 
@@ -353,6 +437,12 @@ def test_folder_without_permission(path):
         path.parent.chmod(0o700)
 
 
+@pytest.mark.skipif(ROOT, reason="root may write anywhere")
+def test_a_file_that_is_read_only_stays(path):
+    path.chmod(0o400)
+    save_over(path, PermissionError)
+
+
 def test_saved_file_has_the_permissions_of_any_other(tmp_path):
     (tmp_path / "other").touch()
     small().save(tmp_path / "model.npz")
@@ -370,3 +460,52 @@ def test_symbolic_link_stays_one(path):
     model.save(link)
     assert link.is_symlink()
     assert not cnn.load(path).weights.any()
+
+
+def test_the_umask_is_not_touched_by_threads_that_save(tmp_path):
+    before = os.umask(0o022)
+    end = time.monotonic() + 0.5
+    modes = set()
+
+    def save(name):
+        while time.monotonic() < end:
+            (tmp_path / name).unlink(missing_ok=True)
+            small().save(tmp_path / name)
+
+    try:
+        threads = [threading.Thread(target=save, args=(name,)) for name in "abc"]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            (tmp_path / "other").touch()
+            modes.add(stat.S_IMODE((tmp_path / "other").stat().st_mode))
+            (tmp_path / "other").unlink()
+    finally:
+        after = os.umask(before)
+    assert (modes, after) == ({0o644}, 0o022)
+
+
+def test_what_killed_processes_left_is_swept_and_nothing_else(path):
+    day = time.time() - 86_400
+    kept = {".model.npz.0123abcd.tmp.txt", ".other.npz.0123abcd.tmp", ".model.npz.tmp", "model.npz"}
+    for name in (".model.npz.0123abcd.tmp", ".model.npz.a_z01234.tmp", *kept):
+        path.with_name(name).touch()
+        os.utime(path.with_name(name), (day, day))
+    path.with_name(".model.npz.fresh000.tmp").touch()  # somebody may be writing to it
+    files._sweep_once.cache_clear()
+    small().save(path)
+    assert set(os.listdir(path.parent)) == kept | {".model.npz.fresh000.tmp"}
+
+
+def test_the_bytes_are_on_disk_before_the_name_and_the_name_at_last(path, monkeypatch):
+    done = []
+    fsync, replace = os.fsync, os.replace
+
+    def sync(handle):
+        done.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "replace", lambda *names: (done.append("name"), replace(*names)))
+    small().save(path)
+    assert done == ["file", "name", "folder"]

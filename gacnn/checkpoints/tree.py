@@ -1,0 +1,166 @@
+"""Trees of values and arrays as JSON and a list of arrays, and the parts of them that grow."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+_NAME = re.compile(r"\w[\w.-]{0,63}", re.ASCII)
+_TYPES: dict[str, Any] = {
+    kind.__name__: kind
+    for kind in (
+        *(bool, int, float, object),
+        *(np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64),
+        *(np.float16, np.float32, np.float64),
+    )
+}
+
+
+class Growing:
+    """Columns of one length that only grow at their end, so that only new rows are written.
+
+    name: what the file of the rows is called, after the checkpoint: "history.jsonl". columns:
+    sequences by name, kept and not copied; their cells are trees. Rows without arrays are lines
+    of JSON, which `pandas.read_json(path, lines=True)` reads.
+
+    Raises ValueError for a name that is none of a file, and for columns that differ in length.
+    """
+
+    def __init__(self, name: str, columns: Mapping[str, Sequence[Any]]) -> None:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"name must be letters, digits, _, - and dots, not {name!r}")
+        if len({len(column) for column in columns.values()}) > 1:
+            lengths = {name: len(column) for name, column in columns.items()}
+            raise ValueError(f"columns must have one length, not {lengths}")
+        self.name = name
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return min(map(len, self.columns.values()), default=0)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        return {name: column[row] for name, column in self.columns.items()}
+
+
+def named_type(name: str) -> Any:
+    """Return the type of numbers of that name."""
+    return _TYPES[name]
+
+
+def encode(value: Any, arrays: list[Array], growing: dict[str, Growing] | None = None) -> Any:
+    """Return a tree for JSON; its arrays, and its growing parts by name, are added to the others.
+
+    A tree is of None, bool, int, float, str, list, tuple, dict with str keys, NumPy scalars,
+    arrays of numbers or text, arrays of objects that are numbers, and `Growing`, which can hold
+    no other. What JSON lacks becomes a dict with one key that begins with $.
+
+    Raises TypeError for anything else.
+    """
+    if isinstance(value, np.ndarray):
+        return _encode_array(value, arrays)
+    if isinstance(value, np.generic):
+        return {"$scalar": _encode_array(np.asarray(value), arrays)}
+    if isinstance(value, Growing) and growing is not None:
+        return {"$growing": _add(value, growing)}
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if type(value) is list:
+        return [encode(item, arrays, growing) for item in value]
+    if type(value) is tuple:
+        return {"$tuple": [encode(item, arrays, growing) for item in value]}
+    if type(value) is dict:
+        for key in value:
+            if type(key) is not str or key.startswith("$"):
+                raise TypeError(f"the key {key!r} of a dict cannot be stored; keys are strings")
+        return {key: encode(item, arrays, growing) for key, item in value.items()}
+    raise TypeError(f"{value!r} ({type(value).__name__}) cannot be stored")
+
+
+def _add(part: Growing, growing: dict[str, Growing]) -> str:
+    """Add a part by its name, or where that is taken with a number before its suffix."""
+    stem, dot, suffix = part.name.partition(".")
+    name, number = part.name, 1
+    while name in growing:
+        number += 1
+        name = f"{stem}-{number}{dot}{suffix}"
+    growing[name] = part
+    return name
+
+
+def _encode_array(array: Array, arrays: list[Array]) -> Any:
+    if array.dtype == object:
+        return {"$objects": encode(_split_types(array), arrays)}
+    if array.dtype.kind not in "biufcSU" or isinstance(array, np.ma.MaskedArray):
+        raise TypeError(f"a {type(array).__name__} of {array.dtype} cannot be stored")
+    arrays.append(array)
+    return {"$array": [array.dtype.str, list(array.shape)]}
+
+
+def decode(value: Any, take: Callable[[str, list[int]], Array], growing: dict[str, Growing]) -> Any:
+    """Return the tree that was encoded; `take(dtype, shape)` returns the next array."""
+    if isinstance(value, list):
+        return [decode(item, take, growing) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "$array" in value:
+        return take(*value["$array"])
+    if "$growing" in value:
+        return growing[value["$growing"]]
+    decoded = {key: decode(item, take, growing) for key, item in value.items()}
+    if "$objects" in value:
+        return _join_types(**decoded["$objects"])
+    if "$scalar" in value:
+        return decoded["$scalar"][()]
+    return tuple(decoded["$tuple"]) if "$tuple" in value else decoded
+
+
+def _split_types(array: Array) -> dict[str, Any]:
+    """Return an array of objects as one array for each type of number in it."""
+    numbers = array.ravel().tolist()
+    kinds = sorted({type(number) for number in numbers}, key=lambda kind: kind.__name__)
+    for kind in kinds:
+        if kind is object or _TYPES.get(kind.__name__) is not kind:
+            raise TypeError(f"objects of type {kind.__name__} in an array cannot be stored")
+    codes = np.array([kinds.index(type(number)) for number in numbers], np.uint8)
+    try:
+        values = [np.array([n for n in numbers if type(n) is kind], dtype=kind) for kind in kinds]
+    except OverflowError:
+        raise TypeError("an int of more than 64 bits in an array cannot be stored") from None
+    names = [kind.__name__ for kind in kinds]
+    return {"types": names, "codes": codes.reshape(array.shape), "values": values}
+
+
+def _join_types(types: list[str], codes: Array, values: list[Array]) -> Array:
+    joined = np.empty(codes.shape, dtype=object)
+    for code, (name, numbers) in enumerate(zip(types, values, strict=True)):
+        each = numbers.tolist() if _TYPES[name] in (bool, int, float) else numbers
+        joined[codes == code] = np.fromiter(each, dtype=object, count=len(numbers))
+    return joined
+
+
+def line(row: dict[str, Any]) -> bytes:
+    """Return a row as a line of JSON, followed by the bytes of its arrays."""
+    arrays: list[Array] = []
+    text = json.dumps(encode(row, arrays))
+    return b"".join([text.encode(), b"\n", *(array.tobytes() for array in arrays)])
+
+
+def rows(data: bytes) -> Iterator[dict[str, Any]]:
+    """Return the rows of which there are lines."""
+    stream = io.BytesIO(data)
+
+    def take(dtype: str, shape: list[int]) -> Array:
+        size = np.dtype(dtype).itemsize * math.prod(shape)
+        return np.ndarray(tuple(shape), dtype, bytearray(stream.read(size)))
+
+    while text := stream.readline():
+        yield decode(json.loads(text), take, {})
