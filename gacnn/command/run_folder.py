@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -157,27 +157,18 @@ class RunFolder:
         return results
 
     def _draw(self, result: Result, test: Dataset | None) -> None:
-        """Draw pictures into the folder; what is wrong with them is a warning."""
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Matplotlib's, of fonts and margins
-                self._pictures(result, test)
-        except (ImportError, RuntimeError, TypeError, ValueError) as error:
-            warnings.warn(f"no pictures: {error}", stacklevel=3)
-
-    def _pictures(self, result: Result, test: Dataset | None) -> None:
-        drawn: dict[str, Any] = {"fitness": plots.fitness(result.history)}
-        from matplotlib import pyplot  # after the call that says what to install
-
-        if any(isinstance(layer, cnn.Conv2D) for layer in result.model.layers):
-            drawn["filters"] = plots.filters(result.model)
-        if test is not None:
-            predicted = result.model.predict(test.X)
-            drawn["confusion"] = plots.confusion_matrix(test.y, predicted, test.class_names)
-            drawn["wrong"] = plots.wrong_predictions(test.X, test.y, predicted, test.class_names)
-        for name, axes in drawn.items():
-            axes.figure.savefig(self.path / f"{name}.png", dpi=120)
-            pyplot.close(axes.figure)
+        """Draw pictures into the folder; those that cannot be drawn are named in one warning."""
+        failed = {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Matplotlib's, of fonts and margins
+            for name, draw in _pictures(result, test).items():
+                try:
+                    _save_picture(draw(), self.path / f"{name}.png")
+                except (ImportError, RuntimeError, TypeError, ValueError) as error:
+                    failed[name] = error
+        if failed:
+            reasons = dict.fromkeys(str(error) for error in failed.values())
+            warnings.warn(f"no pictures of {', '.join(failed)}: {'; '.join(reasons)}", stacklevel=3)
 
     def _write(self, name: str, values: dict[str, Any]) -> None:
         with files.replacing(self.path / f"{name}.json") as file:
@@ -198,6 +189,27 @@ class RunFolder:
             raise ValueError(f"{path} is damaged: it does not say {', '.join(sorted(missing))}")
         del values["format"]
         return values
+
+
+def _pictures(result: Result, test: Dataset | None) -> dict[str, Callable[[], Any]]:
+    """Return what draws each picture of a run."""
+    drawn: dict[str, Callable[[], Any]] = {"fitness": lambda: plots.fitness(result.history)}
+    if any(isinstance(layer, cnn.Conv2D) for layer in result.model.layers):
+        drawn["filters"] = lambda: plots.filters(result.model)
+    if test is not None:
+        predicted, names = result.model.predict(test.X), test.class_names
+        drawn["confusion"] = lambda: plots.confusion_matrix(test.y, predicted, names)
+        drawn["wrong"] = lambda: plots.wrong_predictions(test.X, test.y, predicted, names)
+    return drawn
+
+
+def _save_picture(axes: Any, path: Path) -> None:
+    from matplotlib import pyplot  # which has drawn the axes
+
+    try:
+        axes.figure.savefig(path, dpi=120)
+    finally:
+        pyplot.close(axes.figure)
 
 
 def _size(stored: Any) -> tuple[int, int] | None:

@@ -456,7 +456,7 @@ def test_pictures_are_left_out_without_matplotlib(photos, tmp_path, monkeypatch,
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     assert gacnn("train", photos, "--out", tmp_path / "run", "--size", 8, *QUICK) == 0
-    assert "gacnn: no pictures: " in capsys.readouterr().err
+    assert "gacnn: no pictures of fitness, filters" in capsys.readouterr().err
     assert (tmp_path / "run/results.json").exists()
 
 
@@ -464,5 +464,7 @@ def test_pictures_are_left_out_without_matplotlib(photos, tmp_path, monkeypatch,
 def test_pictures_that_fail_do_not_cost_the_run(photos, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(plots, "filters", lambda _: int("none"))
     assert gacnn("train", photos, "--out", tmp_path / "run", "--size", 8, *QUICK) == 0
-    assert "gacnn: no pictures: invalid literal" in capsys.readouterr().err
+    assert "gacnn: no pictures of filters: invalid literal" in capsys.readouterr().err
     assert (tmp_path / "run/results.json").exists()
+    drawn = {path.name for path in (tmp_path / "run").glob("*.png")}
+    assert {"fitness.png", "confusion.png", "wrong.png"} == drawn
