@@ -36,7 +36,7 @@ def load(settings: Settings) -> Data:
         )
     if test is None and settings.test_share > 0:
         number = max(1, round(settings.test_share * len(data.y)))
-        out = stratified(data.y, number, settings.random_seed)
+        out = stratified(data.y, number, settings.random_seed, labels=True)
         data, test = _part(data, ~out), _part(data, out)
     _check_classes(data, settings.data)
     return data, test

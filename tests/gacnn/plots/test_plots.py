@@ -714,6 +714,7 @@ def test_class_names_are_no_mathematics():
 
 @pytest.mark.parametrize("name", ["price in $", "$x^$", "_hidden", "{", r"\alpha_"])
 def test_names_of_runs_and_objectives_are_shown_as_they_are(name):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
     for draw in (gacnn.plots.fitness, gacnn.plots.diversity):
         for ax in (draw({name: history(3), "other": history(3)}), draw(history(3), label=name)):
             ax.figure.canvas.draw()
@@ -721,3 +722,4 @@ def test_names_of_runs_and_objectives_are_shown_as_they_are(name):
     ax = gacnn.plots.pareto_front(np.eye(2), (name, "other"))
     ax.figure.canvas.draw()
     assert ax.get_xlabel() == name
+    pyplot.close("all")
