@@ -16,7 +16,17 @@ from typing import Any
 import numpy as np
 import pygad
 
-from gacnn.algorithm.events import REPLACEABLE, Event, Listener, call, checked_callbacks, defines
+from cnn import checks
+from gacnn.algorithm.events import (
+    REPLACEABLE,
+    Event,
+    Listener,
+    call,
+    checked_callbacks,
+    defines,
+    name_of,
+    reads_fitness,
+)
 from gacnn.algorithm.state import Remembering
 from gacnn.algorithm.ties import networks_of, write_networks
 from gacnn.callbacks.callback import Callback
@@ -47,7 +57,8 @@ class GA(Remembering, Run):
     evaluation, one more generation follows.
 
     fitness_func: a function of PyGAD's kind, or a `gacnn.Evaluator`, which is called once with all
-    the solutions that have to be scored.
+    the solutions that have to be scored. On mini-batches, a stop criterion "reach_…" must hold on
+    all data too, and a function that ends the run by the fitness on a better batch is named.
 
     An `initial_population` of vectors as `GACNN.population_as_vectors` gives them ties the
     networks to the GA: they equal its population whenever the fitness function is called, and
@@ -60,6 +71,7 @@ class GA(Remembering, Run):
     """
 
     stop_criteria: Any
+    _reach: tuple[Any, ...] = ()  # criteria that must hold on all data
 
     on_start, on_fitness, on_parents, on_crossover = Event(), Event(), Event(), Event()
     on_mutation, on_generation, on_stop = Event(), Event(), Event()
@@ -114,6 +126,7 @@ class GA(Remembering, Run):
         with ExitStack() as stack:
             for callback in self.callbacks:
                 stack.callback(callback.close)
+            stack.enter_context(self._reaching_on_all())
             stack.enter_context(self._interruptible())
             stack.enter_context(self.evaluator.session())
             try:
@@ -122,6 +135,18 @@ class GA(Remembering, Run):
                 self.forget_kept()
                 raise
         write_networks(self._networks, self.population)
+
+    @contextmanager
+    def _reaching_on_all(self) -> Iterator[None]:
+        """Keep "reach" from PyGAD, which would end a run by one lucky batch."""
+        given = self.stop_criteria
+        if self.evaluator.reevaluates:
+            self._reach = tuple(each for each in given or () if each[0] == "reach")
+            self.stop_criteria = [each for each in given or () if each[0] != "reach"] or None
+        try:
+            yield
+        finally:
+            self._reach, self.stop_criteria = (), given
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -156,7 +181,8 @@ class GA(Remembering, Run):
         if event == "on_generation":
             commits = any(defines(callback, "commit") for callback in self.callbacks)
             counts = self.took_up and self.stop_criteria is not None
-            return self._after_generation if heard or commits or counts else None
+            reaches = bool(self._reach)
+            return self._after_generation if heard or commits or counts or reaches else None
         return partial(self._tell, event) if heard else None
 
     def _listeners(self, event: str) -> list[Listener]:
@@ -179,11 +205,40 @@ class GA(Remembering, Run):
     def _after_generation(self, ga: Any) -> str | None:
         """Call the listeners of on_generation and let callbacks save; say whether to stop."""
         self._count_unchanged()
-        answers = [call(each, "on_generation", ga) for each in self._listeners("on_generation")]
-        told = any(isinstance(answer, str) and answer.lower() == "stop" for answer in answers)
-        self.course.has_stopped = told or any(map(self._holds, self.stop_criteria or ()))
+        listeners = self._listeners("on_generation")
+        answers = [call(each, "on_generation", ga) for each in listeners]
+        told = [isinstance(answer, str) and answer.lower() == "stop" for answer in answers]
+        if any(told):
+            self._warn_of_luck([each for each, stop in zip(listeners, told, strict=True) if stop])
+        holds = any(map(self._holds, self.stop_criteria or ())) or self._reaches_on_all()
+        self.course.has_stopped = any(told) or holds
         self._commit()
         return "stop" if self.course.has_stopped else None
+
+    def _reaches_on_all(self) -> bool:
+        """Tell whether a criterion holds for the best of the batch on all data too."""
+        held = [each for each in self._reach if self._holds(each)]
+        if not held:
+            return False
+        rows = np.unique(self.last_generation_fitness.argmax(axis=0))
+        on_all = self.evaluator.on_all(self.population[rows].astype(self._float_dtype))
+        return on_all is None or any(_reached(each, on_all) for each in held)
+
+    def _warn_of_luck(self, listeners: list[Listener]) -> None:
+        """Warn of functions that have ended the run by the fitness on a batch that flatters."""
+        fitness = self.last_generation_fitness
+        names = [name_of(each) for each in listeners if reads_fitness(each)]
+        if not names or not self.evaluator.reevaluates or fitness.ndim > 1:
+            return
+        row = int(fitness.argmax())
+        on_all = self.evaluator.on_all(self.population[[row]].astype(self._float_dtype))
+        if on_all is not None and on_all[0] < fitness[row]:
+            checks.warn(
+                f"{names[0]} ends the run with a best fitness of {fitness[row]:.4g} on a batch, "
+                f"which is {float(on_all[0]):.4g} on all data; if it goes by the fitness, give "
+                "batch_size=None, all images, or callbacks=[gacnn.EarlyStopping(threshold=…)], "
+                "which looks at them"
+            )
 
     def _count_unchanged(self) -> None:
         """Count for "saturate" as PyGAD does, which begins anew in a resumed run."""
@@ -196,8 +251,7 @@ class GA(Remembering, Run):
         """Tell whether PyGAD will stop for a criterion; errors in one are left to it."""
         kind, *values = criterion
         if kind == "reach":
-            best = np.max(self.last_generation_fitness, axis=0)
-            return len(values) in (1, best.size) and bool(np.all(best >= np.array(values)))
+            return _reached(criterion, self.last_generation_fitness)
         if kind == "saturate":
             return self.course.unchanged >= values[0]
         if kind == "evaluations":
@@ -250,8 +304,9 @@ class GA(Remembering, Run):
     def _fitness_on_all(self) -> Array | None:
         """Return the evaluator's fitness on all there is, where that is another."""
         write_networks(self._networks, self.population)
-        dtype = float if self.population.dtype == object else self.population.dtype
-        on_all = self.evaluator.on_all(self.population.astype(dtype))
+        if not self.evaluator.ranks_on_all:
+            return None
+        on_all = self.evaluator.on_all(self.population.astype(self._float_dtype))
         if on_all is None:
             return None
         fitness = np.asarray(on_all)
@@ -263,8 +318,18 @@ class GA(Remembering, Run):
             )
         return self.validated(fitness, "fitness_func.on_all", check_shape=False)
 
+    @property
+    def _float_dtype(self) -> Any:
+        return float if self.population.dtype == object else self.population.dtype
+
     def __getstate__(self) -> dict[str, Any]:
         """Return what `save` and worker processes get: all but callbacks and networks."""
         state = {**super().__getstate__(), "callbacks": [], "_networks": None}
         state.pop("_indexes", None)
         return state
+
+
+def _reached(criterion: list[Any], fitness: Array) -> bool:
+    """Tell whether a "reach" holds: the best of each objective is its value, or more."""
+    best, values = np.max(fitness, axis=0), criterion[1:]
+    return len(values) in (1, best.size) and bool(np.all(best >= np.array(values)))

@@ -17,14 +17,20 @@ from gacnn.types import Array
 class EarlyStopping(Callback):
     """Ends a run that no longer improves, or has reached what was wanted.
 
-    patience: generations in a row that may pass without the value growing by more than
-    `min_delta` beyond what it was when it last did. threshold: a value to stop at. monitor:
-    "fitness" of the generation's best solution, or its "validation", which a `History` earlier
-    in the list of callbacks computes. restore_best: when the run ends, for whatever reason, the
-    solution with the best value takes the place of the worst of the last population, if it is
-    not in it; with mini-batches it is ranked with all others on all data. NaN is worse than any
-    number. `best_solution`,
-    `best_value` and `best_fitness` tell what it was. Every run starts to count anew.
+    NaN is worse than any number. `best_solution`, `best_value` and `best_fitness` tell what was
+    best. Every run starts to count anew.
+
+    Args:
+        patience: generations in a row that may pass without the value growing by more than
+            `min_delta` beyond what it was when it last did; None for any number.
+        min_delta: a number of at least 0.
+        threshold: a value to stop at. With mini-batches the fitness of the best solution must
+            reach it on all data too, which are looked at when it does on the batch.
+        monitor: "fitness" of the generation's best solution, or its "validation", which a
+            `History` earlier in the list of callbacks computes.
+        restore_best: when the run ends, for whatever reason, the solution with the best value
+            takes the place of the worst of the last population, if it is not in it; with
+            mini-batches it is ranked with all others on all data.
     """
 
     def __init__(
@@ -74,8 +80,17 @@ class EarlyStopping(Callback):
         self._waited += 1
         if self._reference is None or value > self._reference + self.min_delta:
             self._reference, self._waited = value, 0
-        reached = self.threshold is not None and value >= self.threshold
-        return "stop" if reached or self.is_over(self.state()) else None
+        return "stop" if self._reached(ga, value) or self.is_over(self.state()) else None
+
+    def _reached(self, ga: Run, value: float) -> bool:
+        """Tell whether the threshold is reached, on all data and not on one lucky batch only."""
+        if self.threshold is None or value < self.threshold:
+            return False
+        if self.monitor == "validation":
+            return True
+        solution, _, _ = ga.best_solution(pop_fitness=ga.last_generation_fitness)
+        on_all = ga.evaluator.on_all(np.asarray(solution, float)[None])
+        return on_all is None or float(on_all[0]) >= self.threshold
 
     def is_over(self, state: dict[str, Any]) -> bool:
         """Tell whether patience has ended the run that a `state` is of."""

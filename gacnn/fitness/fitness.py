@@ -71,8 +71,6 @@ class Fitness(Evaluator):
     """
 
     model: Model
-    ranks_on_all = True
-    """Whether `gacnn.GA` shall rank the last population on all data, which takes a while."""
 
     def __init__(
         self,
@@ -203,8 +201,8 @@ class Fitness(Evaluator):
         return self.scorer(np.asarray(vectors), ALL).fitness
 
     def on_all(self, vectors: Array) -> Array | None:
-        """Return the fitness on all data, where that on the batch is another and ranks shall be."""
-        return self.full(vectors) if self.reevaluates and self.ranks_on_all else None
+        """Return the fitness on all data, where that on the batch is another."""
+        return self.full(vectors) if self.reevaluates else None
 
     def state(self) -> dict[str, Any]:
         """Return what the sampler has learned, and the batch."""

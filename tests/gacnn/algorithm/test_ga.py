@@ -813,3 +813,85 @@ def test_blas_has_one_thread_while_whole_populations_are_scored(
             ga.run()
         assert blas_threads() == before
     assert set.union(*seen) == ({1} if evaluator else before)
+
+
+# Luck on a batch
+
+
+class Lucky(gacnn.Evaluator):
+    """Solutions are worth 1 on every fifth batch; on all there is, what they are."""
+
+    reevaluates = True
+    batches = 0
+
+    def draw(self, rng):
+        self.batches += 1
+
+    def __call__(self, vectors):
+        return np.ones(len(vectors)) if self.batches % 5 == 0 else self.on_all(vectors)
+
+    def on_all(self, vectors):
+        return -np.abs(vectors).sum(axis=1)
+
+
+def lucky_ga(evaluator, **settings):
+    return GA(
+        num_generations=20,
+        num_parents_mating=4,
+        initial_population=np.random.default_rng(0).normal(size=(8, 3)),
+        fitness_func=evaluator,
+        random_seed=0,
+        suppress_warnings=True,
+        **settings,
+    )
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"stop_criteria": "reach_0.5"},
+        {"stop_criteria": ["reach_0.5", "saturate_500"]},
+        {"callbacks": [gacnn.EarlyStopping(threshold=0.5)]},
+    ],
+)
+def test_no_lucky_batch_ends_a_run(how):
+    ga = lucky_ga(Lucky(), **how)
+    given = ga.stop_criteria
+    ga.run()
+    assert ga.generations_completed == 20
+    assert ga.stop_criteria == given
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"stop_criteria": "reach_-1.5"}, {"callbacks": [gacnn.EarlyStopping(threshold=-1.5)]}],
+)
+def test_what_is_reached_on_all_data_ends_a_run(how):
+    ga = lucky_ga(Lucky(), **how)
+    ga.run()
+    assert ga.generations_completed < 20
+    assert ga.best_solution(ga.last_generation_fitness)[1] >= -1.5
+
+
+def stop_when_good(ga):
+    return "stop" if max(ga.last_generation_fitness) > 0.5 else None
+
+
+class StopWhenGood(gacnn.Callback):
+    on_generation = staticmethod(stop_when_good)
+
+
+@pytest.mark.parametrize(
+    "how", [{"on_generation": stop_when_good}, {"callbacks": [StopWhenGood()]}]
+)
+def test_a_function_that_a_lucky_batch_deceives_is_named(how):
+    ga = lucky_ga(Lucky(), **how)
+    with pytest.warns(UserWarning, match="stop_when_good ends the run with a best fitness of 1 on"):
+        ga.run()
+    assert ga.generations_completed == 4
+
+
+def test_a_function_that_stops_for_other_reasons_is_not():
+    ga = lucky_ga(Lucky(), on_generation=lambda ga: "stop" if ga.generations_completed == 4 else 0)
+    ga.run()
+    assert ga.generations_completed == 4
