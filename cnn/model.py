@@ -425,6 +425,7 @@ class Model:
         train_inputs: (N, height, width, channels); train_outputs: (N,) labels. Raises ValueError
         if they do not fit, or if the weights become infinite; they are then as they were.
         """
+        self.check_classifies()
         images = self.check_images(train_inputs, "train_inputs")
         labels = checks.labels(train_outputs, "train_outputs", len(images), self.num_classes)
         before = self._vector.copy()
@@ -432,7 +433,8 @@ class Model:
         try:
             for epoch in range(self.epochs):
                 self._say(f"Epoch {epoch}")
-                error += float(np.abs(self.predict(images) - labels).sum())
+                outputs = self._run("numpy", images, None, None, MEMORY_LIMIT)
+                error += float(np.abs(labels_of(outputs) - labels).sum())
                 self.update_weights(error)
         except BaseException:
             self._vector[...] = before

@@ -72,6 +72,7 @@ class GA(Remembering, Run):
 
     stop_criteria: Any
     _reach: tuple[Any, ...] = ()  # criteria that must hold on all data
+    _lost: tuple[str, ...] = ()  # what a copy was made without
 
     on_start, on_fitness, on_parents, on_crossover = Event(), Event(), Event(), Event()
     on_mutation, on_generation, on_stop = Event(), Event(), Event()
@@ -121,6 +122,7 @@ class GA(Remembering, Run):
 
     def run(self) -> None:
         """Evolve for `num_generations` generations, or until a callback or criterion says stop."""
+        self.warn_of_lost()
         self.interrupted = False
         self.begin()
         with ExitStack() as stack:
@@ -324,9 +326,32 @@ class GA(Remembering, Run):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what `save` and worker processes get: all but callbacks and networks."""
+        lost = [type(each).__name__ for each in self.callbacks]
+        lost += ["the tie to the networks of a GACNN"] if self._networks is not None else []
         state = {**super().__getstate__(), "callbacks": [], "_networks": None}
         state.pop("_indexes", None)
-        return state
+        return {**state, "_lost": tuple(lost) or self._lost}
+
+    def warn_of_lost(self) -> None:
+        """Warn, once, of what a copy of a file or another process lacks."""
+        lost, self._lost = self._lost, ()
+        if lost and not self.callbacks and self._networks is None:
+            checks.warn(
+                f"a saved GA has no callbacks and no networks; this one had {', '.join(lost)}: "
+                "set ga.callbacks = […] and ga.tie(gacnn_instance.population_as_vectors()) again; "
+                "a gacnn.Checkpoint and gacnn.resume keep the state of callbacks"
+            )
+
+
+def load(filename: Any) -> Any:
+    """Return what `GA.save` wrote; warns of what is not in the file, its callbacks and networks.
+
+    As `pygad.load`, it executes what the file says: load only files that you trust.
+    """
+    ga = pygad.load(filename)
+    if isinstance(ga, GA):
+        ga.warn_of_lost()
+    return ga
 
 
 def _reached(criterion: list[Any], fitness: Array) -> bool:

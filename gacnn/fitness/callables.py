@@ -94,6 +94,8 @@ def number(value: Any) -> float:
 def _cure(error: Exception, outputs: Array, y: Array) -> str:
     if "read-only" in str(error):
         return ", which cannot be changed: change a copy"
+    if isinstance(error, IndexError) and outputs.ndim == 1:
+        return ": of one output there is no axis, so leave out [:, 0]"
     if outputs.ndim == 2 and y.ndim == 1:
         return "; for labels take outputs.argmax(axis=1)"
     if outputs.ndim == 1 and y.dtype.kind in "bui":

@@ -26,7 +26,7 @@ def checked_sample_weight(sample_weight: ArrayLike | None, number: int) -> Array
             f"{weights.argmin()} has it"
         )
     if not weights.any():
-        raise ValueError("sample_weight is 0 for all samples; give one that is more")
+        raise ValueError("sample_weight is zero for all samples; give one that is more")
     return weights
 
 

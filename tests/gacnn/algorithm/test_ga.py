@@ -1,6 +1,7 @@
 """gacnn.GA beside pygad.GA: the same runs where draws agree, the same distributions where not."""
 
 import contextlib
+import copy
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from threadpoolctl import threadpool_info, threadpool_limits
 
+import cnn
 import gacnn
 from gacnn.algorithm.ga import GA
 
@@ -895,3 +897,43 @@ def test_a_function_that_stops_for_other_reasons_is_not():
     ga = lucky_ga(Lucky(), on_generation=lambda ga: "stop" if ga.generations_completed == 4 else 0)
     ga.run()
     assert ga.generations_completed == 4
+
+
+# Saved, and copied
+
+
+@pytest.mark.parametrize("way", ["save", "pygad", "copy"])
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_copy_says_once_what_it_lacks(tmp_path, way, tied):
+    model = cnn.Model([cnn.Input1D(2), cnn.Dense(2)], random_seed=0)
+    networks = gacnn.GACNN(model, 8, random_seed=0)
+    population = networks.population_as_vectors() if tied else networks.population
+    ga = GA(
+        num_generations=2,
+        num_parents_mating=4,
+        initial_population=population,
+        fitness_func=Lucky(),
+        suppress_warnings=True,
+        callbacks=[] if tied else [gacnn.EarlyStopping(3), gacnn.History()],
+    )
+    lacks = "the tie to the networks" if tied else "EarlyStopping, History"
+    if way == "save":
+        ga.save(str(tmp_path / "ga"))
+        with pytest.warns(UserWarning, match=lacks) as caught:
+            again = gacnn.load(str(tmp_path / "ga"))
+        assert caught[0].filename == __file__
+    elif way == "pygad":
+        ga.save(str(tmp_path / "ga"))
+        again = pygad.load(str(tmp_path / "ga"))
+    else:
+        again = copy.deepcopy(copy.deepcopy(ga))
+    if way != "save":
+        with pytest.warns(UserWarning, match=lacks):
+            again.run()
+    again.run()
+
+
+def test_a_copy_that_lacks_nothing_says_nothing(tmp_path):
+    ga = lucky_ga(Lucky())
+    ga.save(str(tmp_path / "ga"))
+    gacnn.load(str(tmp_path / "ga")).run()

@@ -176,4 +176,6 @@ def test_what_fails_says_what_it_was_given(metric, message):
 def test_labels_of_one_sigmoid_are_named_too():
     _, y = data(2)
     with pytest.raises(MetricError, match=r"outputs \(60,\) .*outputs > 0.5"):
-        scored(SIGMOID, y, lambda outputs, y: outputs.argmax(axis=1))
+        scored(SIGMOID, y, lambda outputs, y: outputs == y)
+    with pytest.raises(MetricError, match=r"leave out \[:, 0\]"):
+        scored(SIGMOID, y, lambda outputs, y: float(np.mean(outputs[:, 0] - y)))

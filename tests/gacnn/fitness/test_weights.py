@@ -86,7 +86,7 @@ def test_a_checkpoint_knows_them():
     [
         ({"sample_weight": np.ones(59)}, "sample_weight must have the shape"),
         ({"sample_weight": -np.ones(60)}, "sample_weight must be at least 0"),
-        ({"sample_weight": np.zeros(60)}, "sample_weight is 0 for all"),
+        ({"sample_weight": np.zeros(60)}, "sample_weight is zero for all"),
         ({"sample_weight": np.full(60, np.nan)}, "sample_weight must be finite"),
         ({"sample_weight": "balanced"}, "sample_weight must"),
         ({"class_weight": "balance"}, "did you mean 'balanced'"),
