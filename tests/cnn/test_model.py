@@ -375,8 +375,8 @@ def test_images_without_finite_outputs_are_of_no_class(activation):
     outputs = 1 if activation == "sigmoid" else 3
     dense = cnn.Dense(outputs, activation_function=activation)
     model = cnn.Model([cnn.Input1D(2), cnn.Dense(2, activation_function=None), dense])
-    model.weights = np.full(model.num_weights, 1e30)
-    X = np.array([[0.0, 0.0], [1e9, -1e9], [0.0, 0.0]])
+    model.weights = [1e30, -1e30, *np.zeros(4), *np.full(model.num_weights - 6, 1e30)]
+    X = np.array([[0.0, 0.0], [1e9, 0.0], [0.0, 0.0]])
     broken = ~np.isfinite(model.forward(X)).all(axis=1)
     assert broken[1]
     with pytest.warns(UserWarning, match="no finite outputs") as caught:
