@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 import cnn
 from cnn import files
-from cnn.datasets import Dataset
+from cnn.datasets import Dataset, Scale
 from gacnn import plots
 from gacnn.checkpoints.checkpoint import describe
 from gacnn.command.data import Data, _checksum, accuracy, load
@@ -48,7 +48,8 @@ class RunFolder:
         self.check_free()
         self.path.mkdir(parents=True, exist_ok=True)
         model.save(self.start)
-        known = {"class_names": data[0].class_names, "checksum": _checksum(data)}
+        scale = asdict(data.train.scale)
+        known = {"class_names": data.train.class_names, "checksum": _checksum(data), "scale": scale}
         self._write("settings", {**asdict(settings), **known})
 
     def check_free(self) -> None:
@@ -100,7 +101,7 @@ class RunFolder:
         """Load the images of the run; ValueError if they are others than it began with."""
         source = self.settings().data
         try:
-            data = load(self.settings())
+            data = load(self.settings(), self.scale())
         except OSError as error:
             error.add_note(f'if the images have moved, change "data" in {self.path}/settings.json')
             raise
@@ -113,10 +114,21 @@ class RunFolder:
 
     def settings(self) -> Settings:
         """Return what the run was told; ValueError or OSError, with the path, if there is none."""
+        stored = {"max_pixels": None, **self._read("settings")}
         names = [field.name for field in fields(Settings)]
-        stored = self._read("settings", *names)
+        missing = set(names) - stored.keys()
+        if missing:
+            raise self._lacks("settings", missing)
         settings = {name: stored[name] for name in names}
         return Settings(**{**settings, "size": _size(stored["size"])})
+
+    def scale(self) -> Scale | None:
+        """Return what black and white are in the pixels of the run; None where it is not noted."""
+        stored = self._read("settings").get("scale")
+        try:
+            return None if stored is None else Scale(**stored)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{self.path / 'settings.json'} is damaged: {error}") from error
 
     def class_names(self) -> list[str]:
         """Return the names of the classes, in the order of the outputs."""
@@ -186,9 +198,13 @@ class RunFolder:
             raise ValueError(f"{path} is not of {FORMAT!r}")
         missing = set(needed) - values.keys()
         if missing:
-            raise ValueError(f"{path} is damaged: it does not say {', '.join(sorted(missing))}")
+            raise self._lacks(name, missing)
         del values["format"]
         return values
+
+    def _lacks(self, name: str, missing: set[str]) -> ValueError:
+        path = self.path / f"{name}.json"
+        return ValueError(f"{path} is damaged: it does not say {', '.join(sorted(missing))}")
 
 
 def _pictures(result: Result, test: Dataset | None) -> dict[str, Callable[[], Any]]:

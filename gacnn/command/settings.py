@@ -15,7 +15,8 @@ class Settings:
     data: "digits" or an absolute path. size: (height, width) of images from a folder. test_share:
     of the images that is set aside where the data have no test images of their own. shift: pixels
     that training images are moved by; flip: whether they are mirrored. early_stopping: whether the
-    run ends when nothing improves. The others are those of `GACNN` and `GACNN.train`.
+    run ends when nothing improves. max_pixels: of a picture, None for Pillow's limit. The others
+    are those of `GACNN` and `GACNN.train`.
     """
 
     data: str
@@ -30,6 +31,7 @@ class Settings:
     batch_size: int | None
     metric: str
     random_seed: int
+    max_pixels: int | None = None
 
     def training(self) -> dict[str, Any]:
         """Return what they are as arguments of `GACNN.train`."""
