@@ -58,7 +58,7 @@ def number(value: ArrayLike, name: str, minimum: float = -math.inf) -> float:
 
 
 def one_of(
-    value: Choice, name: str, choices: Collection[Choice], others: Mapping[str, str] | None = None
+    value: Choice, name: str, choices: Collection[Choice], others: Mapping[str, Any] | None = None
 ) -> Choice:
     """Return the value if it is among the choices.
 
@@ -72,13 +72,13 @@ def one_of(
 
 
 def nearest(
-    value: object, choices: Collection[Any], others: Mapping[str, str] | None = None
+    value: object, choices: Collection[Any], others: Mapping[str, Any] | None = None
 ) -> str:
     """Return "; did you mean …?" with the choice nearest to a mistyped name, or nothing."""
     if not isinstance(value, str):
         return ""
     word, known = value.lower(), others or {}
-    if word in known:
+    if word in known and known[word] in choices:
         return f"; did you mean {known[word]!r}?"
     names = {each.lower(): each for each in choices if isinstance(each, str)}
     found = difflib.get_close_matches(word, names, 1)

@@ -31,7 +31,7 @@ from gacnn.fitness.scoring import WORST
 from gacnn.fitness.weights import ClassWeight, labels_to_weigh, weights_of_classes
 from gacnn.operators.crossover import WeightedRecombination
 from gacnn.operators.gene_space import is_nested, rounded_to_space
-from gacnn.operators.names import resolved
+from gacnn.operators.names import OTHER_SETTINGS, resolved
 from gacnn.training.defaults import (
     NUM_GENERATIONS,
     default_batch_size,
@@ -329,8 +329,14 @@ def _check_names(settings: dict[str, Any]) -> None:
         raise TypeError(f"{name} is what train makes itself; to give your own use gacnn.GA")
     for name in {"num_solutions", "sol_per_pop", "num_genes"} & settings.keys():
         raise TypeError(f"{name} is settled already: give GACNN its num_solutions")
-    for name in settings.keys() - inspect.signature(GA).parameters.keys():
-        raise TypeError(f"neither train nor gacnn.GA has a setting {name!r}")
+    known = inspect.signature(GA).parameters.keys()
+    for name in settings.keys() - known:
+        own = (
+            inspect.signature(Training).parameters.keys()
+            | inspect.signature(Training.run).parameters.keys()
+        )
+        meant = checks.nearest(name, own | known, OTHER_SETTINGS)
+        raise TypeError(f"neither train nor gacnn.GA has a setting {name!r}{meant}")
 
 
 def _generations(num_generations: int | None, time_limit: float | None) -> int:
