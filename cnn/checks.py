@@ -10,6 +10,7 @@ import stat
 import sys
 import warnings
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -55,6 +56,22 @@ def number(value: ArrayLike, name: str, minimum: float = -math.inf) -> float:
     if array < minimum:
         raise ValueError(f"{name} must be at least {minimum}, not {value!r}")
     return float(array)
+
+
+def flag(value: Any, name: str) -> bool:
+    """Return True or False; TypeError for what is neither, nor a whole number."""
+    if isinstance(value, bool | np.bool_ | int):
+        return bool(value)
+    raise TypeError(f"{name} must be True or False, not {value!r} ({type(value).__name__})")
+
+
+def path(value: Any, name: str) -> Path:
+    """Return the path of a file or folder; TypeError for what is none."""
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{name} must be a path, not {value!r} ({type(value).__name__})")
+    if not os.fspath(value):
+        raise ValueError(f"{name} must be a path, not an empty one")
+    return Path(value)
 
 
 def one_of(

@@ -484,6 +484,13 @@ class Model:
         return self._table(tables.as_html)
 
 
+def check_model(model: Any, name: str = "model") -> Model:
+    """Return a model; TypeError for anything else."""
+    if not isinstance(model, Model):
+        raise TypeError(f"{name} must be a cnn.Model, not {type(model).__name__}")
+    return model
+
+
 def load(path: FilePath) -> Model:
     """Read a model that `Model.save` wrote.
 

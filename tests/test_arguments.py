@@ -30,12 +30,18 @@ OTHER_NAMES = {  # what messages call an argument where they cannot know how it 
     "validation": ("X", "y", "sample_weight"),
     "history": ("history",),
     "model": ("layers",),
-    "filename": ("path",),
+    "settings": ("setting",),
+    **dict.fromkeys(("sigma", "learning_rate", "final_learning_rate"), ("vectors",)),  # diverged
 }
 
 
 def network():
     layers = [cnn.Input2D((4, 4, 1)), cnn.Flatten(), cnn.Dense(3, activation_function="softmax")]
+    return cnn.Model(layers, random_seed=0)
+
+
+def convolution():
+    layers = [cnn.Input2D((4, 4, 1)), cnn.Conv2D(2, 3), cnn.Flatten(), cnn.Dense(3)]
     return cnn.Model(layers, random_seed=0)
 
 
@@ -58,12 +64,19 @@ def quick(**settings):
     return {"X": X, "y": y, **limits, "verbose": False, **settings}
 
 
+def train(**settings):
+    return gacnn.GACNN(MODEL, 6, random_seed=0).train(**settings)
+
+
+train.__signature__ = inspect.signature(POPULATION.train)
+
+
 def operator(kind, setting, other=None):
-    """A training with an operator of these settings, which may be checked when it is made or used."""
+    """A training with an operator of these settings, which are checked when it is made or used."""
 
     def call(**settings):
         chosen = {setting: kind(**settings), **(other or {})}
-        return POPULATION.train(**quick(**chosen))
+        return gacnn.GACNN(MODEL, 6, random_seed=0).train(**quick(**chosen))
 
     call.__signature__ = inspect.signature(kind)
     return call
@@ -129,7 +142,7 @@ CALLS = {
     "Scale.of": (cnn.datasets.Scale.of, {"pixels": X, "name": "pixels"}),
     "GACNN": (gacnn.GACNN, {"model": MODEL}),
     "GACNN.fitness": (POPULATION.fitness, {"X": X, "y": y}),
-    "GACNN.train": (POPULATION.train, quick()),
+    "GACNN.train": (train, quick()),
     "GACNN.plan": (POPULATION.plan, {"X": X, "y": y}),
     "population_as_matrices": (
         gacnn.population_as_matrices,
@@ -159,8 +172,8 @@ CALLS = {
     "plots.pareto_front": (plots.pareto_front, {"fitness": np.eye(3, 2)}),
     "plots.confusion_matrix": (plots.confusion_matrix, {"y_true": y, "y_pred": y}),
     "plots.wrong_predictions": (plots.wrong_predictions, {"X": X, "y_true": y, "y_pred": y}),
-    "plots.filters": (plots.filters, {"model": MODEL}),
-    "plots.feature_maps": (plots.feature_maps, {"model": MODEL, "image": X[0], "layer": 0}),
+    "plots.filters": (plots.filters, {"model": convolution()}),
+    "plots.feature_maps": (plots.feature_maps, {"model": convolution(), "image": X[0]}),
     "CNNClassifier": (fitted("CNNClassifier", y), {}),
     "CNNRegressor": (fitted("CNNRegressor", y * 0.5), {}),
 }
@@ -182,7 +195,7 @@ def complaint(call, arguments, name, value):
         if any(each in text for each in known):
             return None
         return f"{name}={value!r}: not named by {type(error).__name__}: {error}"
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 # whatever else comes is what is looked for
         return f"{name}={value!r}: {type(error).__name__}: {error}"
     return None
 

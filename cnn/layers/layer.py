@@ -198,7 +198,8 @@ class Input2D(Layer):
     arguments = ("input_shape",)
 
     def __init__(self, input_shape: Any, logger: logging.Logger | None = None) -> None:
-        sizes = tuple(input_shape) if np.iterable(input_shape) else (input_shape,)
+        known = isinstance(input_shape, list | tuple | np.ndarray) and np.iterable(input_shape)
+        sizes = tuple(input_shape) if known else (input_shape,)
         if len(sizes) not in (2, 3):
             raise ValueError(
                 "input_shape must be (height, width) or (height, width, channels), "

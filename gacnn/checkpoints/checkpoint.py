@@ -7,12 +7,12 @@ import os
 import warnings
 from collections.abc import Iterable
 from itertools import takewhile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cnn import checks
+from gacnn.algorithm.events import checked_callbacks
 from gacnn.algorithm.ga import GA
 from gacnn.callbacks.callback import Callback
 from gacnn.checkpoints import array_tree as container
@@ -40,7 +40,7 @@ class Checkpoint(Callback):
     is_part_of_run = False
 
     def __init__(self, path: FilePath, every: int = 1) -> None:
-        self.path = Path(path)
+        self.path = checks.path(path, "path")
         self.every = checks.whole(every, "every")
         self._forget()
 
@@ -115,7 +115,7 @@ def resume(
     saying what differs; TypeError for an unknown setting.
     """
     stored = _read(path)
-    callbacks = list(callbacks)
+    callbacks = checked_callbacks(callbacks)
     identity = json.loads(stored.pop("run").tobytes())
     given = {"fitness_func": fitness_func, **settings}
     given |= {name: resolved(name, given[name]) for name in OPERATORS.keys() & given.keys()}
