@@ -13,7 +13,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 NEEDED = {
     "quick_start": ["sklearn"],
     "unbalanced_classes": ["sklearn"],
-    "exporting": ["onnx", "onnxruntime", "torch"],
+    "exporting": ["onnx", "onnxruntime", "sklearn", "torch"],
 }
 PAGES = sorted(page.stem for page in DOCS.glob("*.md"))
 
