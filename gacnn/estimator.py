@@ -82,7 +82,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         """Return X, or X and y, as arrays that scikit-learn has no complaints about."""
         array = np.asarray(X)
         rows = array.ndim < 3
-        if array.dtype == object and array.size and np.ndim(array.flat[0]):
+        if array.dtype == object and array.ndim and array.size and np.ndim(array.flat[0]):
             raise ValueError(
                 "X holds arrays in a column; np.stack(X), of a DataFrame np.stack(X[name]), makes "
                 "one array of them"
@@ -180,6 +180,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         else:
             model = self._network(num_outputs, seed)
         population = GACNN(model, self.num_solutions, random_seed=seed, spread=spread)
+        population.layout_is_said = True  # or has been refused
         weights = {"sample_weight": sample_weight, "class_weight": class_weight}
         result = population.train(X, y, **weights, **self._training())
         self.model_ = result.model

@@ -65,6 +65,9 @@ class GACNN:
     and two solutions or more.
     """
 
+    layout_is_said: bool = False
+    """Whether images of few rows and many channels are meant: without it they bring a warning."""
+
     def __init__(
         self,
         model: Model,
@@ -88,6 +91,10 @@ class GACNN:
                 f"num_solutions is too large, {self.num_solutions}: {error}"
             ) from error
         self.population_networks = self.create_population()
+
+    def _check_layout(self, X: ArrayLike) -> None:
+        if not self.layout_is_said:
+            checks.channels_last(checks.real(X, "X"), "X", said=True)
 
     def create_population(self) -> list[Model]:
         """Draw the population anew and return its networks, views of `population`."""
@@ -144,7 +151,7 @@ class GACNN:
         class_weight: ClassWeight | None = None,
     ) -> Fitness:
         """Return the fitness of such networks on data: see `gacnn.Fitness`."""
-        checks.channels_last(checks.real(X, "X"), "X", said=True)
+        self._check_layout(X)
         return Fitness(
             self.model,
             X,
@@ -267,6 +274,6 @@ class GACNN:
 
         Raises what `train` does for data and settings that do not fit.
         """
-        checks.channels_last(checks.real(X, "X"), "X", said=True)
+        self._check_layout(X)
         options.setdefault("random_seed", self.random_seed)
         return Training(self.model, self.num_solutions, X, y, **options)

@@ -196,7 +196,7 @@ def checked_targets(model: Model, y: ArrayLike, number: int, kinds: set[str]) ->
     if "values" in kinds:
         values = checks.real(y, "y")
         values = values[:, None] if values.ndim == 1 and model.output_shape == (1,) else values
-        cure = "mse compares y with the outputs; for class labels use another metric"
+        cure = "such a metric compares y with the outputs; for class labels use another"
         shape = (number, *model.output_shape)
         return checks.finite(checks.shaped(values, "y", shape, "images, outputs", cure), "y")
     array = np.asarray(y)

@@ -379,3 +379,17 @@ def test_fitness_that_fails_leaves_the_ga_usable():
     fail[0] = False
     result.ga.run()
     assert np.isfinite(result.ga.last_generation_fitness).all()
+
+
+def test_channels_first_brings_a_warning_unless_it_is_said():
+    X, y = np.random.default_rng(0).random((12, 3, 9, 9)), np.arange(12) % 3
+    networks = gacnn.GACNN(gacnn.default_network((3, 9, 9), 3, random_seed=0), 4)
+    for use in (
+        lambda: networks.train(X, y, num_generations=1, verbose=False),
+        lambda: networks.fitness(X, y),
+    ):
+        with pytest.warns(UserWarning, match="looks like .N, channels, height, width") as caught:
+            use()
+        assert [each.filename for each in caught] == [__file__]
+    networks.layout_is_said = True
+    networks.train(X, y, num_generations=1, verbose=False)
