@@ -25,7 +25,7 @@ from gacnn.fitness.metrics import Metric
 from gacnn.gacnn import GACNN
 from gacnn.training.default_network import default_layers
 from gacnn.training.defaults import NUM_SOLUTIONS, default_sigma
-from gacnn.types import Array
+from gacnn.types import Array, Growing
 
 
 class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no types
@@ -378,5 +378,6 @@ def _joined(earlier: History | None, later: History) -> History:
         before = first[name][-1] if len(earlier) else 0
         then[name] = [before + value for value in then[name]]
     unknown = [math.nan] * len(earlier)
-    history.restore({name: np.array(first.get(name, unknown) + then[name]) for name in then})
+    columns = {name: first.get(name, unknown) + then[name] for name in then}
+    history.restore({"rows": Growing("history.jsonl", columns)})
     return history

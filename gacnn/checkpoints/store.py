@@ -15,18 +15,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from cnn import files
+from cnn import checks, files
 from gacnn.checkpoints import tree as trees
 from gacnn.checkpoints.lock import Lock
-from gacnn.checkpoints.tree import Array, Growing
-
-FilePath = str | os.PathLike[str]
+from gacnn.types import Array, FilePath, Growing
 
 FORMAT = "gacnn checkpoint 2"
 _OLDER = b"\x89gacnn1\n"  # how a file of format 1 begins
@@ -136,7 +133,7 @@ def read(path: FilePath, follow: bool = True) -> tuple[dict[str, Any], dict[str,
     """
     copy, problem = _newest(files.replaceable(path, follow), path)
     if problem:
-        warnings.warn(f"{problem}; so {copy.path}, the one before it, is used", stacklevel=2)
+        checks.warn(f"{problem}; so {copy.path}, the one before it, is used")
     try:
         return copy.header["identity"], _tree(copy)
     except Exception as error:

@@ -6,7 +6,6 @@ import inspect
 import math
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -195,9 +194,8 @@ class Training:
             "callbacks": self._listeners(checked_callbacks(callbacks), clock, checkpoint, verbose),
         }
         self._fit_to_space(vectors)
-        if resume and checkpoint is not None and checkpoint.path.exists():
-            ga = self._resumed(checkpoint.path, given)
-        else:
+        ga = self._resumed(checkpoint, given) if resume and checkpoint is not None else None
+        if ga is None:
             ga = GA(num_generations=self.num_generations, **given)
         if verbose:
             print(self.plan())
@@ -222,10 +220,16 @@ class Training:
         for vector in vectors:
             vector[...] = rounded_to_space(vector, space, rng, whole=whole)
 
-    def _resumed(self, checkpoint: Path, given: dict[str, Any]) -> GA:
-        """Return the GA of a checkpoint; nothing is left to do where time or patience is over."""
+    def _resumed(self, checkpoint: Checkpoint, given: dict[str, Any]) -> GA | None:
+        """Return the GA of a checkpoint, if there is one.
+
+        Nothing is left to do where time or patience is over.
+        """
+        kept = {"num_generations": self.num_generations, "follow": checkpoint.follow}
         try:
-            ga = resume_checkpoint(checkpoint, num_generations=self.num_generations, **given)
+            ga = resume_checkpoint(checkpoint.path, **kept, **given)
+        except FileNotFoundError:
+            return None
         except ValueError as error:
             error.add_note(
                 "train must be told the same as before, apart from a longer num_generations or "

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gacnn.checkpoints.store import Store
 
 import cnn
 from gacnn import plots
-from gacnn.checkpoints.slot import Slot
 from gacnn.command.main import main
 from gacnn.command.run_folder import RunFolder
 from gacnn.training.training import Training
@@ -303,15 +303,15 @@ def test_interrupted_and_killed_runs_go_on(photos, tmp_path):
 
 def test_a_full_disk_is_named_and_the_run_goes_on(photos, tmp_path, capsys, monkeypatch):
     out = tmp_path / "run"
-    write = Slot.write
+    write = Store.write
 
-    def full(slot, *arguments):
-        if slot.path.with_name("checkpoint").exists():
+    def full(store, tree):
+        if store.path.exists():
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        write(slot, *arguments)
+        write(store, tree)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Slot, "write", full)
+        patched.setattr(Store, "write", full)
         assert gacnn("train", photos, "--out", out, "--size", 8, *QUICK) == 1
     error = capsys.readouterr().err
     assert "No space left" in error
