@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gacnn.checkpoints.store import Store
 
 import cnn
 from gacnn import plots
+from gacnn.checkpoints.store import Store
 from gacnn.command.main import main
 from gacnn.command.run_folder import RunFolder
 from gacnn.training.training import Training
