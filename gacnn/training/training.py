@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
 from cnn import Model, checks
+from cnn.model import MEMORY_LIMIT
 from gacnn.algorithm.events import checked_callbacks
 from gacnn.algorithm.ga import GA
 from gacnn.callbacks.average import WeightAverage
@@ -66,6 +67,7 @@ class Training:
         augment: Augmentation | None = None,
         patience: int | str | None = "auto",
         threads: int | None = None,
+        memory_limit: int = MEMORY_LIMIT,
         **settings: Any,
     ) -> None:
         _check_names(settings)
@@ -91,6 +93,7 @@ class Training:
             augment=augment,
             random_seed=self.seed,
             threads=threads,
+            memory_limit=memory_limit,
         )
         limit = math.inf if time_limit is None else checks.number(time_limit, "time_limit", 0)
         self.time_limit = TimeLimit(limit)
@@ -104,7 +107,8 @@ class Training:
         self.patience = self._patience(patience, one_objective, follows)
         self.validation: Validation | None = None
         if held_out is not None:
-            self.validation = self._validation(Fitness(model, *held_out, metric, threads=threads))
+            scores = Fitness(model, *held_out, metric, threads=threads, memory_limit=memory_limit)
+            self.validation = self._validation(scores)
 
     def _validation(self, scores: Fitness) -> Validation:
         """Return what looks at the held-out data, often enough for patience."""
@@ -225,9 +229,11 @@ class Training:
 
         Nothing is left to do where time or patience is over.
         """
-        kept = {"num_generations": self.num_generations, "follow": checkpoint.follow}
+        generations, follow = self.num_generations, checkpoint.follow
         try:
-            ga = resume_checkpoint(checkpoint.path, **kept, **given)
+            ga = resume_checkpoint(
+                checkpoint.path, num_generations=generations, follow=follow, **given
+            )
         except FileNotFoundError:
             return None
         except ValueError as error:
