@@ -173,7 +173,7 @@ def _load(file: Path, target: Path, path: FilePath) -> _Copy:
                     f"{os.fspath(path)} is of an older version of gacnn, which this one cannot go "
                     "on with: finish it with that version, or begin another run elsewhere"
                 )
-        header, arrays = files.load_arrays(file, FORMAT)
+        header, arrays = files.load_arrays(path, FORMAT)
     except OSError as error:
         raise files.of_file(error, path) from error
     try:

@@ -25,7 +25,8 @@ pytest.importorskip("matplotlib")
 Image = pytest.importorskip("PIL.Image")
 
 WRITTEN = {
-    ".lock", "settings.json", "start.npz", "checkpoint", "model.npz", "results.json", "history.csv",
+    "settings.json", "start.npz", "checkpoint", "checkpoint.best.jsonl",
+    "checkpoint.history.jsonl", "model.npz", "results.json", "history.csv",
     "fitness.png", "filters.png", "confusion.png", "wrong.png",
 }  # fmt: skip
 QUICK = ["--generations", "3", "--population", "6"]
@@ -170,7 +171,8 @@ def test_one_process_at_a_time_evolves_a_run(photos, tmp_path, capsys):
     before = {path: path.read_bytes() for path in out.iterdir()}
     with RunFolder(out).locked():
         assert gacnn("resume", out, "--generations", 100) == 1
-        assert "being evolved by another process; wait" in capsys.readouterr().err
+        message = f"{out} is being written by process {os.getpid()} on "
+        assert message in capsys.readouterr().err
         assert gacnn("evaluate", out) == 0
     assert {path: path.read_bytes() for path in out.iterdir()} == before
     assert gacnn("resume", out, "--generations", 10) == 0
@@ -358,7 +360,7 @@ def test_names_that_are_no_text(run, photos, tmp_path):
         (["export", "RUN", "model.pt"], "must end in .onnx"),
         (["export", "..", "model.onnx"], "is not the folder of a run"),
         (["export", "settings.json", "model.onnx"], "damaged or not a file of"),
-        (["info", "settings.json"], "damaged or no checkpoint"),
+        (["info", "settings.json"], "settings.json is damaged or not a file of"),
         (["info", "nowhere"], "No such file"),
     ],
 )
