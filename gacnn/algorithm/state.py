@@ -269,6 +269,8 @@ class _Cells(Sequence[Any]):
         return self._length
 
     def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(self._length))]
         if not 0 <= index < self._length:
             raise IndexError(index)
         return self._convert(self._values[index])

@@ -20,6 +20,8 @@ _TYPES: dict[str, Any] = {
         *(np.float16, np.float32, np.float64),
     )
 }
+_PLAIN = {bool, int, float, str, type(None)}  # of which JSON needs no encoding
+_dumps = json.JSONEncoder().encode
 
 
 def named_type(name: str) -> Any:
@@ -118,11 +120,18 @@ def _join_types(types: list[str], codes: Array, values: list[Array]) -> Array:
     return joined
 
 
-def line(row: dict[str, Any]) -> bytes:
-    """Return a row as a line of JSON, followed by the bytes of its arrays."""
-    arrays: list[Array] = []
-    text = json.dumps(encode(row, arrays))
-    return b"".join([text.encode(), b"\n", *(array.tobytes() for array in arrays)])
+def lines(part: Growing, start: int, stop: int) -> Iterator[bytes]:
+    """Return rows as lines of JSON, each followed by the bytes of its arrays."""
+    columns = [column[start:stop] for column in part.columns.values()]
+    names = list(part.columns)
+    is_json = not any(name.startswith("$") for name in names)
+    for cells in zip(*columns, strict=True):
+        row = dict(zip(names, cells, strict=True))
+        arrays: list[Array] = []
+        text = _dumps(
+            row if is_json and _PLAIN.issuperset(map(type, cells)) else encode(row, arrays)
+        )
+        yield b"".join([text.encode(), b"\n", *(array.tobytes() for array in arrays)])
 
 
 def rows(data: bytes) -> Iterator[dict[str, Any]]:
