@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -240,7 +241,8 @@ class Remembering(PygadSteps):
             return None
         if self.run_start_time is None:  # `on_start` asks
             return np.asarray(self._resumed["last_generation_fitness"])
-        return self._take_up(self._resumed)
+        with complete("the checkpoint"):
+            return self._take_up(self._resumed)
 
     def _take_up(self, state: dict[str, Any]) -> Array:
         """Restore what a run sets anew when it begins; return the fitness that was known."""
@@ -257,6 +259,16 @@ class Remembering(PygadSteps):
             call(callback.restore, "restore", its_state)
         self.evaluator.restore(state["evaluator"])
         return self.validated(state["last_generation_fitness"], "checkpoint")
+
+
+@contextmanager
+def complete(what: object) -> Iterator[None]:
+    """Raise ValueError where what has been stored lacks something, or is of other types."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, OverflowError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else error
+        raise ValueError(f"{what} is damaged, or of another version: {reason}") from error
 
 
 class _Cells(Sequence[Any]):

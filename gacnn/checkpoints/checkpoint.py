@@ -6,8 +6,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from cnn import checks
 from gacnn.algorithm.ga import GA
+from gacnn.algorithm.state import complete
 from gacnn.callbacks.callback import Callback
 from gacnn.checkpoints import store
 from gacnn.checkpoints.identity import check_same, identity_of, setting_of, shown
@@ -142,21 +142,18 @@ def resume(
     callbacks = list(callbacks)
     given = {"fitness_func": fitness_func, **settings}
     given |= {name: resolved(name, given[name]) for name in OPERATORS.keys() & given.keys()}
-    with _complete(path):
+    with complete(os.fspath(path)):
         check_same(path, identity, given, callbacks)
         merged = {name: setting_of(kept) for name, kept in identity["settings"].items()} | given
         population = merged.pop("initial_population", None)
-        num_generations = _generations_left(stored, num_generations)
-        first = stored["population"][: merged["sol_per_pop"]]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # all has been said when the GA was built first
-        ga = GA(
-            num_generations=num_generations,
-            initial_population=first,
-            callbacks=callbacks,
-            **merged,
-        )
-    with _complete(path):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # all has been said when the GA was built first
+            ga = GA(
+                num_generations=_generations_left(stored, num_generations),
+                initial_population=stored["population"][: merged["sol_per_pop"]],
+                callbacks=callbacks,
+                **merged,
+            )
         ga.restore(stored)
     ga.tie(population)
     return ga
@@ -168,7 +165,7 @@ def describe(path: FilePath, follow: bool = True) -> dict[str, Any]:
     Raises OSError where there is no file to read, and ValueError for one that is no checkpoint.
     """
     identity, stored = store.read(path, follow)
-    with _complete(path):
+    with complete(os.fspath(path)):
         fitness = np.asarray(stored["last_generation_fitness"])
         return {
             "generations": int(stored["generations_completed"]),
@@ -178,18 +175,6 @@ def describe(path: FilePath, follow: bool = True) -> dict[str, Any]:
             "best_fitness": fitness.max(axis=0).tolist(),
             **{name: shown(identity["settings"][name]) for name in OPERATORS},
         }
-
-
-@contextmanager
-def _complete(path: FilePath) -> Iterator[None]:
-    """Name the path where what it holds lacks something, or is of other types."""
-    try:
-        yield
-    except (AttributeError, IndexError, KeyError, OverflowError) as error:
-        reason = f"it lacks {error}" if isinstance(error, KeyError) else error
-        raise ValueError(
-            f"{os.fspath(path)} is damaged, or of another version: {reason}"
-        ) from error
 
 
 def _generations_left(stored: dict[str, Any], num_generations: int | None) -> int:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
+from functools import partial
 from typing import Any
 
 from cnn import checks
 from cnn.model import MEMORY_LIMIT
 from gacnn import augment
 from gacnn.fitness.metrics import METRICS
+
+Check = Callable[[Any, str], Any]  # returns the value; ValueError or TypeError if it cannot be one
 
 CLASS_METRICS = sorted(METRICS.keys() - {"mse"})
 
@@ -53,7 +57,7 @@ class Settings:
             raise ValueError(f"it does not say {', '.join(missing)}")
         known = [field.name for field in fields(cls) if field.name in stored]
         try:
-            return cls(**{name: _checked(name, stored[name]) for name in known})
+            return cls(**{name: _CHECKS[name](stored[name], name) for name in known})
         except TypeError as error:
             raise ValueError(str(error)) from error
 
@@ -72,34 +76,44 @@ class Settings:
         }
 
 
-_OPTIONAL = {
-    *("size", "num_generations", "time_limit", "batch_size", "checkpoint_seconds", "memory_limit")
+def _optional(check: Check) -> Check:
+    return lambda value, name: None if value is None else check(value, name)
+
+
+def _name(value: Any, name: str) -> str:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError(f"{name} must be a name, not {value!r}")
+    return value
+
+
+def _share(value: Any, name: str) -> float:
+    share = checks.number(value, name, 0)
+    if share >= 1:
+        raise ValueError(f"{name} must be below 1, not {value!r}")
+    return share
+
+
+def _seed(value: Any, name: str) -> int:
+    seed = checks.whole(value, name, minimum=0)
+    if seed >= 2**32:
+        raise ValueError(f"{name} must be below {2**32:,}, not {seed}")
+    return seed
+
+
+_number = partial(checks.number, minimum=0)
+_CHECKS: dict[str, Check] = {
+    "data": _name,
+    "size": _optional(checks.pair),
+    "test_share": _share,
+    "shift": _number,
+    "flip": partial(checks.one_of, choices=(True, False)),
+    "num_solutions": partial(checks.whole, minimum=2),
+    "num_generations": _optional(checks.whole),
+    "time_limit": _optional(_number),
+    "early_stopping": partial(checks.one_of, choices=(True, False)),
+    "batch_size": _optional(checks.whole),
+    "metric": partial(checks.one_of, choices=CLASS_METRICS),
+    "random_seed": _seed,
+    "checkpoint_seconds": _optional(_number),
+    "memory_limit": _optional(checks.whole),
 }
-_WHOLE = {"num_solutions": 2, "num_generations": 1, "batch_size": 1, "memory_limit": 1}
-
-
-def _checked(name: str, value: Any) -> Any:
-    """Return the value of a setting; ValueError or TypeError where it cannot be one."""
-    if value is None and name in _OPTIONAL:
-        return None
-    if name == "data":
-        if not isinstance(value, str) or not value or "\0" in value:
-            raise ValueError(f"data must be the name of some, not {value!r}")
-        return value
-    if name == "size":
-        return checks.pair(value, name)
-    if name == "metric":
-        return checks.one_of(value, name, CLASS_METRICS)
-    if name in ("flip", "early_stopping"):
-        return checks.one_of(value, name, (True, False))
-    if name == "random_seed":
-        seed = checks.whole(value, name, minimum=0)
-        if seed >= 2**32:
-            raise ValueError(f"random_seed must be below {2**32:,}, not {seed}")
-        return seed
-    if name in _WHOLE:
-        return checks.whole(value, name, minimum=_WHOLE[name])
-    number = checks.number(value, name, 0)  # of seconds, pixels or a share
-    if name == "test_share" and number >= 1:
-        raise ValueError(f"test_share must be below 1, not {value!r}")
-    return number

@@ -16,6 +16,7 @@ from cnn import Model, checks
 from cnn.model import MEMORY_LIMIT
 from gacnn.algorithm.events import checked_callbacks
 from gacnn.algorithm.ga import GA
+from gacnn.algorithm.state import complete
 from gacnn.callbacks.average import WeightAverage
 from gacnn.callbacks.callback import ENDLESS, Callback
 from gacnn.callbacks.history import History
@@ -242,8 +243,9 @@ class Training:
                 "time_limit: which of the two is given decides the default of patience"
             )
             raise
-        out_of_time = ga.seconds_before >= self.time_limit.seconds
-        if out_of_time or (self.stopping and self.stopping.is_over(ga.kept_state(self.stopping))):
+        with complete("the checkpoint"):
+            over = self.stopping and self.stopping.is_over(ga.kept_state(self.stopping))
+        if over or ga.seconds_before >= self.time_limit.seconds:
             ga.num_generations = 0
         return ga
 

@@ -16,7 +16,7 @@ def printed(*command: str) -> str:
         cwd=BENCHMARKS,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr

@@ -14,6 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_command import gacnn, started, wait_for
 
+from cnn import files
+from gacnn.algorithm.ga import GA
+from gacnn.checkpoints.store import FORMAT
 from gacnn.command import main as commands
 from gacnn.command.settings import Settings
 from gacnn.command.terminal import cell
@@ -283,3 +286,35 @@ def test_resume_goes_on_from_the_copy_before(run, capsys):
     error = capsys.readouterr().err
     assert f"gacnn: {run / 'checkpoint'} is missing; so {run / '.checkpoint.spare'}" in error
     assert error.count("is missing") == 1
+
+
+def changed(value, data):
+    """Return a tree of JSON with something somewhere left out or put in place of something."""
+    if isinstance(value, dict | list) and len(value) and data.draw(st.integers(0, 3)):
+        keys = sorted(value) if isinstance(value, dict) else range(len(value))
+        key, copied = data.draw(st.sampled_from(list(keys))), value.copy()
+        if data.draw(st.integers(0, 4)):
+            copied[key] = changed(value[key], data)
+        else:
+            del copied[key]
+        return copied
+    return data.draw(json_values | extremes)
+
+
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_checkpoints_that_somebody_has_made_up(run, data, capsys, monkeypatch):
+    """As those of other versions are: all is told in a sentence, or it is taken for what it is."""
+    monkeypatch.setattr(GA, "run", lambda ga: ga._take_up(ga._resumed))  # it may never end
+    header, arrays = files.load_arrays(run / "checkpoint", FORMAT)
+    part = data.draw(st.sampled_from(["tree", "identity"]))
+    whole = (run / "checkpoint").read_bytes()
+    try:
+        files.save_arrays(run / "checkpoint", {**header, part: changed(header[part], data)}, arrays)
+        for command in (("info", run / "checkpoint"), ("resume", run, "--generations", 9)):
+            gacnn(*command)
+            assert "Traceback" not in capsys.readouterr().err
+    finally:
+        (run / "checkpoint").write_bytes(whole)
