@@ -20,7 +20,7 @@ Choice = TypeVar("Choice")
 def whole(value: Any, name: str, minimum: int = 1) -> int:
     """Return the value as an int of at least `minimum`."""
     try:
-        integer = None if isinstance(value, bool) else operator.index(value)
+        integer = None if isinstance(value, bool | np.bool_) else operator.index(value)
     except TypeError:
         integer = None
     if integer is None:

@@ -48,7 +48,9 @@ def test_readme_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out
     accuracy = float(printed.split(LABEL)[1].split()[0])
     assert accuracy > 0.8
-    assert {path.name for path in tmp_path.iterdir()} == {"model.npz", "run.checkpoint"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("model.npz", "run.checkpoint", "run.checkpoint.best.jsonl"),
+    }
 
 
 def test_all_examples_are_here():
@@ -70,7 +72,10 @@ def test_digits_and_going_on(tmp_path):
     assert "3 generations; on 360 images" in run("--generations", "3")
     assert "6 generations; on 360 images" in run("--generations", "6", "--resume")
     assert (tmp_path / "fitness.png").read_bytes().startswith(b"\x89PNG")
-    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint", "fitness.png", "model.npz"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("fitness.png", "model.npz"),
+        *(f"checkpoint{rows}" for rows in ("", ".best.jsonl", ".history.jsonl")),
+    }
 
 
 def mnist_parts():
