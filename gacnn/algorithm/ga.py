@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pygad
 
+from cnn.engines.numpy.memory import keep_freed_memory
 from gacnn.algorithm.events import REPLACEABLE, Event, Listener, call, checked_callbacks, defines
 from gacnn.algorithm.state import Remembering
 from gacnn.algorithm.ties import networks_of, write_networks
@@ -111,6 +112,7 @@ class GA(Remembering, Run):
         """Evolve for `num_generations` generations, or until a callback or criterion says stop."""
         self.interrupted = False
         self.begin()
+        keep_freed_memory()  # offspring come and go, too
         with ExitStack() as stack:
             for callback in self.callbacks:
                 stack.callback(callback.close)

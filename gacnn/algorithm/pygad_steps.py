@@ -353,6 +353,25 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         settings = (pair and np.where(poor, pair[0], pair[1]) for pair in (counts, rates))
         return self._mutate(offspring, change, *settings)
 
+    def adaptive_mutation_population_fitness(self, offspring: Array) -> tuple[Array, Array]:
+        """Return the mean fitness of what is kept and of the offspring, and that of the offspring.
+
+        PyGAD lays both into a new population first; an evaluator needs no more than the offspring.
+        """
+        if not isinstance(self.fitness_func, Evaluator):
+            return super().adaptive_mutation_population_fitness(offspring)
+        kept = self._kept_indices()
+        own = np.asarray(self._evaluate_fitness(offspring, list(range(len(offspring)))))
+        fitness = np.concatenate([self.last_generation_fitness[kept], own])
+        return fitness.mean(axis=0), own
+
+    def _kept_indices(self) -> Indices:
+        """Return the indices of the solutions that the next population begins with."""
+        if self.keep_elitism == 0 and self.keep_parents == -1:
+            return np.asarray(self.last_generation_parents_indices)
+        number = self.keep_elitism or self.keep_parents
+        return np.array(self.sort_solutions_nsga2(self.last_generation_fitness)[:number], np.intp)
+
     def _mutate(
         self, offspring: Array, change: Change, count: Numbers | None, probability: Numbers | None
     ) -> Array:

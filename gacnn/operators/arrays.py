@@ -145,10 +145,11 @@ def uniform_crossover(
     words = parents.view(f"u{parents.itemsize}")
     offspring = np.empty((num_offspring, num_genes), dtype=words.dtype)
     for rows in _blocks(num_offspring, num_genes):
-        mothers, block = words.take(first[rows], axis=0), offspring[rows]
-        words.take(second[rows], axis=0, out=block, mode="clip")
+        one = rows.start if rows.stop - rows.start == 1 else None  # row, that takes no copies
+        mothers = words.take(first[rows], axis=0) if one is None else words[first[one]][None]
+        fathers = words.take(second[rows], axis=0) if one is None else words[second[one]][None]
         # mother ^ (mother ^ father) is the father: no branch for the processor to mispredict
-        block ^= mothers
+        block = np.bitwise_xor(mothers, fathers, out=offspring[rows])
         block *= _toss_coins(len(block), num_genes, rng)
         block ^= mothers
     return offspring.view(parents.dtype)
