@@ -10,14 +10,13 @@ import signal
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pygad
 
 from cnn.engines.numpy.memory import keep_freed_memory
-from gacnn.algorithm.events import REPLACEABLE, Event, Listener, call, checked_callbacks, defines
+from gacnn.algorithm.events import Event, Events, checked_callbacks
 from gacnn.algorithm.state import Remembering
 from gacnn.algorithm.ties import networks_of, write_networks
 from gacnn.callbacks.callback import Callback
@@ -61,6 +60,9 @@ class GA(Remembering, Run):
     """
 
     stop_criteria: Any
+
+    events: Events | None = None
+    """Who listens, during a run."""
 
     on_start, on_fitness, on_parents, on_crossover = Event(), Event(), Event(), Event()
     on_mutation, on_generation, on_stop = Event(), Event(), Event()
@@ -118,12 +120,26 @@ class GA(Remembering, Run):
                 stack.callback(callback.close)
             stack.enter_context(self._interruptible())
             stack.enter_context(self.evaluator.session())
+            stack.enter_context(self._listened_to())
             try:
                 super().run()
             except BaseException:
                 self.forget_kept()
                 raise
         write_networks(self._networks, self.population)
+
+    @contextmanager
+    def _listened_to(self) -> Iterator[None]:
+        """Let PyGAD call all listeners in the place of its own functions."""
+
+        def counts() -> bool:
+            return self.took_up and self.stop_criteria is not None
+
+        self.events = Events(self, self._after_generation, counts)
+        try:
+            yield
+        finally:
+            self.events = None
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -150,41 +166,13 @@ class GA(Remembering, Run):
         # Not print(), which might be what was interrupted.
         os.write(2, b"\nStopping after this generation; Ctrl-C again stops at once.\n")
 
-    # Events
-
-    def hook(self, event: str) -> Listener | None:
-        """Return what PyGAD shall call at an event: nothing where nobody listens."""
-        heard = bool(self._listeners(event))
-        if event == "on_generation":
-            commits = any(defines(callback, "commit") for callback in self.callbacks)
-            counts = self.took_up and self.stop_criteria is not None
-            return self._after_generation if heard or commits or counts else None
-        return partial(self._tell, event) if heard else None
-
-    def _listeners(self, event: str) -> list[Listener]:
-        own = self.__dict__[event]
-        theirs = [getattr(each, event) for each in self.callbacks if defines(each, event)]
-        return theirs if own is None else [own, *theirs]
-
-    def _tell(self, event: str, ga: Any, *values: Any) -> Any:
-        """Call the listeners of an event, each with what the one before made of the value."""
-        replacement = None
-        for listener in self._listeners(event):
-            if replacement is not None:
-                passed = replacement[0] if event == "on_parents" else replacement
-                values = (np.asarray(passed),)
-            answer = call(listener, event, ga, *values)
-            if answer is not None and event in REPLACEABLE:
-                replacement = answer
-        return replacement
-
     def _after_generation(self, ga: Any) -> str | None:
         """Call the listeners of on_generation and let callbacks save; say whether to stop."""
+        assert self.events is not None
         self._count_unchanged()
-        answers = [call(each, "on_generation", ga) for each in self._listeners("on_generation")]
-        told = any(isinstance(answer, str) and answer.lower() == "stop" for answer in answers)
+        told = self.events.told_to_stop()
         self.course.has_stopped = told or any(map(self._holds, self.stop_criteria or ()))
-        self._commit()
+        self.events.tell_callbacks("commit")
         return "stop" if self.course.has_stopped else None
 
     def _count_unchanged(self) -> None:
@@ -207,19 +195,15 @@ class GA(Remembering, Run):
         late = self.seconds >= values[0]
         return late and criterion is not _INTERRUPT
 
-    def _commit(self) -> None:
-        for callback in self.callbacks:
-            call(callback.commit, "commit", self)
-
     # Fitness
 
     def run_select_parents(self, call_on_parents: bool = True) -> None:
         """Select parents; PyGAD does so without `on_parents` once the loop has ended."""
         if not call_on_parents:
+            assert self.events is not None
             self.has_ended = True
-            self._commit()
-            for callback in self.callbacks:
-                call(callback.finish, "finish", self)
+            self.events.tell_callbacks("commit")
+            self.events.tell_callbacks("finish")
             on_all = self._fitness_on_all()
             if on_all is not None:
                 self.last_generation_fitness = on_all
@@ -267,6 +251,6 @@ class GA(Remembering, Run):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what `save` and worker processes get: all but callbacks and networks."""
-        state = {**super().__getstate__(), "callbacks": [], "_networks": None}
+        state = {**super().__getstate__(), "callbacks": [], "_networks": None, "events": None}
         state.pop("_indexes", None)
         return state
