@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pygad
 
+from gacnn.algorithm.known_rows import SolutionIndex, find_rows
 from gacnn.fitness.evaluator import Evaluator
 from gacnn.fitness.metrics import MetricError
 from gacnn.operators import arrays
@@ -86,7 +87,7 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         return self._validate_population_fitness(fitness, source, **options)
 
     @functools.cached_property
-    def _indexes(self) -> dict[str, arrays.SolutionIndex]:
+    def _indexes(self) -> dict[str, SolutionIndex]:
         return {}
 
     def _covers(self, *populations: Array | None) -> bool:
@@ -180,7 +181,7 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         if kept is None:
             return {}
         indices = getattr(self, f"last_generation_{name}_indices")
-        return {row: indices[i] for row, i in arrays.find_rows(self.population, kept).items()}
+        return {row: indices[i] for row, i in find_rows(self.population, kept).items()}
 
     def _find_saved(self, name: str) -> dict[int, int]:
         """Find rows in a history, whose index grows with it; PyGAD makes its own anew.
@@ -191,7 +192,7 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         size = min(len(solutions), len(fitness))
         index = self._indexes.get(name)
         if index is None or not self.is_running or not index.is_of(solutions, size):
-            index = self._indexes[name] = arrays.SolutionIndex(self.num_genes)
+            index = self._indexes[name] = SolutionIndex(self.num_genes)
         index.extend(solutions, size)
         return index.find_rows(self.population)
 

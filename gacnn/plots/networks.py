@@ -1,4 +1,4 @@
-"""Pictures of a network: filters, feature maps, and what it gets wrong; shown as `gacnn.plots`."""
+"""Pictures of networks: filters, feature maps, and what they get wrong."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Pictures of runs and of networks, drawn into Axes; needs matplotlib (pip install 'gacnn[plot]').
-
-Every function takes Matplotlib Axes, or makes a figure where it gets none, and returns the Axes.
-None of them shows or saves anything.
-"""
+"""Pictures of runs: fitness, diversity, Pareto front."""
 
 from __future__ import annotations
 
@@ -17,24 +13,10 @@ from cnn import checks
 from gacnn.operators.arrays import front_numbers
 from gacnn.plots.networks import (
     axes_for,
-    confusion_matrix,
-    feature_maps,
-    filters,
-    wrong_predictions,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-__all__ = [
-    "confusion_matrix",
-    "diversity",
-    "feature_maps",
-    "filters",
-    "fitness",
-    "pareto_front",
-    "wrong_predictions",
-]
 
 Column = NDArray[np.float64]
 Table = dict[str, Column]
