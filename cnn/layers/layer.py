@@ -134,7 +134,12 @@ class Layer:
 
 
 class Input2D(Layer):
-    """The input of a network of images (height, width, channels); two numbers mean one channel."""
+    """The input of a network of images (height, width, channels); two numbers mean one channel.
+
+    Examples:
+        >>> cnn.Input2D((28, 28)).layer_output_size
+        (28, 28, 1)
+    """
 
     arguments = ("input_shape",)
 
@@ -161,7 +166,12 @@ class Input2D(Layer):
 
 
 class Input1D(Layer):
-    """The input of a dense-only network: `num_inputs` numbers a sample."""
+    """The input of a dense-only network: `num_inputs` numbers a sample.
+
+    Examples:
+        >>> cnn.Model([cnn.Input1D(4), cnn.Dense(3)]).num_weights
+        15
+    """
 
     arguments = ("num_inputs",)
 
@@ -175,7 +185,12 @@ class Input1D(Layer):
 
 
 class Flatten(Layer):
-    """Maps (height, width, channels) as one row of values, in that order."""
+    """Maps (height, width, channels) as one row of values, in that order.
+
+    Examples:
+        >>> cnn.Flatten(cnn.Input2D((4, 4, 3))).layer_output_size
+        48
+    """
 
     def output_shape(self, shape: Shape, previous: Layer) -> Shape:
         return shape if isinstance(shape, int) else math.prod(shape)
