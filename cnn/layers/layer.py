@@ -22,6 +22,7 @@ from cnn.types import Array
 
 MapShape = tuple[int, int, int]
 Shape = MapShape | int
+"""(height, width, channels) of maps, or how many values there are where they are flat."""
 
 
 class Kind(StrEnum):
@@ -62,7 +63,8 @@ class Layer:
     the values are flat; None until the layer is linked to a previous one.
     """
 
-    arguments: ClassVar[tuple[str, ...]] = ()  # of the constructor: repr, save and copy use them
+    arguments: ClassVar[tuple[str, ...]] = ()
+    """Names of the constructor's settings, which are attributes: repr, save and copy use them."""
 
     def __init__(
         self, previous_layer: Layer | None = None, logger: logging.Logger | None = None
