@@ -26,11 +26,18 @@ ROOT = Path(__file__).parent.parent
 SITE, SCREENS = ROOT / "build/site", ROOT / "build/screens"
 WIDTHS = (1400, 400)
 SCHEMES = ("light", "dark")
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync "
-    "--hide-scrollbars --remote-debugging-pipe"
-).split()
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+    "--remote-debugging-pipe",
+]
 LOOK = """({
     width: document.documentElement.scrollWidth,
     height: document.documentElement.scrollHeight,

@@ -40,10 +40,15 @@ class Kind(StrEnum):
 class Operation(NamedTuple):
     """A part of what a layer does, in words that every engine understands.
 
-    inputs: the operations whose results it reads, and weights: the weight arrays that it takes.
     As a layer gives them, inputs count back from the operation, -1 is the one before, and weights
     are those of the layer; `cnn.engines.operations.listed` counts them through a network.
-    activation: that of an ACTIVATE.
+
+    Attributes:
+        kind: what it does: a `Kind`, or a string that an engine of one's own knows.
+        layer: the layer that it is a part of.
+        inputs: the operations whose results it reads.
+        weights: the weight arrays that it takes.
+        activation: that of an ACTIVATE; None otherwise.
     """
 
     kind: str

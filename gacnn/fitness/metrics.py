@@ -13,8 +13,9 @@ from cnn import Model, checks
 from gacnn.types import Array
 
 Metric = str | Callable[[Array, Array], float]
-"""What evolution maximises: a name in `METRICS`, or a function of the outputs (N, outputs) of one
-network and the targets (N, …), both read-only, that returns a number; higher is better."""
+"""What evolution maximises: a name in `gacnn.fitness.metrics.METRICS`, or a function of the outputs
+(N, outputs) of one network, read-only, and the targets (N, …), as they were given, that returns a
+number; higher is better."""
 
 
 class Measure(NamedTuple):
