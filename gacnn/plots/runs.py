@@ -1,8 +1,4 @@
-"""Pictures of runs and of networks, drawn into Axes; needs matplotlib (pip install 'gacnn[plot]').
-
-Every function takes Matplotlib Axes, or makes a figure where it gets none, and returns the Axes.
-None of them shows or saves anything.
-"""
+"""Pictures of a run: fitness, diversity, the front of two objectives; shown as `gacnn.plots`."""
 
 from __future__ import annotations
 
