@@ -239,15 +239,21 @@ class Model:
     ) -> Array:
         """Return the outputs of this network, or of a population of such networks, for images.
 
-        X: (N, height, width, channels) of any real type, or (N, inputs) for an Input1D.
-        vectors: (P, num_weights), a network a row; None for the model's own weights.
-        Returns float32 (P, N, classes), or (N, classes) for the own weights: probabilities
-        where the last layer is softmax.
+        Args:
+            X: (N, height, width, channels) of any real type, or (N, inputs) for an Input1D.
+            vectors: (P, num_weights), a network a row; None for the model's own weights.
+            engine: what computes, by name or as an object (`cnn.engines.engine`).
+            threads: cores that it may use; None for all that there are, or as many as
+                OMP_NUM_THREADS says. The result is the same for any number.
+            memory_limit: bytes that it takes beyond input and output, about; 256 MiB. Where a
+                single image needs more in such a network it takes more, with a warning.
 
-        engine: what computes, by name or as an object (`cnn.engines.engine`). Uses `threads` cores
-        (None: all that there are), with the same result for any number, and beyond input and
-        output about `memory_limit` bytes. Raises ValueError where shapes do not fit, and for NaN
-        and infinities.
+        Returns:
+            float32 (P, N, classes), or (N, classes) for the own weights: probabilities where the
+            last layer is softmax.
+
+        Raises:
+            ValueError: where shapes do not fit, and for NaN and infinities.
         """
         images = self.check_images(X, "X")
         return self._run(engine, images, vectors, threads, memory_limit)
@@ -324,25 +330,27 @@ class Model:
         images = checks.shaped(X, name, (None, *self.input_shape), axes, cure)
         return checks.finite(images, name)
 
-    def predict_proba(self, data_inputs: ArrayLike) -> Array:
+    def predict_proba(self, data_inputs: ArrayLike, *, memory_limit: int = MEMORY_LIMIT) -> Array:
         """Return class probabilities (N, classes) for images (N, height, width, channels).
 
         The outputs of a network that does not end in softmax are put through one; a single
-        sigmoid output p gives the two columns 1 - p and p.
+        sigmoid output p gives the two columns 1 - p and p. memory_limit: as for `forward`.
         """
-        return probabilities(self._class_outputs(data_inputs), output_activation(self.last_layer))
+        outputs = self._class_outputs(data_inputs, memory_limit)
+        return probabilities(outputs, output_activation(self.last_layer))
 
-    def predict(self, data_inputs: ArrayLike) -> Labels:
+    def predict(self, data_inputs: ArrayLike, *, memory_limit: int = MEMORY_LIMIT) -> Labels:
         """Return the labels (N,) of the largest output, for images (N, height, width, channels).
 
         A single sigmoid output is label 1 above one half. For regression use `forward`.
+        memory_limit: as for `forward`.
         """
-        return labels_of(self._class_outputs(data_inputs))
+        return labels_of(self._class_outputs(data_inputs, memory_limit))
 
-    def _class_outputs(self, data_inputs: ArrayLike) -> Array:
+    def _class_outputs(self, data_inputs: ArrayLike, memory_limit: int) -> Array:
         self.check_classifies()
         images = self.check_images(data_inputs, "data_inputs")
-        return self._run("numpy", images, None, None, MEMORY_LIMIT)
+        return self._run("numpy", images, None, None, memory_limit)
 
     def check_classifies(self) -> None:
         """Raise ValueError if the outputs are no classes: maps, or one that is no sigmoid."""

@@ -17,15 +17,16 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from cnn import Dense, Flatten, Input1D, Input2D, Model, Softmax
+from cnn import Dense, Flatten, Input1D, Input2D, Model, Softmax, checks
 from cnn.layers.layer import Layer
+from cnn.model import MEMORY_LIMIT
 from gacnn.callbacks.history import History
 from gacnn.fitness.batches import Augmentation
 from gacnn.fitness.metrics import Metric
 from gacnn.gacnn import GACNN
 from gacnn.training.default_network import default_layers
 from gacnn.training.defaults import NUM_SOLUTIONS, default_sigma
-from gacnn.types import Array
+from gacnn.types import Array, Growing
 
 
 class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no types
@@ -53,6 +54,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         warm_start: bool = False,
         random_state: Any = None,
         n_jobs: int | None = None,
+        memory_limit: int = MEMORY_LIMIT,
         verbose: bool = False,
         settings: dict[str, Any] | None = None,
     ) -> None:
@@ -70,6 +72,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         self.warm_start = warm_start
         self.random_state = random_state
         self.n_jobs = n_jobs
+        self.memory_limit = memory_limit
         self.verbose = verbose
         self.settings = settings
 
@@ -77,7 +80,9 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
 
     def _validated(self, X: Any, **options: Any) -> Any:
         """Return X, or X and y, as arrays that scikit-learn has no complaints about."""
-        rows = np.asarray(X).ndim < 3
+        rows = checks.unmasked(X, "X").ndim < 3
+        if "y" in options:
+            checks.unmasked(options["y"], "y")
         return validate_data(self, X, ensure_2d=rows, allow_nd=True, **options)
 
     @property
@@ -183,6 +188,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
             "patience": self.patience if self.early_stopping else None,
             "verbose": bool(self.verbose),
             "threads": self._threads,
+            "memory_limit": self.memory_limit,
         }
         more = {} if self.settings is None else self.settings
         if not isinstance(more, dict):
@@ -240,7 +246,8 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
     out; "auto" is a tenth of 200 samples or more.
     warm_start: go on with the network and its history at the next `fit`, with the standardisation
     of the first. random_state: an integer gives the same bits for any number of threads.
-    n_jobs: threads; None is 1, -1 all. verbose: whether to show plan and progress.
+    n_jobs: threads; None is 1, -1 all. memory_limit: as for `Model.forward`.
+    verbose: whether to show plan and progress.
     settings: further arguments of `GACNN.train`, such as {"gene_space": [-1, 0, 1]}.
 
     After `fit`: model_, a `cnn.Model` of standardised inputs; input_scaler_, which standardises
@@ -274,7 +281,9 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
         """Return probabilities (N, classes), float64, in the order of classes_."""
         check_is_fitted(self)
         inputs = self._inputs(self._validated(X, reset=False))
-        logarithms = self.model_.log_proba(inputs, threads=self._threads)
+        logarithms = self.model_.log_proba(
+            inputs, threads=self._threads, memory_limit=self.memory_limit
+        )
         likelihood: Array = np.exp(logarithms.astype(np.float64))
         likelihood /= likelihood.sum(axis=1, keepdims=True)
         return likelihood
@@ -332,8 +341,8 @@ class CNNRegressor(RegressorMixin, _Estimator):  # type: ignore[misc] # no types
         """Return values, float64, of the shape that y had in `fit`: (N,) or (N, outputs)."""
         check_is_fitted(self)
         inputs = self._inputs(self._validated(X, reset=False))
-        outputs = self.model_.forward(inputs, threads=self._threads).astype(np.float64)
-        values = self.target_scaler_.inverse_transform(outputs)
+        outputs = self.model_.forward(inputs, threads=self._threads, memory_limit=self.memory_limit)
+        values = self.target_scaler_.inverse_transform(outputs.astype(np.float64))
         return np.asarray(values).reshape(len(values), *self._shape_of_target)
 
     def __sklearn_tags__(self) -> Any:
@@ -378,5 +387,6 @@ def _joined(earlier: History | None, later: History) -> History:
         before = first[name][-1] if len(earlier) else 0
         then[name] = [before + value for value in then[name]]
     unknown = [math.nan] * len(earlier)
-    history.restore({name: np.array(first.get(name, unknown) + then[name]) for name in then})
+    columns = {name: first.get(name, unknown) + then[name] for name in then}
+    history.restore({"rows": Growing("history.jsonl", columns)})
     return history

@@ -15,6 +15,7 @@ from cnn import (
     layers_weights_as_matrix,
     update_layers_trained_weights,
 )
+from cnn.model import MEMORY_LIMIT
 from gacnn.algorithm.ties import population_as_vectors
 from gacnn.callbacks.callback import Callback
 from gacnn.checkpoints.checkpoint import Checkpoint
@@ -143,6 +144,7 @@ class GACNN:
         sampling: str = "uniform",
         augment: Augmentation | None = None,
         threads: int | None = None,
+        memory_limit: int = MEMORY_LIMIT,
     ) -> Fitness:
         """Return the fitness of such networks on data: see `gacnn.Fitness`."""
         return Fitness(
@@ -155,6 +157,7 @@ class GACNN:
             augment=augment,
             random_seed=self.random_seed,
             threads=threads,
+            memory_limit=memory_limit,
         )
 
     def train(
@@ -175,31 +178,53 @@ class GACNN:
         resume: bool = False,
         verbose: bool = True,
         threads: int | None = None,
+        memory_limit: int = MEMORY_LIMIT,
         **settings: Any,
     ) -> Result:
         """Evolve the population on data and return its best network, scores and history.
 
-        X, y, metric, sampling, augment: as for `fitness`; numbers in X far above 1 bring a warning,
-        because networks hardly learn from them. With nothing else said,
-        `gacnn.training.defaults` chooses: mirrored mutation with a sigma of 4 / sqrt(weights), and
-        recombination by fitness with a learning rate that falls (`strategy_settings`); batches of
-        128 images, drawn by importance where the metric is "cross_entropy", or all images where
-        they are fewer than 256; a tenth of 200 images or more held out for validation; 2,000
-        generations, or as many as time_limit seconds allow; the run ends when a third of them, but
-        at least 50, bring no improvement on the validation data, or without them in the fitness on
-        all data (`patience`; None for never, as with a time limit alone, with mini-batches but no
-        validation, or with several objectives).
+        With nothing else said, `gacnn.training.defaults` chooses: mirrored mutation with a sigma
+        of 4 / sqrt(weights), and recombination by fitness with a learning rate that falls
+        (`strategy_settings`); batches of 128 images, drawn by importance where the metric is
+        "cross_entropy", or all images where they are fewer than 256; a tenth of 200 images or more
+        held out for validation; 2,000 generations, or as many as time_limit seconds allow. The
+        networks that are compared on the validation data, after every few generations, are
+        averages of the last generations where all offspring are one centre's, otherwise the best
+        of each generation; the best one is returned. Without validation it is the last average,
+        or PyGAD's best of the last population where that was scored on all data. The networks of
+        this population become those of the last generation.
 
-        validation: a share of the data to hold out, stratified where y are labels, (X, y), or
-        None. The networks that are compared on it, after every few generations, are averages of
-        the last generations where all offspring are one centre's, otherwise the best of each
-        generation; the best one is returned. Without it, it is the last average, or PyGAD's best
-        of the last population where that was scored on all data.
-        checkpoint: a file that is written after every generation, or a `gacnn.Checkpoint` that
-        says how often; with resume=True the run goes on from it, if it exists, up to
-        num_generations or time_limit in all. verbose prints the plan and shows a progress bar.
-        Other settings go to `gacnn.GA`. The networks of this
-        population become those of the last generation.
+        Args:
+            X: as for `fitness`; numbers far above 1 bring a warning, because networks hardly
+                learn from them.
+            y: as for `fitness`.
+            num_generations: at most; None for 2,000, or with a time_limit for any number.
+            time_limit: seconds after which no further generation begins; None for no limit.
+            validation: "auto", a share of the data to hold out, stratified where y are labels,
+                (X, y), or None.
+            metric, augment: as for `fitness`.
+            batch_size: "auto", a number of images, or None for all.
+            sampling: "auto", or as for `fitness`.
+            patience: generations without improvement that end the run, on the validation data, or
+                without them in the fitness on all data; "auto" for a third of all, at least 50;
+                None for never, as with a time limit alone, with mini-batches but no validation,
+                or with several objectives.
+            callbacks: objects of `gacnn.Callback`.
+            checkpoint: the path of a file that is written at most every second, and costs at most
+                3 % of the time, or a `gacnn.Checkpoint` that says otherwise.
+            resume: whether to go on from the checkpoint, if there is one, up to num_generations
+                or time_limit in all.
+            verbose: whether to print the plan and show a progress bar.
+            threads, memory_limit: as for `Model.forward`.
+            settings: others, for `gacnn.GA`.
+
+        Returns:
+            The best network, its scores and the history.
+
+        Raises:
+            ValueError, TypeError: for data and settings that do not fit, and a checkpoint of
+                another run.
+            OSError: where a checkpoint cannot be written.
         """
         training = self.training(
             X,
@@ -213,6 +238,7 @@ class GACNN:
             augment=augment,
             patience=patience,
             threads=threads,
+            memory_limit=memory_limit,
             **settings,
         )
         if checkpoint is not None and not isinstance(checkpoint, Checkpoint):

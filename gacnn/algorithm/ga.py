@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import multiprocessing
 import os
 import signal
 import threading
@@ -113,9 +114,10 @@ class GA(Remembering, Run):
     given. "stop" from any `on_generation` ends the run, after all were called. An exception in one
     names it and the event in a note; the GA can run again after that.
 
-    Ctrl-C ends the run after the generation in flight as if it were the last, with
-    `interrupted` set; a second Ctrl-C raises KeyboardInterrupt at once. During the very first
-    evaluation, one more generation follows.
+    Ctrl-C, and SIGTERM, which schedulers send, end the run after the generation in flight as if
+    it were the last, with `interrupted` set; a second one raises KeyboardInterrupt or SystemExit
+    at once. During the very first evaluation, one more generation follows. SIGTERM is left alone
+    where somebody handles it already, and in worker processes, which pools end by it.
 
     Examples:
         >>> wanted = np.linspace(-1, 1, 10)
@@ -136,9 +138,6 @@ class GA(Remembering, Run):
 
     callbacks: list[Callback]
     """The callbacks, in the order in which they are called; they may be changed between runs."""
-
-    interrupted: bool
-    """Whether Ctrl-C has ended the latest run."""
 
     stop_criteria: Any
 
@@ -232,7 +231,7 @@ class GA(Remembering, Run):
             for name in (each for each in OPERATORS if f"Unknown {each}" in str(error)):
                 error.add_note(f"gacnn.GA knows beside these: {', '.join(OPERATORS[name])}")
             raise
-        self.interrupted = False
+        self.interrupted_by: int | None = None
         self.remember_settings(bound.arguments)
         write_networks(self._networks, self.population)
 
@@ -251,9 +250,14 @@ class GA(Remembering, Run):
         self._networks = networks_of(population)
         write_networks(self._networks, self.population)
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C or SIGTERM has ended the run; `interrupted_by` is the signal's number."""
+        return self.interrupted_by is not None
+
     def run(self) -> None:
         """Evolve for `num_generations` generations, or until a callback or criterion says stop."""
-        self.interrupted = False
+        self.interrupted_by = None
         self.begin()
         keep_freed_memory()  # offspring come and go, too
         with ExitStack() as stack:
@@ -284,28 +288,28 @@ class GA(Remembering, Run):
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """Let Ctrl-C end the run after the generation in flight, and a second one at once."""
-        before = signal.getsignal(signal.SIGINT)
+        """Let a signal end the run after the generation in flight, and a second one at once."""
         in_main_thread = threading.current_thread() is threading.main_thread()
-        if not in_main_thread or before in (None, signal.SIG_IGN):
-            yield
-            return
-        signal.signal(signal.SIGINT, self._interrupt)
+        before = {number: signal.getsignal(number) for number in _signals() if in_main_thread}
+        for number in before:
+            signal.signal(number, self._interrupt)
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
             if self.interrupted:
                 kept = [each for each in self.stop_criteria if each is not _INTERRUPT]
                 self.stop_criteria = kept or None
 
-    def _interrupt(self, signal_number: int, frame: Any) -> None:
+    def _interrupt(self, number: int, frame: Any) -> None:
         if self.interrupted:
-            raise KeyboardInterrupt
-        self.interrupted = True
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+        self.interrupted_by = number
         self.stop_criteria = [*(self.stop_criteria or []), _INTERRUPT]
+        again = "Ctrl-C" if number == signal.SIGINT else "the signal"
         # Not print(), which might be what was interrupted.
-        os.write(2, b"\nStopping after this generation; Ctrl-C again stops at once.\n")
+        os.write(2, f"\nStopping after this generation; {again} again stops at once.\n".encode())
 
     def _after_generation(self, ga: Any) -> str | None:
         """Call the listeners of on_generation and let callbacks save; say whether to stop."""
@@ -395,3 +399,16 @@ class GA(Remembering, Run):
         state = {**super().__getstate__(), "callbacks": [], "_networks": None, "events": None}
         state.pop("_indexes", None)
         return state
+
+
+def _signals() -> Iterator[int]:
+    """Yield the signals that end a run: Ctrl-C unless it is ignored, SIGTERM if nobody heeds it."""
+    if signal.getsignal(signal.SIGINT) not in (None, signal.SIG_IGN):
+        yield signal.SIGINT
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL and not _is_worker():
+        yield signal.SIGTERM
+
+
+def _is_worker() -> bool:
+    """Tell whether another process has started this one to work for it."""
+    return multiprocessing.current_process().name != "MainProcess"

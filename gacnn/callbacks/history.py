@@ -15,7 +15,7 @@ from cnn import files, tables
 from gacnn import plots
 from gacnn.callbacks.callback import Callback
 from gacnn.operators.run import Run
-from gacnn.types import Array
+from gacnn.types import Array, Growing
 
 _MEASURED_GENES = 1024  # genes that diversity is measured on
 
@@ -133,12 +133,18 @@ class History(Callback):
             file.write(text.getvalue().encode())
 
     def state(self) -> dict[str, Any]:
-        """Return the columns as arrays."""
-        return {name: np.array(column) for name, column in self._columns.items()}
+        """Return the columns, not copied: a checkpoint writes what is new in them."""
+        return {"rows": Growing("history.jsonl", self._columns)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up the columns."""
-        self._columns = {name: state[name].tolist() for name in self._columns}
+        """Take up the columns; ValueError where they are others."""
+        columns = state["rows"].columns
+        if columns.keys() != self._columns.keys():
+            raise ValueError(
+                f"the history of the checkpoint has the columns {', '.join(columns)}, and this "
+                f"one {', '.join(self)}; give History a validation as before"
+            )
+        self._columns = {name: list(columns[name]) for name in self._columns}
 
 
 def _cell(value: Any) -> str:

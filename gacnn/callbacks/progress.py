@@ -36,17 +36,20 @@ class ProgressBar(Callback):
 
     def on_start(self, ga: Run) -> None:
         """Show the bar."""
+        if self.disable:  # tqdm would take locks all the same
+            return
         last = ga.generations_completed + ga.num_generations
         self._bar = tqdm(
             total=None if last >= ENDLESS else last,
             initial=ga.generations_completed,
             unit="generation",
-            disable=self.disable,
             dynamic_ncols=True,
         )
 
     def on_generation(self, ga: Run) -> None:
         """Move on by a generation."""
+        if self._bar is None:
+            return
         shown = {"fitness": ga.last_generation_fitness.max(axis=0)}
         history = validating_history(ga)
         if history is not None and len(history):

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-import cnn
 from cnn import datasets
+from cnn.checks import printable
 from cnn.datasets import Dataset
 from gacnn.command.settings import Settings
 from gacnn.training.held_out import stratified
@@ -28,7 +28,7 @@ def load(settings: Settings) -> Data:
     the same share of every class. Raises ValueError for images of another size than was wanted,
     and where fewer than two classes are left to train on; warns of others that are not.
     """
-    data, test = parts(settings.data, settings.size)
+    data, test = parts(settings.data, settings.size, memory_limit=settings.memory_limit)
     height, width = data.X.shape[1:3]
     if settings.size not in (None, (height, width)):
         raise ValueError(
@@ -49,23 +49,29 @@ def _check_classes(data: Dataset, source: str) -> None:
             f"{source} leaves images of {len(found)} class to train on, and it takes two; "
             "add images of others, or set fewer aside by --test-share"
         )
-    missing = [name for number, name in enumerate(data.class_names) if number not in found]
+    missing = [printable(n) for number, n in enumerate(data.class_names) if number not in found]
     if missing:
-        warnings.warn(f"{source} holds no image to train on of: {', '.join(missing)}", stacklevel=3)
+        names = ", ".join(missing)
+        warnings.warn(f"{printable(source)} holds no image to train on of: {names}", stacklevel=3)
 
 
-def parts(data: str, size: tuple[int, int] | None = None, channels: int | None = None) -> Data:
+def parts(
+    data: str,
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    memory_limit: int | None = None,
+) -> Data:
     """Load what `gacnn train DATA` names: all images, and the test images where they are apart.
 
-    size, channels: of the images of a folder.
+    size, channels: of the images of a folder. memory_limit: bytes that a packed file may take.
     """
     if data == DIGITS:
         return datasets.load_digits(), None
     path = Path(data)
     if path.suffix.lower() == ".npz":
-        return datasets.load_npz(path)
+        return datasets.load_npz(path, memory_limit=memory_limit)
     if path.is_dir() and any(path.glob("*[-.]idx?-ubyte*")):
-        return datasets.load_idx(path)
+        return datasets.load_idx(path, memory_limit=memory_limit)
     return datasets.load_image_folder(path, size, channels=channels), None
 
 
@@ -84,19 +90,14 @@ def _part(data: Dataset, chosen: NDArray[np.bool_]) -> Dataset:
     return data._replace(X=data.X[chosen], y=data.y[chosen])
 
 
-def accuracy(model: cnn.Model, data: Dataset) -> float:
-    """Return the share of the images that are right."""
-    return float(np.mean(model.predict(data.X) == data.y))
-
-
 def numbered(data: Dataset, names: list[str]) -> NDArray[np.intp]:
     """Return labels as numbers of the classes of a run; ValueError for classes it has not."""
     found = [data.class_names[number] for number in np.unique(data.y)]
     unknown = [name for name in found if name not in names]
     if unknown:
         raise ValueError(
-            f"the data have the classes {', '.join(unknown)}, which the run does not know; "
-            f"it knows {', '.join(names)}"
+            f"the data have the classes {', '.join(map(printable, unknown))}, which the run does "
+            f"not know; it knows {', '.join(map(printable, names))}"
         )
     numbers = [names.index(name) if name in names else -1 for name in data.class_names]
     return np.array(numbers)[data.y]

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from cnn import Engine, Model, checks
 from cnn.engines.engine import engine_named
 from cnn.layers.network import describe
+from cnn.model import MEMORY_LIMIT
 from gacnn.fitness.batches import (
     ALL,
     Augmentation,
@@ -31,20 +32,28 @@ from gacnn.types import Array
 class Fitness(Evaluator):
     """The fitness of networks on data, for `gacnn.GA` and for `pygad.GA`; higher is better.
 
-    model: the architecture. X: (N, height, width, channels). y: labels (N,), or values (N,
-    outputs) for "mse". metric: a name in `METRICS`, a callable(outputs, y) of one network's
-    outputs (N, outputs), also for one output, and of y as it was given; or a list of those for
-    several objectives. With a batch_size, every call scores all its vectors on one random batch of
-    that many images: the one that `draw` drew last, or else a new one; sampling "importance" draws
-    images that the networks get wrong more often, and weighs them down again
-    (`ImportanceSampling`; for "cross_entropy" alone). augment(images, rng) returns changed images
-    of the same shape for every batch, such as `gacnn.augment.Shift`. `full` uses all images, as
-    they are. engine, threads: as for `Model.forward`.
+    With a batch_size, every call scores all its vectors on one random batch: the one that `draw`
+    drew last, or else a new one; `full` uses all images, as they are. Called with vectors
+    (P, num_weights) it returns (P,), or (P, objectives) for a list of metrics. PyGAD may call it
+    too, as fitness(ga, solutions, indices), with fitness_batch_size or a solution at a time.
 
-    Called with vectors (P, num_weights) it returns (P,), or (P, objectives) for a list of
-    metrics. PyGAD may call it too, as fitness(ga, solutions, indices), with fitness_batch_size or
-    a solution at a time. Raises ValueError or TypeError for data that do not fit the model, and
-    `MetricError` for a metric that fails.
+    Args:
+        model: the architecture.
+        X: (N, height, width, channels). It is not copied: leave it as it is while a run goes on.
+        y: labels (N,), or values (N, outputs) for "mse"; copied.
+        metric: a name in `METRICS`, a callable(outputs, y) of one network's outputs (N, outputs),
+            also for one output, and of y as it was given; or a list of those for several
+            objectives.
+        batch_size: images of a batch; None for all.
+        sampling: "uniform", or "importance", which draws images that the networks get wrong more
+            often, and weighs them down again (`ImportanceSampling`; for "cross_entropy" alone).
+        augment: augment(images, rng) returns changed images of the same shape for every batch,
+            such as `gacnn.augment.Shift`.
+        random_seed: of the batches of calls outside of a run.
+        engine, threads, memory_limit: as for `Model.forward`.
+
+    Raises ValueError or TypeError for data that do not fit the model, and `MetricError` for a
+    metric that fails.
     """
 
     model: Model
@@ -64,6 +73,7 @@ class Fitness(Evaluator):
         random_seed: int | None = None,
         engine: str | Engine = "numpy",
         threads: int | None = None,
+        memory_limit: int = MEMORY_LIMIT,
     ) -> None:
         if not isinstance(model, Model):
             raise TypeError(f"model must be a cnn.Model, not {type(model).__name__}")
@@ -78,11 +88,12 @@ class Fitness(Evaluator):
             model,
             tuple(metrics),
             images,
-            checked_targets(model, y, len(images), targets),
+            np.array(checked_targets(model, y, len(images), targets)),
             several,
             checked_augmentation(augment),
             engine_named(engine),
             None if threads is None else checks.whole(threads, "threads"),
+            memory_limit=checks.whole(memory_limit, "memory_limit"),
         )
         self.batch_size = (
             None if batch_size is None else checked_batch_size(batch_size, len(images))

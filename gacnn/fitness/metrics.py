@@ -169,7 +169,7 @@ def checked_targets(model: Model, y: ArrayLike, number: int, kinds: set[str]) ->
         cure = "mse compares y with the outputs; for class labels use another metric"
         shape = (number, *model.output_shape)
         return checks.finite(checks.shaped(values, "y", shape, "images, outputs", cure), "y")
-    array = np.asarray(y)
+    array = checks.unmasked(y, "y")
     if array.ndim == 0 or len(array) != number:
         raise ValueError(
             f"y must have one entry for each of the {number} images, not {array.shape}"

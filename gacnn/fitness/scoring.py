@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnn import Engine, Model
+from cnn.model import MEMORY_LIMIT
 from gacnn.fitness.batches import Augmentation, Batch, changed, generator_of
 from gacnn.fitness.metrics import Metric, MetricError, check_numbers, measure_of
 from gacnn.types import Array
@@ -31,7 +32,7 @@ class Scorer:
     """Scores networks on batches of data: nothing but arrays, names and the model goes with it.
 
     X, y: checked; several: whether there are several objectives; output_bytes: of network outputs
-    that are held at a time.
+    that are held at a time; memory_limit: bytes of a forward pass beside these.
     """
 
     model: Model
@@ -43,6 +44,7 @@ class Scorer:
     engine: str | Engine = "numpy"
     threads: int | None = None
     output_bytes: int = OUTPUT_BYTES
+    memory_limit: int = MEMORY_LIMIT
     _latest: list[tuple[Batch, Array, Array]] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
@@ -107,4 +109,10 @@ class Scorer:
 
     def _forward(self, kind: str, X: Array, vectors: Array) -> Array:
         run = self.model.log_proba if kind == "log_proba" else self.model.forward
-        return run(X, vectors, engine=self.engine, threads=self.threads)
+        return run(
+            X,
+            vectors,
+            engine=self.engine,
+            threads=self.threads,
+            memory_limit=self.memory_limit,
+        )

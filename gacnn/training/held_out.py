@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cnn import Model
+from cnn import Model, checks
 from gacnn.types import Array
 
 VALIDATION = 0.1  # share of the images that are held out, where there are enough
@@ -26,6 +26,7 @@ def hold_out(
     """
     if np.ndim(y) == 0:
         raise ValueError(f"y must have one entry for each image, not {y!r}")
+    checks.unmasked(y, "y")
     if isinstance(validation, str):
         if validation != "auto":
             raise ValueError(

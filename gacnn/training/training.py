@@ -6,7 +6,6 @@ import inspect
 import math
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,10 @@ from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
 from cnn import Model, checks
+from cnn.model import MEMORY_LIMIT
 from gacnn.algorithm.events import checked_callbacks
 from gacnn.algorithm.ga import GA
+from gacnn.algorithm.state import complete
 from gacnn.callbacks.average import WeightAverage
 from gacnn.callbacks.callback import ENDLESS, Callback
 from gacnn.callbacks.history import History
@@ -67,6 +68,7 @@ class Training:
         augment: Augmentation | None = None,
         patience: int | str | None = "auto",
         threads: int | None = None,
+        memory_limit: int = MEMORY_LIMIT,
         **settings: Any,
     ) -> None:
         _check_names(settings)
@@ -92,6 +94,7 @@ class Training:
             augment=augment,
             random_seed=self.seed,
             threads=threads,
+            memory_limit=memory_limit,
         )
         limit = math.inf if time_limit is None else checks.number(time_limit, "time_limit", 0)
         self.time_limit = TimeLimit(limit)
@@ -105,7 +108,8 @@ class Training:
         self.patience = self._patience(patience, one_objective, follows)
         self.validation: Validation | None = None
         if held_out is not None:
-            self.validation = self._validation(Fitness(model, *held_out, metric, threads=threads))
+            scores = Fitness(model, *held_out, metric, threads=threads, memory_limit=memory_limit)
+            self.validation = self._validation(scores)
 
     def _validation(self, scores: Fitness) -> Validation:
         """Return what looks at the held-out data, often enough for patience."""
@@ -195,9 +199,8 @@ class Training:
             "callbacks": self._listeners(checked_callbacks(callbacks), clock, checkpoint, verbose),
         }
         self._fit_to_space(vectors)
-        if resume and checkpoint is not None and checkpoint.path.exists():
-            ga = self._resumed(checkpoint.path, given)
-        else:
+        ga = self._resumed(checkpoint, given) if resume and checkpoint is not None else None
+        if ga is None:
             ga = GA(num_generations=self.num_generations, **given)
         if verbose:
             print(self.plan())
@@ -222,18 +225,27 @@ class Training:
         for vector in vectors:
             vector[...] = rounded_to_space(vector, space, rng, whole=whole)
 
-    def _resumed(self, checkpoint: Path, given: dict[str, Any]) -> GA:
-        """Return the GA of a checkpoint; nothing is left to do where time or patience is over."""
+    def _resumed(self, checkpoint: Checkpoint, given: dict[str, Any]) -> GA | None:
+        """Return the GA of a checkpoint, if there is one.
+
+        Nothing is left to do where time or patience is over.
+        """
+        generations, follow = self.num_generations, checkpoint.follow
         try:
-            ga = resume_checkpoint(checkpoint, num_generations=self.num_generations, **given)
+            ga = resume_checkpoint(
+                checkpoint.path, num_generations=generations, follow=follow, **given
+            )
+        except FileNotFoundError:
+            return None
         except ValueError as error:
             error.add_note(
                 "train must be told the same as before, apart from a longer num_generations or "
                 "time_limit: which of the two is given decides the default of patience"
             )
             raise
-        out_of_time = ga.seconds_before >= self.time_limit.seconds
-        if out_of_time or (self.stopping and self.stopping.is_over(ga.kept_state(self.stopping))):
+        with complete("the checkpoint"):
+            over = self.stopping and self.stopping.is_over(ga.kept_state(self.stopping))
+        if over or ga.seconds_before >= self.time_limit.seconds:
             ga.num_generations = 0
         return ga
 

@@ -615,3 +615,30 @@ def test_diabetes():
     X, y = load_diabetes(return_X_y=True)
     scores = cross_val_score(CNNRegressor(num_generations=100, random_state=0), X, y, cv=3)
     assert scores.mean() > 0.3
+
+
+@pytest.mark.parametrize("kind", [CNNClassifier, CNNRegressor])
+def test_what_is_masked_is_refused(kind):
+    X, y = np.random.default_rng(0).random((30, 4)), np.arange(30) % 3
+    estimator = kind(num_generations=2, num_solutions=4)
+    with pytest.raises(ValueError, match="X is a masked array"):
+        estimator.fit(np.ma.masked_greater(X, 0.5), y)
+    with pytest.raises(ValueError, match="y is a masked array"):
+        estimator.fit(X, np.ma.masked_equal(y, 1))
+    estimator.fit(X, y)
+    with pytest.raises(ValueError, match="X is a masked array"):
+        estimator.predict(np.ma.masked_greater(X, 0.5))
+
+
+@pytest.mark.parametrize("kind", [CNNClassifier, CNNRegressor])
+def test_memory_limit(kind, monkeypatch):
+    X, y = np.random.default_rng(0).random((30, 4)), np.arange(30) % 3
+    limits, run = set(), cnn.NumpyEngine.run
+
+    def spied(*values, memory_limit, **options):
+        limits.add(memory_limit)
+        run(*values, memory_limit=memory_limit, **options)
+
+    monkeypatch.setattr(cnn.NumpyEngine, "run", spied)
+    kind(num_generations=2, num_solutions=4, memory_limit=12_345_678).fit(X, y).predict(X)
+    assert limits == {12_345_678}

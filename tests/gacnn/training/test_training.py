@@ -793,3 +793,34 @@ def test_checkpoint_as_often_as_it_says(tmp_path):
     )
     assert len(first.history) == 4
     assert len(longer.history) == 6
+
+
+def test_memory_limit_is_for_all_forwards(monkeypatch, tmp_path):
+    X, y = data(60)
+    limits, run = set(), cnn.NumpyEngine.run
+
+    def spied(*values, memory_limit, **options):
+        limits.add(memory_limit)
+        run(*values, memory_limit=memory_limit, **options)
+
+    monkeypatch.setattr(cnn.NumpyEngine, "run", spied)
+    train(X, y, validation=0.2, batch_size=20, memory_limit=12_345_678)
+    manager = gacnn.GACNN(network(), 8)
+    manager.fitness(X, y, memory_limit=12_345_678)(manager.population)
+    manager.plan(X, y, memory_limit=12_345_678)
+    assert limits == {12_345_678}
+
+
+@pytest.mark.parametrize("validation", ["auto", 0.2, None])
+def test_what_is_masked_is_refused(validation):
+    X, y = data(300)
+    with pytest.raises(ValueError, match="y is a masked array"):
+        train(X, np.ma.masked_equal(y, 1), validation=validation)
+    with pytest.raises(ValueError, match="X is a masked array"):
+        train(np.ma.masked_greater(X, 1), y, validation=validation)
+
+
+def test_resume_without_a_checkpoint_begins(tmp_path):
+    X, y = data(60)
+    result = train(X, y, checkpoint=tmp_path / "run", resume=True)
+    assert result.ga.generations_completed == 6
