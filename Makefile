@@ -4,7 +4,7 @@ BIN := .venv/bin
 MINIMAL := .venv-minimal/bin
 OLDEST := .venv-oldest/bin
 
-.PHONY: help demo test test-minimal test-oldest bench docs clean
+.PHONY: help demo test test-minimal test-oldest bench docs docs-serve docs-look clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,9 +28,15 @@ bench: .venv/installed  ## time the population forward beside PyTorch and JAX
 	$(BIN)/pip install --quiet torch==2.13.0 jax
 	$(BIN)/python benchmarks/population_forward.py $(ARGS)
 
-docs: .venv/installed  ## build the documentation into build/site
-	$(BIN)/pip install --quiet --editable '.[docs]'
+docs: .venv/docs  ## build the documentation, to be opened in a browser
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "open file://$(CURDIR)/build/site/index.html"
+
+docs-serve: .venv/docs  ## show the documentation at http://127.0.0.1:8000, and every change to it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
+docs-look: docs  ## open every page in Chromium: screenshots, and a list of what is wrong
+	$(BIN)/python tests/docs_in_browser.py
 
 clean:  ## remove environments, caches and results
 	rm -rf .venv .venv-minimal .venv-oldest build .mypy_cache .pytest_cache .ruff_cache .hypothesis runs
@@ -38,6 +44,10 @@ clean:  ## remove environments, caches and results
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --editable '.[all,dev]'
+	touch $@
+
+.venv/docs: .venv/installed
+	$(BIN)/pip install --quiet --editable '.[docs]'
 	touch $@
 
 .venv-minimal/installed: pyproject.toml

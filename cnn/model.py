@@ -31,15 +31,42 @@ MEMORY_LIMIT = 256 * 2**20
 class Model:
     """A convolutional network whose trainable weights are one flat float32 vector.
 
-    last_layer: the last of linked layers, as in pygad.cnn, or a list of layers from the input to
-    the output; a list is copied, with the weights that its layers have, and they may be used again:
-    cnn.Model([*model.layers[:-1], cnn.Dense(7)]) gives a trained network a new head. epochs and
-    learning_rate are those of `train`. With a random_seed all initial weights are drawn from it.
-
     The vector holds the layers in order, each with its weights and then its bias in C order;
     layers with trainable=False are not in it. Of several models made from the same linked layers,
     the last one shows in the `trained_weights` of the layers; those with trainable=False belong to
     all of them.
+
+    Args:
+        last_layer: a list of layers from the input to the output, or the last of linked layers, as
+            in pygad.cnn. A list is copied, with the weights that its layers have, and they may be
+            used again: cnn.Model([*model.layers[:-1], cnn.Dense(7)]) gives a trained network a new
+            head.
+        epochs: of `train`.
+        learning_rate: of `train`.
+        logger: what `summary` and `train` write to; None for the standard output.
+        random_seed: what all initial weights are drawn from; None for others every time, and for
+            the weights that the layers have.
+
+    Raises:
+        TypeError: for what is no layer.
+        ValueError: for layers that do not fit one behind the other.
+
+    Examples:
+        >>> model = cnn.Model(
+        ...     [
+        ...         cnn.Input2D((8, 8, 1)),
+        ...         cnn.Conv2D(4, 3, activation_function="relu"),
+        ...         cnn.Flatten(),
+        ...         cnn.Dense(10, activation_function="softmax"),
+        ...     ],
+        ...     random_seed=0,
+        ... )
+        >>> X = np.zeros((5, 8, 8, 1))
+        >>> model.forward(X).shape, model.predict(X).shape
+        ((5, 10), (5,))
+        >>> vectors = np.stack([model.weights, 2 * model.weights])  # two networks
+        >>> model.forward(X, vectors).shape
+        (2, 5, 10)
     """
 
     def __init__(

@@ -17,6 +17,11 @@ class Shift:
 
     Distances are uniform, values between pixels are interpolated bilinearly, and zeros come in at
     the edges. Raises ValueError for a negative distance.
+
+    Examples:
+        >>> images = np.ones((10, 8, 8, 1))
+        >>> gacnn.augment.Shift(2)(images, np.random.default_rng(0)).shape
+        (10, 8, 8, 1)
     """
 
     pixels: float = 1.0
@@ -67,7 +72,13 @@ def shifted(images: Array, distances: Array, axis: int) -> Array:
 
 @dataclass(frozen=True)
 class Flip:
-    """Mirrors every image left to right with the given probability."""
+    """Mirrors every image left to right with the given probability.
+
+    Examples:
+        >>> image = np.array([[1, 2, 3]])[None, ..., None]
+        >>> gacnn.augment.Flip(1.0)(image, np.random.default_rng(0)).ravel().tolist()
+        [3, 2, 1]
+    """
 
     probability: float = 0.5
 
@@ -84,7 +95,12 @@ class Flip:
 
 @dataclass(frozen=True)
 class Compose:
-    """Several augmentations, one after the other."""
+    """Several augmentations, one after the other.
+
+    Examples:
+        >>> gacnn.augment.Compose(gacnn.augment.Shift(1), gacnn.augment.Flip())
+        Compose(Shift(pixels=1), Flip(probability=0.5))
+    """
 
     steps: tuple[Callable[[Array, np.random.Generator], Array], ...]
 

@@ -48,10 +48,28 @@ class GACNN:
     """A population of `num_solutions` networks of one architecture.
 
     `population` is the array (num_solutions, num_weights), float32; `population_networks` are
-    models that view its rows. Member 0 has the weights of `model`. The others are drawn anew, or,
-    with `spread`, are its weights plus normal noise of that standard deviation: a population for
-    fine-tuning. Raises TypeError and ValueError for anything but a model with trainable weights
-    and two solutions or more.
+    models that view its rows. Member 0 has the weights of `model`.
+
+    Args:
+        model: the architecture, and the weights of member 0.
+        num_solutions: how many networks, at least two; 64 if not said.
+        random_seed: what the population, and a run of `train`, are drawn from; None for others
+            every time.
+        spread: None draws the other members anew. A number makes them the weights of the model
+            plus normal noise of that standard deviation: a population for fine-tuning.
+
+    Raises:
+        TypeError: for anything but a `cnn.Model`.
+        ValueError: for a model without trainable weights, or fewer than two solutions.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input1D(2), cnn.Dense(2)], random_seed=0)
+        >>> networks = gacnn.GACNN(model, 8, random_seed=0)
+        >>> networks.population.shape
+        (8, 6)
+        >>> result = networks.train(np.eye(2), [1, 0], num_generations=100, verbose=False)
+        >>> bool(result.score > networks.fitness(np.eye(2), [1, 0])(model.weights[None])[0])
+        True
     """
 
     def __init__(

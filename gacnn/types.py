@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from cnn.types import FilePath as FilePath
 
 Array = NDArray[Any]
+"""An array of numbers: genes, fitness, images."""
+
 Indices = NDArray[np.intp]
+"""Places in a population or among images, integers from 0 on."""
 
 _NAME = re.compile(r"\w[\w.-]{0,63}", re.ASCII)
 

@@ -152,7 +152,8 @@ def load_idx(
             t10k-labels-idx1-ubyte, as MNIST, Fashion-MNIST and KMNIST are handed out; also packed
             by gzip, with a dot before idx, with idx4 for images with channels, and with names
             before, as EMNIST has them: of several sets in one folder give folder/emnist-letters.
-        scale, memory_limit: as for `load_npz`.
+        scale: as for `load_npz`.
+        memory_limit: as for `load_npz`.
 
     Source of the format: LeCun, Cortes & Burges, The MNIST database. Raises FileNotFoundError, or
     another OSError, and ValueError, with the path, for a file that is damaged.

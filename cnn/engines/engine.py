@@ -16,7 +16,11 @@ class Engine(Protocol):
     """What runs networks: an object, or a module, with these names.
 
     Equal engines give equal programs: a model keeps a program for each engine that it has met, so
-    that engines can be hashed.
+    engines must be hashable.
+
+    Examples:
+        >>> isinstance(cnn.NumpyEngine(), cnn.Engine)
+        True
     """
 
     @property
@@ -42,12 +46,17 @@ class Engine(Protocol):
         threads: int,
         memory_limit: int,
     ) -> None:
-        """Run images (N, height, width, channels) through all members, into out (members, N, …).
+        """Run images through all members; the result depends on neither threads nor memory.
 
-        weights: for each weight array of the network the values of all members, (members, …), or
-        of every k-th, where each serves k consecutive members (`cnn.engines.families`); those of
-        layers that are not trainable are (1, …). threads: cores that it may use; memory_limit:
-        bytes beside input and output. The result does not depend on either.
+        Args:
+            program: what `compile` returned.
+            images: (N, height, width, channels), or (N, inputs).
+            weights: for each weight array of the network the values of all members, (members, …),
+                or of every k-th, where each serves k consecutive members
+                (`cnn.engines.families`); those of layers that are not trainable are (1, …).
+            out: (members, N, …), to be written.
+            threads: cores that it may use.
+            memory_limit: bytes beside input and output.
         """
         ...
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pygad
 
+from gacnn.algorithm.known_rows import SolutionIndex, find_rows
 from gacnn.fitness.evaluator import Evaluator
 from gacnn.fitness.metrics import MetricError
 from gacnn.operators import arrays
@@ -86,7 +87,7 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         return self._validate_population_fitness(fitness, source, **options)
 
     @functools.cached_property
-    def _indexes(self) -> dict[str, arrays.SolutionIndex]:
+    def _indexes(self) -> dict[str, SolutionIndex]:
         return {}
 
     def _covers(self, *populations: Array | None) -> bool:
@@ -180,7 +181,7 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         if kept is None:
             return {}
         indices = getattr(self, f"last_generation_{name}_indices")
-        return {row: indices[i] for row, i in arrays.find_rows(self.population, kept).items()}
+        return {row: indices[i] for row, i in find_rows(self.population, kept).items()}
 
     def _find_saved(self, name: str) -> dict[int, int]:
         """Find rows in a history, whose index grows with it; PyGAD makes its own anew.
@@ -191,7 +192,7 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         size = min(len(solutions), len(fitness))
         index = self._indexes.get(name)
         if index is None or not self.is_running or not index.is_of(solutions, size):
-            index = self._indexes[name] = arrays.SolutionIndex(self.num_genes)
+            index = self._indexes[name] = SolutionIndex(self.num_genes)
         index.extend(solutions, size)
         return index.find_rows(self.population)
 
@@ -353,6 +354,25 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
             poor = poor.sum(axis=1) >= poor.shape[1] / 2
         settings = (pair and np.where(poor, pair[0], pair[1]) for pair in (counts, rates))
         return self._mutate(offspring, change, *settings)
+
+    def adaptive_mutation_population_fitness(self, offspring: Array) -> tuple[Array, Array]:
+        """Return the mean fitness of what is kept and of the offspring, and that of the offspring.
+
+        PyGAD lays both into a new population first; an evaluator needs no more than the offspring.
+        """
+        if not isinstance(self.fitness_func, Evaluator):
+            return super().adaptive_mutation_population_fitness(offspring)
+        kept = self._kept_indices()
+        own = np.asarray(self._evaluate_fitness(offspring, list(range(len(offspring)))))
+        fitness = np.concatenate([self.last_generation_fitness[kept], own])
+        return fitness.mean(axis=0), own
+
+    def _kept_indices(self) -> Indices:
+        """Return the indices of the solutions that the next population begins with."""
+        if self.keep_elitism == 0 and self.keep_parents == -1:
+            return np.asarray(self.last_generation_parents_indices)
+        number = self.keep_elitism or self.keep_parents
+        return np.array(self.sort_solutions_nsga2(self.last_generation_fitness)[:number], np.intp)
 
     def _mutate(
         self, offspring: Array, change: Change, count: Numbers | None, probability: Numbers | None

@@ -23,15 +23,31 @@ _MEASURED_GENES = 1024  # genes that diversity is measured on
 class History(Callback):
     """The course of a run, a row for every generation, in columns.
 
-    generation; best, mean and std of the fitness (with several objectives a list of one value
-    each); diversity, the mean over the genes of their standard deviation over the population,
-    of 1,024 evenly spaced genes where there are more; evaluations and seconds since `run()`
-    began, times before a resume included; and validation, what `validation(solution)` returned
-    for the generation's best solution, where such a function is given: a number, several, or None,
-    which becomes NaN. With mini-batches the
-    fitness is that on the generation's batch. Further runs are appended.
+    `history["best"]` is a column, and iteration is over the names of the columns: generation;
+    best, mean and std of the fitness, with several objectives a list of one value each; diversity,
+    the mean over the genes of their standard deviation over the population, of 1,024 evenly spaced
+    genes where there are more; evaluations and seconds since `run()` began, those before a resume
+    included; and validation. With mini-batches the fitness is that on the generation's batch.
+    Further runs are appended.
 
-    `history["best"]` is a column, and iteration is over the names of the columns.
+    validation: a function of the generation's best solution, whose value is noted: a number,
+    several, or None, which becomes NaN.
+
+    Examples:
+        >>> history = gacnn.History()
+        >>> ga = gacnn.GA(
+        ...     num_generations=5,
+        ...     num_parents_mating=4,
+        ...     fitness_func=lambda ga, solution, index: -sum(solution**2),
+        ...     sol_per_pop=8,
+        ...     num_genes=10,
+        ...     callbacks=[history],
+        ... )
+        >>> ga.run()
+        >>> history["generation"]
+        [1, 2, 3, 4, 5]
+        >>> list(history)
+        ['generation', 'best', 'mean', 'std', 'diversity', 'evaluations', 'seconds']
     """
 
     def __init__(self, validation: Callable[[Array], Any] | None = None) -> None:

@@ -15,6 +15,17 @@ class ProgressBar(Callback):
     """A bar of the generations with the best fitness, and the validation of a `History`.
 
     It is tqdm's, in a terminal or a notebook. `disable=True` shows nothing.
+
+    Examples:
+        >>> ga = gacnn.GA(
+        ...     num_generations=5,
+        ...     num_parents_mating=4,
+        ...     fitness_func=lambda ga, solution, index: -sum(solution**2),
+        ...     sol_per_pop=8,
+        ...     num_genes=10,
+        ...     callbacks=[gacnn.ProgressBar()],
+        ... )
+        >>> ga.run()
     """
 
     is_part_of_run = False

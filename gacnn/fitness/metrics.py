@@ -13,6 +13,9 @@ from cnn import Model, checks
 from gacnn.types import Array
 
 Metric = str | Callable[[Array, Array], float]
+"""What evolution maximises: a name in `gacnn.fitness.metrics.METRICS`, or a function of the outputs
+(N, outputs) of one network, read-only, and the targets (N, …), as they were given, that returns a
+number; higher is better."""
 
 
 class Measure(NamedTuple):
@@ -82,7 +85,17 @@ METRICS = {
 
 
 class MetricError(ValueError):
-    """A metric raised, or returned NaN, for the solution at `position` of the vectors."""
+    """A metric raised, or returned NaN, for the solution at `position` of the vectors.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input1D(2), cnn.Dense(2)])
+        >>> fitness = gacnn.Fitness(model, [[0, 1]], [1], metric=lambda outputs, y: np.nan)
+        >>> try:
+        ...     fitness(model.weights[None])
+        ... except gacnn.MetricError as error:
+        ...     print(error.position, error.reason)
+        0 it returned NaN
+    """
 
     def __init__(self, metric: Metric, position: int, reason: str) -> None:
         self.metric, self.position, self.reason = metric, position, reason

@@ -24,6 +24,14 @@ class ImportanceSampling:
 
     What `note` is told counts from the next `advance` on, so that a batch depends on the
     generator and on earlier batches only.
+
+    Examples:
+        >>> sampling = gacnn.fitness.sampling.ImportanceSampling(num_images=4, num_classes=2)
+        >>> sampling.note(np.arange(4), np.array([0, 0, 0, 1]))  # the last one is still wrong
+        >>> sampling.advance()
+        >>> chosen, weights = sampling.draw(np.random.default_rng(0), 100)
+        >>> np.bincount(chosen).tolist()
+        [5, 5, 5, 85]
     """
 
     def __init__(self, num_images: int, num_classes: int, share: float = 0.8) -> None:

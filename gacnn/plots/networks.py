@@ -1,4 +1,4 @@
-"""Pictures of a network: filters, feature maps, and what it gets wrong; shown as `gacnn.plots`."""
+"""Pictures of networks: filters, feature maps, and what they get wrong."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ def filters(model: Model, layer: Layer | int = 0, ax: Axes | None = None) -> Axe
     are shown in colours, grey for a weight of 0; over any other number, a row for each filter and
     a column for each channel. All have one scale. Returns the Axes. Raises ValueError where there
     is no such convolution.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input2D((8, 8)), cnn.Conv2D(6, 3)])
+        >>> gacnn.plots.filters(model).get_title()
+        '6 filters of 3 x 3'
     """
     conv = _layer_of(model, layer)
     if not isinstance(conv, Conv2D):
@@ -54,9 +59,24 @@ def feature_maps(
 ) -> Axes:
     """Draw what a layer makes of an image: a picture for each channel, all on one scale.
 
-    image: (height, width, channels). layer: any layer that gives maps, or the number of a
-    convolution; the last one if not said. It fills the `layer_output` of all layers. Returns the
-    Axes. Raises ValueError where there is no such layer.
+    It fills the `layer_output` of all layers.
+
+    Args:
+        model: the network.
+        image: (height, width, channels).
+        layer: any layer that gives maps, or the number of a convolution; the last one if not said.
+        ax: where to draw; None for a new figure.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        ValueError: where there is no such layer.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input2D((8, 8)), cnn.Conv2D(6, 3)])
+        >>> gacnn.plots.feature_maps(model, np.ones((8, 8, 1))).get_title()
+        '6 maps of 6 x 6, Conv2D'
     """
     shown = _layer_of(model, layer)
     if not isinstance(shown.layer_output_size, tuple):
@@ -82,10 +102,26 @@ def confusion_matrix(
 ) -> Axes:
     """Draw how many images of each class (a row) were taken for which (a column).
 
-    y_true, y_pred: labels (N,): indices of class_names or, without these, whatever names the
-    classes. normalize: write shares of the row instead of counts. Empty cells are 0; the colour
-    is the square root of the share, so that rare mistakes can be seen. Returns the Axes. Raises
-    ValueError for labels of other shapes or without a name.
+    Empty cells are 0; the colour is the square root of the share, so that rare mistakes can be
+    seen.
+
+    Args:
+        y_true: labels (N,): indices of class_names or, without these, whatever names the classes.
+        y_pred: what they were taken for (N,).
+        class_names: a name for each class; None for the labels themselves.
+        normalize: whether to write shares of the row instead of counts.
+        ax: where to draw; None for a new figure.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        ValueError: for labels of other shapes or without a name.
+
+    Examples:
+        >>> ax = gacnn.plots.confusion_matrix(["cat", "dog", "dog"], ["cat", "dog", "cat"])
+        >>> [label.get_text() for label in ax.get_xticklabels()]
+        ['cat', 'dog']
     """
     true, predicted, names = _labels(y_true, y_pred, class_names)
     counts = np.zeros((len(names), len(names)), int)
@@ -118,8 +154,24 @@ def wrong_predictions(
 ) -> Axes:
     """Draw the first images that were taken for another class, with "true → predicted" above.
 
-    X: (N, height, width, channels) with one channel or three, of any range; y_true, y_pred and
-    class_names as for `confusion_matrix`. Returns the Axes. Raises ValueError for other shapes.
+    Args:
+        X: images (N, height, width, channels) with one channel or three, of any range.
+        y_true: labels (N,): indices of class_names or, without these, whatever names the classes.
+        y_pred: what they were taken for (N,).
+        class_names: a name for each class; None for the labels themselves.
+        max_images: how many are shown at most.
+        ax: where to draw; None for a new figure.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        ValueError: for other shapes.
+
+    Examples:
+        >>> ax = gacnn.plots.wrong_predictions(np.ones((3, 8, 8, 1)), [0, 1, 1], [0, 1, 0])
+        >>> ax.get_title()
+        '1 of 3 are wrong'
     """
     true, predicted, names = _labels(y_true, y_pred, class_names)
     cure = "one image for each label; grey images are X[..., None]"

@@ -30,11 +30,31 @@ _SILENT = {"suppress_warnings": True, "logger": logging.Logger("trial", logging.
 class Plan:
     """What `GACNN.train` will do and cost.
 
-    num_weights: genes of a solution; population_bytes: of the population; num_generations: at
-    most, or None where only time_limit, in seconds, ends the run; settings: those that `gacnn.GA`
-    will be given. From the time of a few generations come likely_generations, those for which the
-    limits leave time; image_evaluations, networks times images over these, validation included;
-    and seconds. They are None until any have been timed, but for what no time limit leaves open.
+    The last three come from the time of a few generations. They are None until any have been
+    timed, but for what no time limit leaves open.
+
+    Args:
+        num_weights: genes of a solution.
+        num_solutions: networks of the population.
+        population_bytes: what the population takes.
+        num_images: images to train on.
+        num_validation: images that are held out.
+        batch_size: images of a generation.
+        sampling: how they are drawn, "uniform" or "importance".
+        num_generations: at most; None where only the time limit ends the run.
+        time_limit: seconds, or None.
+        patience: generations without improvement that end the run; None for any number.
+        settings: those that `gacnn.GA` will be given.
+        likely_generations: those for which the limits leave time.
+        image_evaluations: networks times images over these, validation included.
+        seconds: how long they take.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input1D(2), cnn.Dense(2)], random_seed=0)
+        >>> X, y = np.eye(2), np.arange(2)
+        >>> plan = gacnn.GACNN(model, 8, random_seed=0).plan(X, y, num_generations=100)
+        >>> plan.num_weights, plan.image_evaluations
+        (6, 1618)
     """
 
     num_weights: int

@@ -19,9 +19,23 @@ from gacnn.training.plan import Plan, described
 class Result:
     """What a training gives: the best network and how it was found.
 
-    score: its fitness on all training data; validation_score: that on the held-out data, or
-    None; history: a `gacnn.History`; ga: the `gacnn.GA` after its run; plan: what was planned;
-    image_evaluations: what it cost, networks times images, validation included.
+    Args:
+        model: the best network.
+        score: its fitness on all training data.
+        validation_score: that on the held-out data, or None.
+        history: a row for every generation.
+        ga: the genetic algorithm after its run.
+        plan: what was planned.
+        image_evaluations: what it cost, networks times images, validation included.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input1D(2), cnn.Dense(2)], random_seed=0)
+        >>> networks = gacnn.GACNN(model, 8, random_seed=0)
+        >>> result = networks.train(np.eye(2), [1, 0], num_generations=100, verbose=False)
+        >>> result.model.predict(np.eye(2)).tolist()
+        [1, 0]
+        >>> len(result.history) == result.ga.generations_completed
+        True
     """
 
     model: Model

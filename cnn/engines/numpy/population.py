@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from cnn import checks
 from cnn.engines.numpy import kernels
 from cnn.engines.numpy.lowering import Program, Step
+from cnn.engines.numpy.memory import keep_freed_memory
 from cnn.engines.numpy.threads import single_threaded_blas, work_at
 from cnn.types import Array
 
@@ -26,16 +27,6 @@ BLOCK_IMAGES = 8, 256  # fewer make short rows, more gain nothing
 PRODUCT_ROWS = 16  # that a matrix product needs to run at full speed
 TASKS = 12  # enough for the threads to end together
 SHARED_PART = 4  # a task spends at most one part in so many on layers that members share
-
-
-@functools.cache
-def _keep_freed_memory() -> None:
-    """Free one large array, which tells glibc's malloc that such arrays come and go.
-
-    Otherwise it returns the memory of every step to the system, and getting it back takes longer
-    than the step.
-    """
-    np.empty(31 * 2**20, np.uint8)
 
 
 class Blocks(NamedTuple):
@@ -152,7 +143,7 @@ def evaluate(
     a fraction of them, where each serves as many consecutive members. thread_floats: numbers that
     all steps write, below which another thread only gets in the way.
     """
-    _keep_freed_memory()
+    keep_freed_memory()
     members, number = out.shape[:2]
     families = _families(program, weights, members)
     first = sum(1 for family in families if family == members > 1)
