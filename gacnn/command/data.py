@@ -63,7 +63,11 @@ def parts(
 ) -> Data:
     """Load what `gacnn train DATA` names: all images, and the test images where they are apart.
 
-    size, channels: of the images of a folder. memory_limit: bytes that a packed file may take.
+    Args:
+        data: "digits", or the path of a file or folder.
+        size: (height, width) of the images of a folder; None for that which all have.
+        channels: of the images of a folder; None for grey only if all are.
+        memory_limit: bytes that a packed file may unpack to; None for the loaders' own limit.
     """
     if data == DIGITS:
         return datasets.load_digits(), None
