@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import operator
 import os
 import stat
 import sys
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -56,12 +57,32 @@ def number(value: ArrayLike, name: str, minimum: float = -math.inf) -> float:
     return float(array)
 
 
-def one_of(value: Choice, name: str, choices: Collection[Choice]) -> Choice:
-    """Return the value if it is among the choices."""
+def one_of(
+    value: Choice, name: str, choices: Collection[Choice], others: Mapping[str, str] | None = None
+) -> Choice:
+    """Return the value if it is among the choices.
+
+    others: names that are none of them, and what is meant by them.
+    """
     if not any(value is choice or (np.isscalar(value) and value == choice) for choice in choices):
         listed = ", ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{name} must be one of {listed}, not {value!r}")
+        meant = nearest(value, choices, others)
+        raise ValueError(f"{name} must be one of {listed}, not {value!r}{meant}")
     return value
+
+
+def nearest(
+    value: object, choices: Collection[Any], others: Mapping[str, str] | None = None
+) -> str:
+    """Return "; did you mean …?" with the choice nearest to a mistyped name, or nothing."""
+    if not isinstance(value, str):
+        return ""
+    word, known = value.lower(), others or {}
+    if word in known:
+        return f"; did you mean {known[word]!r}?"
+    names = {each.lower(): each for each in choices if isinstance(each, str)}
+    found = difflib.get_close_matches(word, names, 1)
+    return f"; did you mean {names[found[0]]!r}?" if found else ""
 
 
 def unmasked(value: ArrayLike, name: str) -> NDArray[Any]:

@@ -3,11 +3,10 @@
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from pygad import load as load  # for `import gacnn as pygad`
-
 import cnn
 from gacnn import augment, gacnn
 from gacnn.algorithm.ga import GA
+from gacnn.algorithm.ga import load as load  # for `import gacnn as pygad`
 from gacnn.algorithm.ties import population_as_vectors
 from gacnn.callbacks.average import WeightAverage
 from gacnn.callbacks.callback import Callback, LambdaCallback

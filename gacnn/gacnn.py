@@ -22,6 +22,7 @@ from gacnn.checkpoints.checkpoint import Checkpoint
 from gacnn.fitness.batches import Augmentation
 from gacnn.fitness.fitness import Fitness
 from gacnn.fitness.metrics import Metric
+from gacnn.fitness.weights import ClassWeight
 from gacnn.training.defaults import NUM_SOLUTIONS
 from gacnn.training.plan import Plan
 from gacnn.training.result import Result
@@ -144,6 +145,8 @@ class GACNN:
         sampling: str = "uniform",
         augment: Augmentation | None = None,
         threads: int | None = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
         memory_limit: int = MEMORY_LIMIT,
     ) -> Fitness:
         """Return the fitness of such networks on data: see `gacnn.Fitness`."""
@@ -157,6 +160,8 @@ class GACNN:
             augment=augment,
             random_seed=self.random_seed,
             threads=threads,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
             memory_limit=memory_limit,
         )
 
@@ -167,7 +172,7 @@ class GACNN:
         *,
         num_generations: int | None = None,
         time_limit: float | None = None,
-        validation: float | tuple[ArrayLike, ArrayLike] | str | None = "auto",
+        validation: float | tuple[ArrayLike, ...] | str | None = "auto",
         metric: Metric | Sequence[Metric] = "cross_entropy",
         batch_size: int | str | None = "auto",
         sampling: str = "auto",
@@ -178,6 +183,8 @@ class GACNN:
         resume: bool = False,
         verbose: bool = True,
         threads: int | None = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
         memory_limit: int = MEMORY_LIMIT,
         **settings: Any,
     ) -> Result:
@@ -185,45 +192,46 @@ class GACNN:
 
         With nothing else said, `gacnn.training.defaults` chooses: mirrored mutation with a sigma
         of 4 / sqrt(weights), and recombination by fitness with a learning rate that falls
-        (`strategy_settings`); batches of 128 images, drawn by importance where the metric is
-        "cross_entropy", or all images where they are fewer than 256; a tenth of 200 images or more
-        held out for validation; 2,000 generations, or as many as time_limit seconds allow. The
-        networks that are compared on the validation data, after every few generations, are
-        averages of the last generations where all offspring are one centre's, otherwise the best
-        of each generation; the best one is returned. Without validation it is the last average,
-        or PyGAD's best of the last population where that was scored on all data. The networks of
-        this population become those of the last generation.
+        (`strategy_settings`). The networks of this population become those of the last generation.
+        Warns of inputs that are far above 1 or far below, because networks hardly learn from
+        them, and of a class of one image.
 
         Args:
-            X: as for `fitness`; numbers far above 1 bring a warning, because networks hardly
-                learn from them.
-            y: as for `fitness`.
-            num_generations: at most; None for 2,000, or with a time_limit for any number.
-            time_limit: seconds after which no further generation begins; None for no limit.
-            validation: "auto", a share of the data to hold out, stratified where y are labels,
-                (X, y), or None.
-            metric, augment: as for `fitness`.
-            batch_size: "auto", a number of images, or None for all.
-            sampling: "auto", or as for `fitness`.
-            patience: generations without improvement that end the run, on the validation data, or
-                without them in the fitness on all data; "auto" for a third of all, at least 50;
-                None for never, as with a time limit alone, with mini-batches but no validation,
-                or with several objectives.
-            callbacks: objects of `gacnn.Callback`.
+            X, y, metric, augment, sample_weight, class_weight: as for `gacnn.Fitness`.
+            num_generations: at most; 2,000, or as many as time_limit allows.
+            time_limit: seconds.
+            validation: a share of the data to hold out, stratified where y are labels (every class
+                keeps an image to train on), (X, y) or (X, y, sample_weight), or None; "auto" is a
+                tenth of 200 images or more. The networks that are compared on it, after every few
+                generations, are averages of the last generations where all offspring are one
+                centre's, otherwise the best of each generation; the best one is returned. Without
+                it, it is the last average, or PyGAD's best of the last population where that was
+                scored on all data. class_weight holds for these data too.
+            batch_size: images a generation, or None for all; "auto" is 128, or all where they are
+                fewer than 256.
+            sampling: as for `gacnn.Fitness`; "auto" is by importance where the metric is
+                "cross_entropy".
+            patience: generations without improvement on the validation data, or without them in
+                the fitness on all data, that end the run, or None for never; "auto" is a third
+                of num_generations, but at least 50, and None with a time limit alone, with
+                mini-batches but no validation, or with several objectives.
+            callbacks: `gacnn.Callback` objects. On mini-batches one good batch says little: a
+                threshold there, or stop_criteria="reach_…", is refused with what to write.
             checkpoint: the path of a file that is written at most every second, and costs at most
                 3 % of the time, or a `gacnn.Checkpoint` that says otherwise.
-            resume: whether to go on from the checkpoint, if there is one, up to num_generations
-                or time_limit in all.
+            resume: whether to go on from the checkpoint, if it exists, up to num_generations or
+                time_limit in all.
             verbose: whether to print the plan and show a progress bar.
             threads, memory_limit: as for `Model.forward`.
-            settings: others, for `gacnn.GA`.
+            settings: of `gacnn.GA`.
 
         Returns:
-            The best network, its scores and the history.
+            The network whose outputs are numbers for all images and that is best, and how it was
+            found.
 
         Raises:
-            ValueError, TypeError: for data and settings that do not fit, and a checkpoint of
-                another run.
+            ValueError, TypeError: for data and settings that do not fit, or where no network gives
+                finite outputs, and a checkpoint of another run.
             OSError: where a checkpoint cannot be written.
         """
         training = self.training(
@@ -238,6 +246,8 @@ class GACNN:
             augment=augment,
             patience=patience,
             threads=threads,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
             memory_limit=memory_limit,
             **settings,
         )

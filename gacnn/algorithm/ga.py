@@ -18,8 +18,16 @@ import numpy as np
 import pygad
 from numpy.typing import ArrayLike
 
+from cnn import checks
 from cnn.engines.numpy.memory import keep_freed_memory
-from gacnn.algorithm.events import Event, Events, checked_callbacks
+from gacnn.algorithm.events import (
+    Event,
+    Events,
+    Listener,
+    checked_callbacks,
+    name_of,
+    reads_fitness,
+)
 from gacnn.algorithm.state import Remembering
 from gacnn.algorithm.ties import networks_of, write_networks
 from gacnn.callbacks.callback import Callback
@@ -45,7 +53,9 @@ class GA(Remembering, Run):
         num_parents_mating: how many parents are selected in every generation.
         fitness_func: a function (ga, solution, index) that returns a number, or a list of numbers
             for several objectives, higher is better; or a `gacnn.Evaluator`, which is called once
-            with all the solutions that have to be scored.
+            with all the solutions that have to be scored. On mini-batches, a stop criterion
+            "reach_…" must hold on all data too, and a function that ends the run by the fitness on
+            a better batch is named.
         fitness_batch_size: how many solutions a function is given at a time, with their indices;
             None for one. An evaluator is given all.
         initial_population: solutions (P, n) to begin with, instead of random ones. Vectors as
@@ -140,6 +150,8 @@ class GA(Remembering, Run):
     """The callbacks, in the order in which they are called; they may be changed between runs."""
 
     stop_criteria: Any
+    _reach: tuple[Any, ...] = ()  # criteria that must hold on all data
+    _lost: tuple[str, ...] = ()  # what a copy was made without
 
     events: Events | None = None
     """Who listens, during a run."""
@@ -257,12 +269,14 @@ class GA(Remembering, Run):
 
     def run(self) -> None:
         """Evolve for `num_generations` generations, or until a callback or criterion says stop."""
+        self.warn_of_lost()
         self.interrupted_by = None
         self.begin()
         keep_freed_memory()  # offspring come and go, too
         with ExitStack() as stack:
             for callback in self.callbacks:
                 stack.callback(callback.close)
+            stack.enter_context(self._reaching_on_all())
             stack.enter_context(self._interruptible())
             stack.enter_context(self.evaluator.session())
             stack.enter_context(self._listened_to())
@@ -274,11 +288,23 @@ class GA(Remembering, Run):
         write_networks(self._networks, self.population)
 
     @contextmanager
+    def _reaching_on_all(self) -> Iterator[None]:
+        """Keep "reach" from PyGAD, which would end a run by one lucky batch."""
+        given = self.stop_criteria
+        if self.evaluator.reevaluates:
+            self._reach = tuple(each for each in given or () if each[0] == "reach")
+            self.stop_criteria = [each for each in given or () if each[0] != "reach"] or None
+        try:
+            yield
+        finally:
+            self._reach, self.stop_criteria = (), given
+
+    @contextmanager
     def _listened_to(self) -> Iterator[None]:
         """Let PyGAD call all listeners in the place of its own functions."""
 
         def counts() -> bool:
-            return self.took_up and self.stop_criteria is not None
+            return bool(self._reach) or (self.took_up and self.stop_criteria is not None)
 
         self.events = Events(self, self._after_generation, counts)
         try:
@@ -316,9 +342,37 @@ class GA(Remembering, Run):
         assert self.events is not None
         self._count_unchanged()
         told = self.events.told_to_stop()
-        self.course.has_stopped = told or any(map(self._holds, self.stop_criteria or ()))
+        if told:
+            self._warn_of_luck(told)
+        holds = any(map(self._holds, self.stop_criteria or ())) or self._reaches_on_all()
+        self.course.has_stopped = bool(told) or holds
         self.events.tell_callbacks("commit")
         return "stop" if self.course.has_stopped else None
+
+    def _reaches_on_all(self) -> bool:
+        """Tell whether a criterion holds for the best of the batch on all data too."""
+        held = [each for each in self._reach if self._holds(each)]
+        if not held:
+            return False
+        rows = np.unique(self.last_generation_fitness.argmax(axis=0))
+        on_all = self.evaluator.on_all(self.population[rows].astype(self._float_dtype))
+        return on_all is None or any(_reached(each, on_all) for each in held)
+
+    def _warn_of_luck(self, listeners: list[Listener]) -> None:
+        """Warn of functions that have ended the run by the fitness on a batch that flatters."""
+        fitness = self.last_generation_fitness
+        names = [name_of(each) for each in listeners if reads_fitness(each)]
+        if not names or not self.evaluator.reevaluates or fitness.ndim > 1:
+            return
+        row = int(fitness.argmax())
+        on_all = self.evaluator.on_all(self.population[[row]].astype(self._float_dtype))
+        if on_all is not None and on_all[0] < fitness[row]:
+            checks.warn(
+                f"{names[0]} ends the run with a best fitness of {fitness[row]:.4g} on a batch, "
+                f"which is {float(on_all[0]):.4g} on all data; if it goes by the fitness, give "
+                "batch_size=None, all images, or callbacks=[gacnn.EarlyStopping(threshold=…)], "
+                "which looks at them"
+            )
 
     def _count_unchanged(self) -> None:
         """Count for "saturate" as PyGAD does, which begins anew in a resumed run."""
@@ -331,8 +385,7 @@ class GA(Remembering, Run):
         """Tell whether PyGAD will stop for a criterion; errors in one are left to it."""
         kind, *values = criterion
         if kind == "reach":
-            best = np.max(self.last_generation_fitness, axis=0)
-            return len(values) in (1, best.size) and bool(np.all(best >= np.array(values)))
+            return _reached(criterion, self.last_generation_fitness)
         if kind == "saturate":
             return self.course.unchanged >= values[0]
         if kind == "evaluations":
@@ -381,8 +434,9 @@ class GA(Remembering, Run):
     def _fitness_on_all(self) -> Array | None:
         """Return the evaluator's fitness on all there is, where that is another."""
         write_networks(self._networks, self.population)
-        dtype = float if self.population.dtype == object else self.population.dtype
-        on_all = self.evaluator.on_all(self.population.astype(dtype))
+        if not self.evaluator.ranks_on_all:
+            return None
+        on_all = self.evaluator.on_all(self.population.astype(self._float_dtype))
         if on_all is None:
             return None
         fitness = np.asarray(on_all)
@@ -394,11 +448,44 @@ class GA(Remembering, Run):
             )
         return self.validated(fitness, "fitness_func.on_all", check_shape=False)
 
+    @property
+    def _float_dtype(self) -> Any:
+        return float if self.population.dtype == object else self.population.dtype
+
     def __getstate__(self) -> dict[str, Any]:
         """Return what `save` and worker processes get: all but callbacks and networks."""
+        lost = [type(each).__name__ for each in self.callbacks]
+        lost += ["the tie to the networks of a GACNN"] if self._networks is not None else []
         state = {**super().__getstate__(), "callbacks": [], "_networks": None, "events": None}
         state.pop("_indexes", None)
-        return state
+        return {**state, "_lost": tuple(lost) or self._lost}
+
+    def warn_of_lost(self) -> None:
+        """Warn, once, of what a copy of a file or another process lacks."""
+        lost, self._lost = self._lost, ()
+        if lost and not self.callbacks and self._networks is None:
+            checks.warn(
+                f"a saved GA has no callbacks and no networks; this one had {', '.join(lost)}: "
+                "set ga.callbacks = […] and ga.tie(gacnn_instance.population_as_vectors()) again; "
+                "a gacnn.Checkpoint and gacnn.resume keep the state of callbacks"
+            )
+
+
+def load(filename: Any) -> Any:
+    """Return what `GA.save` wrote; warns of what is not in the file, its callbacks and networks.
+
+    As `pygad.load`, it executes what the file says: load only files that you trust.
+    """
+    ga = pygad.load(filename)
+    if isinstance(ga, GA):
+        ga.warn_of_lost()
+    return ga
+
+
+def _reached(criterion: list[Any], fitness: Array) -> bool:
+    """Tell whether a "reach" holds: the best of each objective is its value, or more."""
+    best, values = np.max(fitness, axis=0), criterion[1:]
+    return len(values) in (1, best.size) and bool(np.all(best >= np.array(values)))
 
 
 def _signals() -> Iterator[int]:

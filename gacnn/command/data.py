@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 import zlib
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,28 +17,38 @@ from gacnn.training.held_out import stratified
 DIGITS = "digits"  # scikit-learn's, as the name of data
 
 
-Data = tuple[Dataset, Dataset | None]  # to train on, and to test on
+Data = datasets.Splits
 
 
-def load(settings: Settings) -> Data:
-    """Return the images to train on and those to test on, which are None where none are wanted.
+def load(settings: Settings, scale: datasets.Scale | None = None) -> Data:
+    """Return the images to train, to validate and to test on; None where there shall be none.
 
-    Files with test images of their own keep them; of other data test_share is drawn, by the seed,
-    the same share of every class. Raises ValueError for images of another size than was wanted,
-    and where fewer than two classes are left to train on; warns of others that are not.
+    Data with test images of their own keep them, and images to validate on beside these; alone
+    those are what to test on. Of other data test_share is drawn, by the seed, the same share of
+    every class. Raises ValueError for images of another size than was wanted, and where fewer than
+    two classes are left to train on; warns of others that are not.
     """
-    data, test = parts(settings.data, settings.size, memory_limit=settings.memory_limit)
+    data, validation, test = parts(
+        settings.data,
+        settings.size,
+        scale=scale,
+        max_pixels=settings.max_pixels,
+        memory_limit=settings.memory_limit,
+    )
     height, width = data.X.shape[1:3]
     if settings.size not in (None, (height, width)):
         raise ValueError(
             f"--size is for folders of images; those of {settings.data} are {height} x {width}"
         )
+    if test is None:
+        test, validation = validation, None
     if test is None and settings.test_share > 0:
         number = max(1, round(settings.test_share * len(data.y)))
-        out = stratified(data.y, number, settings.random_seed)
-        data, test = _part(data, ~out), _part(data, out)
+        out = stratified(data.y, number, settings.random_seed, labels=True)
+        if out.any():
+            data, test = _part(data, ~out), _part(data, out)
     _check_classes(data, settings.data)
-    return data, test
+    return Data(data, validation, test)
 
 
 def _check_classes(data: Dataset, source: str) -> None:
@@ -59,24 +68,28 @@ def parts(
     data: str,
     size: tuple[int, int] | None = None,
     channels: int | None = None,
+    scale: datasets.Scale | None = None,
+    max_pixels: int | None = None,
     memory_limit: int | None = None,
 ) -> Data:
-    """Load what `gacnn train DATA` names: all images, and the test images where they are apart.
+    """Load what `gacnn train DATA` names.
 
     Args:
-        data: "digits", or the path of a file or folder.
-        size: (height, width) of the images of a folder; None for that which all have.
-        channels: of the images of a folder; None for grey only if all are.
-        memory_limit: bytes that a packed file may unpack to; None for the loaders' own limit.
+        data: "digits" or a path, for `cnn.datasets.load_splits`.
+        size, channels, max_pixels: of the images of a folder.
+        scale: of the pixels of a run, None for what they seem to be.
+        memory_limit: bytes that a packed file may take.
     """
     if data == DIGITS:
-        return datasets.load_digits(), None
-    path = Path(data)
-    if path.suffix.lower() == ".npz":
-        return datasets.load_npz(path, memory_limit=memory_limit)
-    if path.is_dir() and any(path.glob("*[-.]idx?-ubyte*")):
-        return datasets.load_idx(path, memory_limit=memory_limit)
-    return datasets.load_image_folder(path, size, channels=channels), None
+        return Data(datasets.load_digits(), None, None)
+    return datasets.load_splits(
+        data,
+        size,
+        channels=channels,
+        scale=scale,
+        max_pixels=max_pixels,
+        memory_limit=memory_limit,
+    )
 
 
 def _checksum(data: Data) -> int:

@@ -16,15 +16,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import cnn
 from cnn import datasets
 from cnn.checks import printable
+from cnn.exchange.onnx import metadata
 from cnn.model import MEMORY_LIMIT
 from gacnn.command.data import Data, load, numbered, parts
 from gacnn.command.reports import class_table, information
 from gacnn.command.run_folder import RunFolder
 from gacnn.command.settings import CLASS_METRICS, Settings
 from gacnn.command.terminal import Parser, cell, say
+from gacnn.command.wording import in_options
 from gacnn.gacnn import GACNN
 from gacnn.training.default_network import default_network
 from gacnn.training.defaults import NUM_GENERATIONS, NUM_SOLUTIONS
@@ -79,8 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(what: object, error: BaseException | None = None) -> None:
-    notes = getattr(error, "__notes__", ())
-    say(f"gacnn: {what}", *notes, sep="\n", file=sys.stderr)
+    notes = map(in_options, getattr(error, "__notes__", ()))
+    say(f"gacnn: {in_options(str(what))}", *notes, sep="\n", file=sys.stderr)
 
 
 def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
@@ -110,11 +114,13 @@ def parser() -> argparse.ArgumentParser:
     each = _command(commands, evaluate, "count what a run gets right on images it has not seen")
     each.add_argument("folder", type=RunFolder, metavar="RUN", help="the folder of the run")
     each.add_argument("data", nargs="?", help=f"other data than the run's own test images: {DATA}")
+    _add_pixels(each)
     _add_memory(each)
     each = _command(commands, predict, "name the class of images")
     each.add_argument("folder", type=RunFolder, metavar="RUN", help="the folder of the run")
     each.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="files of images")
     each.add_argument("--csv", action="store_true", help="print CSV, with all probabilities")
+    _add_pixels(each)
     _add_memory(each)
     each = _command(commands, export, "write the network of a run for ONNX Runtime")
     each.add_argument("folder", type=Path, metavar="RUN", help="a run, or a file of Model.save")
@@ -167,6 +173,7 @@ def _add_train(commands: Any) -> None:
     each.add_argument("--metric", choices=CLASS_METRICS, default="cross_entropy")
     each.add_argument("--seed", type=_whole(0), default=0, help="of all that is random (0)")
     _add_limits(each)
+    _add_pixels(each)
     _add_resources(each)
 
 
@@ -208,6 +215,19 @@ def _bytes(text: str) -> int:
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
+def _add_pixels(each: argparse.ArgumentParser) -> None:
+    each.add_argument(
+        "--scale",
+        type=_scale,
+        metavar="BLACK,WHITE",
+        help="the numbers that are black and white, such as 0,4095, where their type and range do "
+        "not tell",
+    )
+    each.add_argument(
+        "--max-pixels", type=_whole(1), help="of a picture, where Pillow's limit is too low"
+    )
+
+
 def _whole(least: int) -> Callable[[str], int]:
     """Return what reads a whole number of at least so much and, as seeds must, below 2**32."""
 
@@ -236,6 +256,15 @@ def _share(text: str) -> float:
     if value >= 1:
         raise argparse.ArgumentTypeError(f"must be from 0 to less than 1, not {text}")
     return value
+
+
+def _scale(text: str) -> datasets.Scale:
+    try:
+        black, white = map(float, text.split(","))
+        return datasets.Scale(black, white)
+    except ValueError:
+        wanted = "two different numbers, black and white, like 0,255"
+        raise argparse.ArgumentTypeError(f"must be {wanted}, not {text}") from None
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -269,13 +298,14 @@ def train(options: argparse.Namespace) -> int:
         batch_size=options.batch_size,
         metric=options.metric,
         random_seed=options.seed,
+        max_pixels=options.max_pixels,
         checkpoint_seconds=options.checkpoint_seconds,
         memory_limit=options.memory_limit,
     )
     folder: RunFolder = options.out
     folder.check_free()
-    data = load(settings)
-    images, _ = data
+    data = load(settings, options.scale)
+    images = data.train
     if options.model is None:
         classes = len(images.class_names)
         model = default_network(images.X.shape[1:], classes, random_seed=settings.random_seed)
@@ -335,13 +365,14 @@ def evaluate(options: argparse.Namespace) -> None:
     model, names = folder.trained_model(), folder.class_names()
     settings = replace(folder.settings(), **_given(memory_limit=options.memory_limit))
     if options.data is None:
-        _, data = folder.data(settings)
+        data = folder.data(settings).test
         if data is None:
             raise ValueError(f"{folder.path} has set no images aside; name data to evaluate on")
     else:
         height, width, channels = model.input_shape
-        every, test = parts(options.data, (height, width), channels, settings.memory_limit)
-        data = every if test is None else test
+        scale, most = options.scale or folder.scale(), options.max_pixels
+        every = parts(options.data, (height, width), channels, scale, most, settings.memory_limit)
+        data = next(each for each in (every.test, every.validation, every.train) if each)
         if data.X.shape[1:] != model.input_shape:
             raise ValueError(
                 f"{options.data} holds images of {data.X.shape[1:]} (height, width, channels), "
@@ -366,12 +397,21 @@ def predict(options: argparse.Namespace) -> int:
     code = 0
     for path, name in zip(options.images, shown, strict=True):
         try:
-            X = datasets.load_images([path], size=(height, width), channels=channels)
+            X = datasets.load_images(
+                [path],
+                size=(height, width),
+                channels=channels,
+                scale=options.scale or folder.scale(),
+                max_pixels=options.max_pixels or folder.settings().max_pixels,
+            )
         except (OSError, ValueError) as error:
             _say(error)
             code = 1
             continue
-        row = model.predict_proba(X, memory_limit=limit)[0]
+        row = model.predict_proba(X, memory_limit=limit)[0]  # which warns of one that is no numbers
+        if np.isnan(row).any():
+            code = 1
+            continue
         best = names[row.argmax()]
         if options.csv:
             table.writerow([cell(path), cell(best), *(f"{value:.6f}" for value in row)])
@@ -387,6 +427,8 @@ def export(options: argparse.Namespace) -> None:
     model = _model(options.folder)
     cnn.to_onnx(model, options.file)
     say(f"{options.file}: images {model.input_shape}, {model.num_classes} classes")
+    for name, value in metadata(model).items():
+        say(f"{name}: {value}")
 
 
 def info(options: argparse.Namespace) -> None:
@@ -395,7 +437,12 @@ def info(options: argparse.Namespace) -> None:
 
 
 def _model(path: Path) -> cnn.Model:
-    return RunFolder(path).trained_model() if path.is_dir() else cnn.load(path)
+    if not path.is_dir():
+        return cnn.load(path)
+    folder = RunFolder(path)
+    model = folder.trained_model()
+    model.class_names, model.scale = folder.class_names(), folder.scale()
+    return model
 
 
 def _check_fits(model: cnn.Model, images: datasets.Dataset) -> None:
@@ -415,14 +462,17 @@ def _evolution(
     Its result is the exit code. Raises what the training does for data and settings that do not
     fit.
     """
-    images, test = data
+    images, validation, test = data
+    model.class_names, model.scale = images.class_names, images.scale
     networks = GACNN(model, settings.num_solutions, random_seed=settings.random_seed)
     silent = logging.Logger("silent", logging.CRITICAL + 1)  # PyGAD's shows tracebacks
-    training = networks.training(images.X, images.y, logger=silent, **settings.training())
+    apart = {} if validation is None else {"validation": (validation.X, validation.y)}
+    training = networks.training(images.X, images.y, logger=silent, **settings.training(), **apart)
 
     def evolve(*, going_on: bool) -> int:
         set_aside = 0 if test is None else len(test.X)
-        say(f"{len(images.X):,} images to train on, {set_aside:,} set aside\n\n{model}\n")
+        say(f"{len(images.X):,} images to train on, {set_aside:,} set aside")
+        say(f"pixels: {images.scale}\n\n{model}\n")
         try:
             result = training.run(
                 networks.population_as_vectors(),

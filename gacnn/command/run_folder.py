@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 import cnn
 from cnn import checks, files
-from cnn.datasets import Dataset
+from cnn.datasets import Dataset, Scale
 from gacnn import plots
 from gacnn.checkpoints.checkpoint import Checkpoint, describe
 from gacnn.checkpoints.lock import Lock
@@ -74,7 +74,8 @@ class RunFolder:
         self.check_free()
         self.path.mkdir(parents=True, exist_ok=True)
         model.save(self._file("start.npz"))
-        known = {"class_names": data[0].class_names, "checksum": _checksum(data)}
+        scale = asdict(data.train.scale)
+        known = {"class_names": data.train.class_names, "checksum": _checksum(data), "scale": scale}
         self._write("settings", {**asdict(settings), **known})
 
     def check_free(self) -> None:
@@ -128,7 +129,7 @@ class RunFolder:
     def data(self, settings: Settings) -> Data:
         """Load the images of the run; ValueError if they are others than it began with."""
         try:
-            data = load(settings)
+            data = load(settings, self.scale())
         except OSError as error:
             error.add_note(f'if the images have moved, change "data" in {self.path}/settings.json')
             raise
@@ -146,6 +147,14 @@ class RunFolder:
         try:
             return Settings.of(stored)
         except ValueError as error:
+            raise self._damaged("settings", error) from error
+
+    def scale(self) -> Scale | None:
+        """Return what black and white are in the pixels of the run; None where it is not noted."""
+        stored = self._read("settings").get("scale")
+        try:
+            return None if stored is None else Scale(**stored)
+        except (TypeError, ValueError) as error:
             raise self._damaged("settings", error) from error
 
     def class_names(self) -> list[str]:
@@ -214,28 +223,18 @@ class RunFolder:
         return results
 
     def _draw(self, result: Result, said: Predicted | None) -> None:
-        """Draw pictures into the folder; what is wrong with them is a warning."""
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Matplotlib's, of fonts and margins
-                self._pictures(result, said)
-        except (ImportError, RuntimeError, TypeError, ValueError) as error:
-            warnings.warn(f"no pictures: {error}", stacklevel=3)
-
-    def _pictures(self, result: Result, said: Predicted | None) -> None:
-        drawn: dict[str, Any] = {"fitness": plots.fitness(result.history)}
-        from matplotlib import pyplot  # after the call that says what to install
-
-        if any(isinstance(layer, cnn.Conv2D) for layer in result.model.layers):
-            drawn["filters"] = plots.filters(result.model)
-        if said is not None:
-            (X, y, names), predicted = said
-            drawn["confusion"] = plots.confusion_matrix(y, predicted, names)
-            drawn["wrong"] = plots.wrong_predictions(X, y, predicted, names)
-        for name, axes in drawn.items():
-            with files.replacing(self.path / f"{name}.png", follow=False) as file:
-                axes.figure.savefig(file, format="png", dpi=120)
-            pyplot.close(axes.figure)
+        """Draw pictures into the folder; those that cannot be drawn are named in one warning."""
+        failed = {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Matplotlib's, of fonts and margins
+            for name, draw in _pictures(result, said).items():
+                try:
+                    _save_picture(draw(), self.path / f"{name}.png")
+                except (ImportError, RuntimeError, TypeError, ValueError) as error:
+                    failed[name] = error
+        if failed:
+            reasons = dict.fromkeys(str(error) for error in failed.values())
+            warnings.warn(f"no pictures of {', '.join(failed)}: {'; '.join(reasons)}", stacklevel=3)
 
     def _write(self, name: str, values: dict[str, Any]) -> None:
         with files.replacing(self.path / f"{name}.json", follow=False) as file:
@@ -263,6 +262,28 @@ class RunFolder:
     def _damaged(self, name: str, reason: object) -> ValueError:
         path = self.path / f"{name}.json"
         return ValueError(f"{path} is damaged, or not of {FORMAT!r}: {reason}")
+
+
+def _pictures(result: Result, said: Predicted | None) -> dict[str, Callable[[], Any]]:
+    """Return what draws each picture of a run."""
+    drawn: dict[str, Callable[[], Any]] = {"fitness": lambda: plots.fitness(result.history)}
+    if any(isinstance(layer, cnn.Conv2D) for layer in result.model.layers):
+        drawn["filters"] = lambda: plots.filters(result.model)
+    if said is not None:
+        (X, y, names), predicted = said
+        drawn["confusion"] = lambda: plots.confusion_matrix(y, predicted, names)
+        drawn["wrong"] = lambda: plots.wrong_predictions(X, y, predicted, names)
+    return drawn
+
+
+def _save_picture(axes: Any, path: Path) -> None:
+    from matplotlib import pyplot  # which has drawn the axes
+
+    try:
+        with files.replacing(path, follow=False) as file:
+            axes.figure.savefig(file, format="png", dpi=120)
+    finally:
+        pyplot.close(axes.figure)
 
 
 def _text(path: Path) -> bytes:

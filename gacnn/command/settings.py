@@ -26,8 +26,8 @@ class Settings:
     that training images are moved by; flip: whether they are mirrored. early_stopping: whether the
     run ends when nothing improves. checkpoint_seconds: that pass between two checkpoints, None
     for `gacnn.Checkpoint` to decide. memory_limit: bytes that loading the data, and a forward pass
-    beside them, may take, None for the limits of these. The others are those of `GACNN` and
-    `GACNN.train`.
+    beside them, may take, None for the limits of these. max_pixels: of a picture,
+    None for Pillow's limit. The others are those of `GACNN` and `GACNN.train`.
     """
 
     data: str
@@ -42,6 +42,7 @@ class Settings:
     batch_size: int | None
     metric: str
     random_seed: int
+    max_pixels: int | None = None
     checkpoint_seconds: float | None = None
     memory_limit: int | None = None
 
@@ -114,6 +115,7 @@ _CHECKS: dict[str, Check] = {
     "batch_size": _optional(checks.whole),
     "metric": partial(checks.one_of, choices=CLASS_METRICS),
     "random_seed": _seed,
+    "max_pixels": _optional(checks.whole),
     "checkpoint_seconds": _optional(_number),
     "memory_limit": _optional(checks.whole),
 }

@@ -23,42 +23,55 @@ from gacnn.fitness.batches import (
     drawn,
 )
 from gacnn.fitness.evaluator import Evaluator
-from gacnn.fitness.metrics import Metric, checked_targets, measure_of, name_of
+from gacnn.fitness.metrics import (
+    METRICS,
+    Measure,
+    Metric,
+    checked_targets,
+    measure_of,
+    name_of,
+)
 from gacnn.fitness.sampling import ImportanceSampling
 from gacnn.fitness.scoring import Scorer
+from gacnn.fitness.weights import ClassWeight, weights_for
 from gacnn.types import Array
 
 
 class Fitness(Evaluator):
     """The fitness of networks on data, for `gacnn.GA` and for `pygad.GA`; higher is better.
 
-    With a batch_size, every call scores all its vectors on one random batch: the one that `draw`
-    drew last, or else a new one; `full` uses all images, as they are. Called with vectors
-    (P, num_weights) it returns (P,), or (P, objectives) for a list of metrics. PyGAD may call it
-    too, as fitness(ga, solutions, indices), with fitness_batch_size or a solution at a time.
+    Called with vectors (P, num_weights) it returns (P,), or (P, objectives) for a list of
+    metrics. PyGAD may call it too, as fitness(ga, solutions, indices), with fitness_batch_size or
+    a solution at a time. `full` uses all images, as they are. A network whose outputs are no
+    finite numbers is worse than any other, whatever the metric.
 
     Args:
         model: the architecture.
         X: (N, height, width, channels). It is not copied: leave it as it is while a run goes on.
         y: labels (N,), or values (N, outputs) for "mse"; copied.
-        metric: a name in `METRICS`, a callable(outputs, y) of one network's outputs (N, outputs),
-            also for one output, and of y as it was given; or a list of those for several
-            objectives.
-        batch_size: images of a batch; None for all.
-        sampling: "uniform", or "importance", which draws images that the networks get wrong more
-            often, and weighs them down again (`ImportanceSampling`; for "cross_entropy" alone).
+        metric: a name in `METRICS`; a callable(outputs, y) of one network's outputs, (N, outputs),
+            or (N,) of a network with one, and of y as it was given, but (N,) for a column, both
+            read-only; a function of sklearn.metrics, or a partial of one, which is given labels,
+            probabilities or values as it wants them; or a list of those for several objectives.
+        batch_size: every call scores all its vectors on one random batch of that many images: the
+            one that `draw` drew last, or else a new one; None for all images.
+        sampling: "uniform"; "importance" draws images that the networks get wrong more often, and
+            weighs them down again (`ImportanceSampling`; for "cross_entropy" alone).
         augment: augment(images, rng) returns changed images of the same shape for every batch,
             such as `gacnn.augment.Shift`.
-        random_seed: of the batches of calls outside of a run.
+        random_seed: of batches that are drawn by no GA.
         engine, threads, memory_limit: as for `Model.forward`.
+        sample_weight: (N,), how much each image counts; a metric of one's own is given those of a
+            batch as sample_weight=…. None for all alike. Those of weight 0 are left out.
+        class_weight: "balanced", as often as a class is rarer than others, or a dict of weights by
+            label; it multiplies sample_weight.
 
-    Raises ValueError or TypeError for data that do not fit the model, and `MetricError` for a
-    metric that fails.
+    Raises:
+        ValueError, TypeError: for data that do not fit the model, or arguments each other.
+        MetricError: when called, for a metric that fails.
     """
 
     model: Model
-    ranks_on_all = True
-    """Whether `gacnn.GA` shall rank the last population on all data, which takes a while."""
 
     def __init__(
         self,
@@ -73,6 +86,8 @@ class Fitness(Evaluator):
         random_seed: int | None = None,
         engine: str | Engine = "numpy",
         threads: int | None = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
         memory_limit: int = MEMORY_LIMIT,
     ) -> None:
         if not isinstance(model, Model):
@@ -82,17 +97,27 @@ class Fitness(Evaluator):
         metrics: list[Any] = list(metric) if isinstance(metric, list | tuple) else [metric]
         if not metrics:
             raise ValueError("metric is an empty list; name at least one")
-        targets = {measure_of(each).targets for each in metrics}
+        measures = [measure_of(each) for each in metrics]
         images = model.check_images(X, "X")
+        targets = checked_targets(model, y, len(images), {each.targets for each in measures})
+        weights = weights_for(model, targets, sample_weight, class_weight)
+        if weights is not None:
+            for each, measure in zip(metrics, measures, strict=True):
+                _check_weighs(each, measure)
+            counting = weights > 0
+            if not counting.all():
+                images, targets, weights = images[counting], targets[counting], weights[counting]
+                weights /= weights.mean()
         self.scorer = Scorer(
             model,
             tuple(metrics),
             images,
-            np.array(checked_targets(model, y, len(images), targets)),
+            np.array(targets),
             several,
             checked_augmentation(augment),
             engine_named(engine),
             None if threads is None else checks.whole(threads, "threads"),
+            sample_weight=weights,
             memory_limit=checks.whole(memory_limit, "memory_limit"),
         )
         self.batch_size = (
@@ -113,7 +138,9 @@ class Fitness(Evaluator):
             )
         if self.batch_size is None:
             raise ValueError('sampling "importance" chooses batches: give a batch_size')
-        return ImportanceSampling(len(self.X), self.model.num_classes)
+        return ImportanceSampling(
+            len(self.X), self.model.num_classes, weights=self.scorer.sample_weight
+        )
 
     @property
     def X(self) -> Array:  # noqa: N802 # scikit-learn's name
@@ -177,8 +204,8 @@ class Fitness(Evaluator):
         return self.scorer(np.asarray(vectors), ALL).fitness
 
     def on_all(self, vectors: Array) -> Array | None:
-        """Return the fitness on all data, where that on the batch is another and ranks shall be."""
-        return self.full(vectors) if self.reevaluates and self.ranks_on_all else None
+        """Return the fitness on all data, where that on the batch is another."""
+        return self.full(vectors) if self.reevaluates else None
 
     def state(self) -> dict[str, Any]:
         """Return what the sampler has learned, and the batch."""
@@ -196,6 +223,8 @@ class Fitness(Evaluator):
     def fingerprint(self) -> dict[str, Any]:
         """Return what tells this fitness from another: network, metric, batch size and data."""
         scorer = self.scorer
+        weights = scorer.sample_weight
+        weighted = {} if weights is None else {"sample_weight": zlib.crc32(weights.tobytes())}
         return {
             "layers": describe(self.model.layers),
             "fixed_weights": zlib.crc32(self.model.fixed_weights.tobytes()),
@@ -206,4 +235,14 @@ class Fitness(Evaluator):
             "engine": engine_named(scorer.engine).name,
             "images": [list(self.X.shape), zlib.crc32(np.ascontiguousarray(self.X).data)],
             "targets": [list(self.y.shape), zlib.crc32(np.ascontiguousarray(self.y).data)],
+            **weighted,
         }
+
+
+def _check_weighs(metric: Metric, measure: Measure) -> None:
+    if not measure.weighs:
+        name = name_of(metric)
+        raise ValueError(
+            f"sample_weight and class_weight have no meaning for the metric {name}, which is not "
+            f"told them; give it a parameter sample_weight, or take one of {', '.join(METRICS)}"
+        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
 from cnn import Model, checks
+from cnn.inputs import InputRange
 from cnn.model import MEMORY_LIMIT
 from gacnn.algorithm.events import checked_callbacks
 from gacnn.algorithm.ga import GA
@@ -27,7 +27,9 @@ from gacnn.checkpoints.checkpoint import Checkpoint
 from gacnn.checkpoints.checkpoint import resume as resume_checkpoint
 from gacnn.fitness.batches import Augmentation
 from gacnn.fitness.fitness import Fitness
-from gacnn.fitness.metrics import Metric
+from gacnn.fitness.metrics import Metric, measure_of
+from gacnn.fitness.scoring import WORST
+from gacnn.fitness.weights import ClassWeight, labels_to_weigh, weights_of_classes
 from gacnn.operators.crossover import WeightedRecombination
 from gacnn.operators.gene_space import is_nested, rounded_to_space
 from gacnn.operators.names import resolved
@@ -39,12 +41,14 @@ from gacnn.training.defaults import (
     has_steps,
     strategy_settings,
 )
-from gacnn.training.held_out import hold_out
+from gacnn.training.held_out import Samples, are_labels, hold_out, lone_classes
 from gacnn.training.plan import Clock, Plan, seconds_per_generation
 from gacnn.training.result import Result
 from gacnn.types import Array
 
 LARGE_INPUTS = 5.0  # root mean square of the inputs from which on a training warns
+SMALL_INPUTS = 0.05  # largest of the inputs below which it does
+_NAMED = 5  # classes that a warning names
 LOOKS = 4  # at the validation data, at least, before patience is over
 
 
@@ -68,6 +72,8 @@ class Training:
         augment: Augmentation | None = None,
         patience: int | str | None = "auto",
         threads: int | None = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
         memory_limit: int = MEMORY_LIMIT,
         **settings: Any,
     ) -> None:
@@ -78,7 +84,18 @@ class Training:
         self.settings = strategy_settings(
             num_solutions, model.num_weights, settings, one_objective=one_objective
         )
-        X, y, held_out = hold_out(model, X, y, validation, self.seed or 0)
+        listed: list[Any] = list(metric) if isinstance(metric, list | tuple) else [metric]
+        kinds = {measure_of(each).targets for each in listed}
+        labels = are_labels(model, y, kinds)
+        if labels:
+            _warn_of_lone(model, y)
+        data, held_out = hold_out(
+            model, Samples(X, y, sample_weight), validation, self.seed or 0, labels=labels
+        )
+        X, y, sample_weight = data
+        if class_weight is not None:
+            numbers = labels_to_weigh(model, y)
+            class_weight = weights_of_classes(class_weight, numbers, model.num_classes)
         if isinstance(batch_size, str):
             _check_auto(batch_size, "batch_size", "a number of images or None, all")
             batch_size = default_batch_size(len(np.asarray(y)))
@@ -94,8 +111,12 @@ class Training:
             augment=augment,
             random_seed=self.seed,
             threads=threads,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
             memory_limit=memory_limit,
         )
+        if self.fitness.reevaluates:
+            _check_reach(self.settings.get("stop_criteria"), held_out is not None)
         limit = math.inf if time_limit is None else checks.number(time_limit, "time_limit", 0)
         self.time_limit = TimeLimit(limit)
         self.num_generations = _generations(num_generations, time_limit)
@@ -103,12 +124,21 @@ class Training:
         self.recombines = isinstance(crossover, WeightedRecombination)
         self.average = WeightAverage() if self.recombines and one_objective else None
         self.fitness.ranks_on_all = self.average is None  # otherwise that is the result
-        _warn_of_large(self.fitness.X)
+        _warn_of_size(self.fitness.X)
         follows = held_out is not None or not self.fitness.reevaluates
         self.patience = self._patience(patience, one_objective, follows)
         self.validation: Validation | None = None
         if held_out is not None:
-            scores = Fitness(model, *held_out, metric, threads=threads, memory_limit=memory_limit)
+            scores = Fitness(
+                model,
+                held_out.X,
+                held_out.y,
+                metric,
+                threads=threads,
+                memory_limit=memory_limit,
+                sample_weight=held_out.sample_weight,
+                class_weight=class_weight,
+            )
             self.validation = self._validation(scores)
 
     def _validation(self, scores: Fitness) -> Validation:
@@ -191,12 +221,15 @@ class Training:
         """Evolve the population of the vectors and return the outcome."""
         if resume and checkpoint is None:
             raise ValueError("resume=True needs a checkpoint to go on from: give its path")
+        listed = checked_callbacks(callbacks)
+        if self.fitness.reevaluates:
+            _check_thresholds(listed, self.validation is not None)
         clock = Clock(lambda seconds: self._say_estimate(seconds, verbose=verbose))
         given = {
             **self.settings,
             "fitness_func": self.fitness,
             "initial_population": vectors,
-            "callbacks": self._listeners(checked_callbacks(callbacks), clock, checkpoint, verbose),
+            "callbacks": self._listeners(listed, clock, checkpoint, verbose),
         }
         self._fit_to_space(vectors)
         ga = self._resumed(checkpoint, given) if resume and checkpoint is not None else None
@@ -275,9 +308,22 @@ class Training:
             score = self.validation.score
             if self.validation.vector is not None:
                 score, vector = self.validation.best_score, self.validation.vector
+        vector, on_all = self._with_numbers(ga, np.asarray(vector))
         winner = self.model.with_weights(np.array(vector, np.float32))
-        on_all = self.fitness.full(np.asarray(vector)[None])[0]
+        winner.input_range = InputRange.of(self.fitness.X)
         return Result(winner, on_all, score, self.history, ga, plan, self._spent(ga))
+
+    def _with_numbers(self, ga: GA, vector: Array) -> tuple[Array, Any]:
+        """Return the solution and its score on all data, or the best whose outputs are numbers."""
+        for chosen in (vector[None], ga.population):
+            scores = self.fitness.full(chosen)
+            best = ga.sort_solutions_nsga2(scores, find_best_solution=True)[0]
+            if (scores[best] > WORST).all():
+                return np.asarray(chosen[best]), scores[best]
+        raise ValueError(
+            "no network of the last population gives finite numbers for all images: their weights "
+            "are too large; begin with smaller ones, or a smaller spread and learning rate"
+        )
 
     def _spent(self, ga: GA) -> int:
         """Return how many images have gone through a network."""
@@ -305,16 +351,67 @@ def _generations(num_generations: int | None, time_limit: float | None) -> int:
     return checks.whole(num_generations, "num_generations", minimum=0)
 
 
-def _warn_of_large(X: Array) -> None:
-    """Warn of inputs that weights of the usual size make far too large."""
-    size = float(np.sqrt(np.square(X[:1000], dtype=np.float64).mean()))
+def _warn_of_size(X: Array) -> None:
+    """Warn of inputs that weights of the usual size make far too large, or far too small."""
+    some = X[:1000]
+    size, largest = float(np.sqrt(np.square(some, dtype=np.float64).mean())), np.abs(some).max()
     if size > LARGE_INPUTS:
-        warnings.warn(
+        checks.warn(
             f"X holds numbers of about {size:,.0f}, and networks learn from numbers of about 1: "
             "divide images by their largest value, 255 for bytes, or standardise the columns; and "
-            "do the same before predict",
-            stacklevel=5,
+            "do the same before predict"
         )
+    elif 0 < largest < SMALL_INPUTS:
+        checks.warn(
+            f"X holds numbers of at most {largest:.2g}, and networks learn from numbers of about "
+            "1: images may have been divided by 255 twice; divide by their largest value once, or "
+            "standardise the columns; and do the same before predict"
+        )
+
+
+def _warn_of_lone(model: Model, y: ArrayLike) -> None:
+    lone = lone_classes(model, y)
+    if lone:
+        more = f" and {len(lone) - _NAMED} others" if len(lone) > _NAMED else ""
+        named = f"{', '.join(map(str, lone[:_NAMED]))}{more}"
+        has = f"class {named} has one image" if len(lone) == 1 else f"classes {named} have one each"
+        checks.warn(
+            f"{has}, from which nothing can be learned that holds for others: add images, or "
+            "leave it out; it is not held out"
+        )
+
+
+def _check_reach(stop_criteria: Any, validates: bool) -> None:
+    """Raise ValueError for a criterion that the fitness on one lucky batch would fulfil."""
+    criteria = [stop_criteria] if isinstance(stop_criteria, str) else stop_criteria or ()
+    for criterion in (each for each in criteria if str(each).startswith("reach")):
+        threshold = str(criterion).partition("_")[2] or "…"
+        raise ValueError(
+            f"stop_criteria={criterion!r} would end the run by one lucky batch; "
+            + _cure_of_luck(threshold, validates)
+        )
+
+
+def _check_thresholds(callbacks: Sequence[Callback], validates: bool) -> None:
+    """Raise ValueError for callbacks that the fitness on one lucky batch would make stop."""
+    for each in callbacks:
+        if (
+            isinstance(each, EarlyStopping)
+            and each.monitor == "fitness"
+            and each.threshold is not None
+        ):
+            raise ValueError(
+                f"EarlyStopping(threshold={each.threshold}) would end the run by one lucky batch; "
+                + _cure_of_luck(str(each.threshold), validates)
+            )
+
+
+def _cure_of_luck(threshold: str, validates: bool) -> str:
+    """Return what to write instead, with validation data or without."""
+    if validates:
+        stopping = f'gacnn.EarlyStopping(threshold={threshold}, monitor="validation")'
+        return f"give callbacks=[{stopping}], or batch_size=None, all images"
+    return "give batch_size=None, all images, or validation data to monitor"
 
 
 def _check_auto(value: str, name: str, otherwise: str) -> None:
