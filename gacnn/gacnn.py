@@ -125,6 +125,8 @@ class GACNN:
         sampling: str = "uniform",
         augment: Augmentation | None = None,
         threads: int | None = None,
+        executor: Any = None,
+        shard: int | str | None = None,
     ) -> Fitness:
         """Return the fitness of such networks on data: see `gacnn.Fitness`."""
         return Fitness(
@@ -137,6 +139,8 @@ class GACNN:
             augment=augment,
             random_seed=self.random_seed,
             threads=threads,
+            executor=executor,
+            shard=shard,
         )
 
     def train(
@@ -157,6 +161,8 @@ class GACNN:
         resume: bool = False,
         verbose: bool = True,
         threads: int | None = None,
+        executor: Any = None,
+        shard: int | str | None = None,
         **settings: Any,
     ) -> Result:
         """Evolve the population on data and return its best network, scores and history.
@@ -180,6 +186,8 @@ class GACNN:
         checkpoint: a file that is written after every generation, or a `gacnn.Checkpoint` that
         says how often; with resume=True the run goes on from it, if it exists, up to
         num_generations or time_limit in all. verbose prints the plan and shows a progress bar.
+        executor, shard: who scores the population, and in which parts, as for `Fitness`; `plan`
+        tells whether it pays. Validation stays here.
         Other settings go to `gacnn.GA`. The networks of this
         population become those of the last generation.
         """
@@ -195,6 +203,8 @@ class GACNN:
             augment=augment,
             patience=patience,
             threads=threads,
+            executor=executor,
+            shard=shard,
             **settings,
         )
         if checkpoint is not None and not isinstance(checkpoint, Checkpoint):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -24,27 +25,47 @@ from gacnn.fitness.batches import (
 from gacnn.fitness.evaluator import Evaluator
 from gacnn.fitness.metrics import Metric, checked_targets, measure_of, name_of
 from gacnn.fitness.sampling import ImportanceSampling
-from gacnn.fitness.scoring import Scorer
+from gacnn.fitness.scoring import Scorer, Scores
+from gacnn.fitness.shards import Shards, checked_shard
 from gacnn.types import Array
 
 
 class Fitness(Evaluator):
     """The fitness of networks on data, for `gacnn.GA` and for `pygad.GA`; higher is better.
 
-    model: the architecture. X: (N, height, width, channels). y: labels (N,), or values (N,
-    outputs) for "mse". metric: a name in `METRICS`, a callable(outputs, y) of one network's
-    outputs (N, outputs), also for one output, and of y as it was given; or a list of those for
-    several objectives. With a batch_size, every call scores all its vectors on one random batch of
-    that many images: the one that `draw` drew last, or else a new one; sampling "importance" draws
-    images that the networks get wrong more often, and weighs them down again
-    (`ImportanceSampling`; for "cross_entropy" alone). augment(images, rng) returns changed images
-    of the same shape for every batch, such as `gacnn.augment.Shift`. `full` uses all images, as
-    they are. engine, threads: as for `Model.forward`.
-
     Called with vectors (P, num_weights) it returns (P,), or (P, objectives) for a list of
     metrics. PyGAD may call it too, as fitness(ga, solutions, indices), with fitness_batch_size or
-    a solution at a time. Raises ValueError or TypeError for data that do not fit the model, and
-    `MetricError` for a metric that fails.
+    a solution at a time. With a batch_size, every call scores all its vectors on one random batch
+    of that many images: the one that `draw` drew last, or else a new one. `full` uses all images,
+    as they are.
+
+    Args:
+        model: the architecture.
+        X: images (N, height, width, channels).
+        y: labels (N,), or values (N, outputs) for "mse".
+        metric: a name in `METRICS`, a callable(outputs, y) of one network's outputs (N, outputs),
+            also for one output, and of y as it was given; or a list of those for several
+            objectives.
+        batch_size: images of a batch; None for all.
+        sampling: "uniform", or "importance", which draws images that the networks get wrong more
+            often, and weighs them down again (`ImportanceSampling`; for "cross_entropy" alone).
+        augment: augment(images, rng) returns changed images of the same shape for every batch,
+            such as `gacnn.augment.Shift`.
+        random_seed: of batches that no GA draws.
+        engine: as for `Model.forward`.
+        threads: likewise; with an executor those of a task, one if nothing is said.
+        executor: scores the population in shards on other workers: a Dask `Client`, a cluster of
+            Dask's, an address "tcp://host:8786", an executor of `concurrent.futures`' kind, or the
+            module `ray`. None: here.
+        shard: members of a task, or "auto": so many as make a task of about a tenth of a second.
+            It belongs to what a run is: the same shard gives the same bits with any executor and
+            none. None: "auto" with an executor, and without one no shards.
+
+    Raises:
+        ValueError: data do not fit the model; an executor is closed, or no address.
+        TypeError: likewise; an executor is none.
+        MetricError: when called, for a metric that fails.
+        ConnectionError: when called, for workers that are gone.
     """
 
     model: Model
@@ -64,6 +85,8 @@ class Fitness(Evaluator):
         random_seed: int | None = None,
         engine: str | Engine = "numpy",
         threads: int | None = None,
+        executor: Any = None,
+        shard: int | str | None = None,
     ) -> None:
         if not isinstance(model, Model):
             raise TypeError(f"model must be a cnn.Model, not {type(model).__name__}")
@@ -84,6 +107,8 @@ class Fitness(Evaluator):
             engine_named(engine),
             None if threads is None else checks.whole(threads, "threads"),
         )
+        size = checked_shard(shard, executor)
+        self.shards = None if size is None else Shards(self.scorer, size, executor)
         self.batch_size = (
             None if batch_size is None else checked_batch_size(batch_size, len(images))
         )
@@ -129,7 +154,10 @@ class Fitness(Evaluator):
         """Forget what was learned of the images in another run, and hold what the engine needs."""
         if self.sampler is not None:
             self.sampler.reset()
-        with engine_named(self.scorer.engine).session():
+        with ExitStack() as stack:
+            stack.enter_context(engine_named(self.scorer.engine).session())
+            if self.shards is not None:
+                stack.enter_context(self.shards.session())
             yield
 
     def draw(self, rng: np.random.Generator) -> None:
@@ -156,14 +184,28 @@ class Fitness(Evaluator):
         if batch is None:
             augmented = self.scorer.augment is not None
             batch = self._drawn(self._rng.spawn(1)[0] if augmented else self._rng)
-        fitness, log_proba = self.scorer(vectors, batch)
+        fitness, log_proba = self._scores(vectors, batch)
         if self.sampler is not None and batch.chosen is not None and log_proba is not None:
             self.sampler.note(batch.chosen, 1 - np.exp(log_proba).mean(axis=0))
         return fitness
 
     def full(self, vectors: ArrayLike) -> Array:
         """Return the fitness (P,) or (P, objectives) of vectors (P, num_weights) on all data."""
-        return self.scorer(np.asarray(vectors), ALL).fitness
+        return self._scores(np.asarray(vectors), ALL).fitness
+
+    def _scores(self, vectors: Array, batch: Batch) -> Scores:
+        score = self.scorer if self.shards is None else self.shards
+        return score(vectors, batch)
+
+    def on(self, executor: Any) -> Fitness:
+        """Return this fitness on another executor, or for None in this process, bit for bit.
+
+        They share batches and sampler. Without shards it has them from now on, and other bits.
+        """
+        twin = copy.copy(self)
+        size = checked_shard(None if self.shards is None else self.shards.size, executor)
+        twin.shards = None if size is None else Shards(self.scorer, size, executor)
+        return twin
 
     def on_all(self, vectors: Array) -> Array | None:
         """Return the fitness on all data, where that on the batch is another and ranks shall be."""
@@ -193,6 +235,7 @@ class Fitness(Evaluator):
             "sampling": "uniform" if self.sampler is None else "importance",
             "augment": None if scorer.augment is None else name_of(scorer.augment),
             "engine": engine_named(scorer.engine).name,
+            **({} if self.shards is None else {"shard": self.shards.size}),
             "images": [list(self.X.shape), zlib.crc32(np.ascontiguousarray(self.X).data)],
             "targets": [list(self.y.shape), zlib.crc32(np.ascontiguousarray(self.y).data)],
         }

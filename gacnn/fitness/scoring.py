@@ -10,7 +10,7 @@ import numpy as np
 
 from cnn import Engine, Model
 from gacnn.fitness.batches import Augmentation, Batch, changed, generator_of
-from gacnn.fitness.metrics import Metric, MetricError, check_numbers, measure_of
+from gacnn.fitness.metrics import Measure, Metric, MetricError, check_numbers, measure_of
 from gacnn.types import Array
 
 OUTPUT_BYTES = 64 * 2**20
@@ -31,7 +31,8 @@ class Scorer:
     """Scores networks on batches of data: nothing but arrays, names and the model goes with it.
 
     X, y: checked; several: whether there are several objectives; output_bytes: of network outputs
-    that are held at a time.
+    that are held at a time; by_row: whether a member's score does not depend on how many others
+    are scored in the same call, given its outputs: sums then run along each row of memory alone.
     """
 
     model: Model
@@ -43,6 +44,7 @@ class Scorer:
     engine: str | Engine = "numpy"
     threads: int | None = None
     output_bytes: int = OUTPUT_BYTES
+    by_row: bool = False
     _latest: list[tuple[Batch, Array, Array]] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
@@ -90,17 +92,24 @@ class Scorer:
         for metric in self.metrics:
             measure = measure_of(metric)
             try:
-                scores = measure.score(forward(measure.on), y)
+                scores = self._measured(measure, forward(measure.on), y)
             except MetricError as error:
                 raise MetricError(metric, start + error.position, error.reason) from error
             check_numbers(scores, metric, start)
             columns.append(scores)
         return np.stack(columns, axis=1) if self.several else columns[0]
 
+    def _measured(self, measure: Measure, outputs: Array, y: Array) -> Array:
+        if not self.by_row or measure.targets == "any":  # those are called for each member anyway
+            return measure.score(outputs, y)
+        return np.concatenate([measure.score(own[None], y) for own in outputs])
+
     def _weighted(self, vectors: Array, start: int, X: Array, y: Array, weights: Array) -> Scores:
         """Score the cross-entropy on images that were not drawn evenly."""
         own = np.arange(len(y)), y
         log_proba = self._forward("log_proba", X, vectors)[:, *own]
+        if self.by_row:  # of many members it lies in memory image by image
+            log_proba = np.ascontiguousarray(log_proba)
         fitness: Array = (log_proba * weights).mean(axis=1)
         check_numbers(fitness, "cross_entropy", start)
         return Scores(fitness, log_proba)

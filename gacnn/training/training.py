@@ -67,6 +67,8 @@ class Training:
         augment: Augmentation | None = None,
         patience: int | str | None = "auto",
         threads: int | None = None,
+        executor: Any = None,
+        shard: int | str | None = None,
         **settings: Any,
     ) -> None:
         _check_names(settings)
@@ -92,6 +94,8 @@ class Training:
             augment=augment,
             random_seed=self.seed,
             threads=threads,
+            executor=executor,
+            shard=shard,
         )
         limit = math.inf if time_limit is None else checks.number(time_limit, "time_limit", 0)
         self.time_limit = TimeLimit(limit)
@@ -201,7 +205,12 @@ class Training:
             ga = GA(num_generations=self.num_generations, **given)
         if verbose:
             print(self.plan())
-        ga.run()
+        try:
+            ga.run()
+        except ConnectionError as error:
+            if checkpoint is not None:
+                error.add_note(f"the checkpoint is {checkpoint.path}")
+            raise
         return self._result(ga, self.plan(clock.seconds))
 
     def _say_estimate(self, seconds: float, *, verbose: bool) -> None:
