@@ -18,6 +18,7 @@ from gacnn.callbacks.callback import Callback
 from gacnn.checkpoints import array_tree as container
 from gacnn.checkpoints.identity import check_same, identity_of, setting_of, shown
 from gacnn.checkpoints.slot import Slot
+from gacnn.fitness.fitness import Fitness
 from gacnn.operators.names import OPERATORS, resolved
 from gacnn.operators.run import Run
 from gacnn.types import Array, FilePath
@@ -96,6 +97,7 @@ def resume(
     fitness_func: Any,
     callbacks: Iterable[Callback] = (),
     num_generations: int | None = None,
+    executor: Any = None,
     **settings: Any,
 ) -> GA:
     """Return the GA of a checkpoint; its `run()` goes on as if it had never been left.
@@ -111,9 +113,30 @@ def resume(
     Not kept, because no later generation depends on it: `initial_population` (it is now the
     population of the checkpoint), the last offspring, and parents that are not in the population.
 
-    Raises FileNotFoundError; ValueError for a file that is damaged, foreign or of another run,
-    saying what differs; TypeError for an unknown setting.
+    Args:
+        path: the file of the checkpoint.
+        fitness_func: that of the run.
+        callbacks: those of the run.
+        num_generations: in all; None for as many as before.
+        executor: who shall score from now on, where that is not what `fitness_func` says; for a
+            `Fitness` of shards (its `shard`), with the same bits.
+        settings: others, that must be the same.
+
+    Returns:
+        The GA, ready to run.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, foreign or of another run; the message says what differs.
+        TypeError: a setting is unknown, or executor is given for another kind of fitness.
     """
+    if executor is not None:
+        if not isinstance(fitness_func, Fitness):
+            raise TypeError(
+                "executor is for a fitness_func that is a gacnn.Fitness, not "
+                f"{type(fitness_func).__name__}"
+            )
+        fitness_func = fitness_func.on(executor)
     stored = _read(path)
     callbacks = list(callbacks)
     identity = json.loads(stored.pop("run").tobytes())

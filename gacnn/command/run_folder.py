@@ -7,7 +7,7 @@ import shlex
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +113,9 @@ class RunFolder:
 
     def settings(self) -> Settings:
         """Return what the run was told; ValueError or OSError, with the path, if there is none."""
-        names = [field.name for field in fields(Settings)]
-        stored = self._read("settings", *names)
+        needed = {field.name for field in fields(Settings) if field.default is MISSING}
+        stored = self._read("settings", *sorted(needed))
+        names = stored.keys() & {field.name for field in fields(Settings)}
         settings = {name: stored[name] for name in names}
         return Settings(**{**settings, "size": _size(stored["size"])})
 

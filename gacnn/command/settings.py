@@ -15,7 +15,9 @@ class Settings:
     data: "digits" or an absolute path. size: (height, width) of images from a folder. test_share:
     of the images that is set aside where the data have no test images of their own. shift: pixels
     that training images are moved by; flip: whether they are mirrored. early_stopping: whether the
-    run ends when nothing improves. The others are those of `GACNN` and `GACNN.train`.
+    run ends when nothing improves. shard: "auto" for a run that a scheduler was named to, which
+    goes on with the same bits with or without one. The others are those of `GACNN` and
+    `GACNN.train`.
     """
 
     data: str
@@ -30,6 +32,7 @@ class Settings:
     batch_size: int | None
     metric: str
     random_seed: int
+    shard: str | None = None
 
     def training(self) -> dict[str, Any]:
         """Return what they are as arguments of `GACNN.train`."""
@@ -42,4 +45,5 @@ class Settings:
             "batch_size": self.batch_size or "auto",
             "augment": augment.Compose(*steps) if steps else None,
             "patience": "auto" if self.early_stopping else None,
+            "shard": self.shard,
         }

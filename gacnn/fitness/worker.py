@@ -23,9 +23,9 @@ from importlib import metadata
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_info
 
 from cnn.engines.engine import engine_named
+from cnn.engines.numpy.threads import blas_kernels
 from gacnn.fitness.batches import ALL, Batch
 from gacnn.fitness.metrics import MetricError, name_of
 from gacnn.fitness.scoring import Scorer, Scores
@@ -203,9 +203,7 @@ def probe(scorer: Scorer) -> tuple[str, str]:
     vectors = np.stack([model.draw_weights(rng) for _ in range(networks)])
     with engine_named(scorer.engine).session():
         outputs = model.forward(scorer.X[:images], vectors, engine=scorer.engine, threads=1)
-    kernels = {library.get("architecture") or "unknown" for library in threadpool_info()}
-    digest = hashlib.blake2b(outputs.tobytes(), digest_size=8).hexdigest()
-    return digest, ", ".join(sorted(kernels)) or "unknown"
+    return hashlib.blake2b(outputs.tobytes(), digest_size=8).hexdigest(), blas_kernels()
 
 
 _lock = threading.Lock()

@@ -39,7 +39,7 @@ from gacnn.training.defaults import (
     strategy_settings,
 )
 from gacnn.training.held_out import hold_out
-from gacnn.training.plan import Clock, Plan, seconds_per_generation
+from gacnn.training.plan import Clock, Distribution, Plan, seconds_per_generation
 from gacnn.training.result import Result
 from gacnn.types import Array
 
@@ -136,7 +136,7 @@ class Training:
             raise ValueError("patience needs one metric to follow, not a list; give None")
         return None if patience is None else checks.whole(patience, "patience")
 
-    def plan(self, seconds: float | None = None) -> Plan:
+    def plan(self, seconds: float | None = None, distribution: Distribution | None = None) -> Plan:
         """Return what a run will do and, where a generation takes so many seconds, its cost."""
         num_validation = 0 if self.validation is None else len(self.validation.fitness.X)
         limited = self.time_limit.seconds < math.inf
@@ -162,11 +162,18 @@ class Training:
             seconds=None
             if seconds is None or generations is None
             else min(self.time_limit.seconds, generations * seconds),
+            distribution=distribution,
         )
 
     def tried_plan(self, population: Array) -> Plan:
         """Return the plan with its cost, from a few generations of a copy of the population."""
-        return self.plan(seconds_per_generation(self.fitness, population, self.settings))
+        seconds = seconds_per_generation(self.fitness, population, self.settings)
+        shards = self.fitness.shards
+        if shards is None or shards.workers is None:
+            return self.plan(seconds)
+        here = seconds_per_generation(self.fitness.on(None), population, self.settings)
+        workers, data = len(shards.answered), shards.data_bytes
+        return self.plan(seconds, Distribution(workers, *shards.journey, data, seconds, here))
 
     def _evaluations(self, generations: int) -> int:
         """Return how many images go through a network in a run of so many generations."""

@@ -59,6 +59,12 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController()
 
 
+def blas_kernels() -> str:
+    """Return for which processors the kernels of BLAS were made that run here: "SkylakeX"."""
+    kernels = {library.get("architecture") for library in _blas().info()} - {None}
+    return ", ".join(sorted(kernels)) or "unknown"
+
+
 _hold = threading.Lock()
 
 
