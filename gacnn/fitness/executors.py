@@ -189,7 +189,7 @@ class DaskWorkers(Workers):
             )
 
     def _wait(self, futures: Sequence[Any]) -> None:
-        """Wait until all are done; say it where no worker is there for a while."""
+        """Wait until all are done or one has failed; say where no worker is there for a while."""
         import distributed
 
         alone_since: float | None = None
@@ -200,6 +200,8 @@ class DaskWorkers(Workers):
                 return
             except TimeoutError:
                 self._check_scheduler()
+            if any(future.status == "error" for future in futures):
+                return
             if self._number():
                 alone_since = None
             elif alone_since is None:

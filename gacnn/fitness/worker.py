@@ -27,7 +27,7 @@ import numpy as np
 from cnn.engines.engine import engine_named
 from cnn.engines.numpy.threads import blas_kernels
 from gacnn.fitness.batches import ALL, Batch
-from gacnn.fitness.metrics import MetricError, name_of
+from gacnn.fitness.metrics import MetricError, measure_of, name_of
 from gacnn.fitness.scoring import Scorer, Scores
 from gacnn.types import Array
 
@@ -108,13 +108,17 @@ def score(task: tuple[Any, ...], packed: tuple[Any, ...] | None = None) -> tuple
 
 def name() -> str:
     """Return what messages call this worker: its address, or its process and machine."""
+    worker = _dask_worker()
+    return f"process {os.getpid()} on {platform.node()}" if worker is None else str(worker.address)
+
+
+def _dask_worker() -> Any:
+    """Return Dask's worker that this task runs in, or None."""
     distributed = sys.modules.get("distributed")
-    if distributed is not None:
-        try:
-            return str(distributed.get_worker().address)
-        except ValueError:  # this is none of Dask's
-            pass
-    return f"process {os.getpid()} on {platform.node()}"
+    try:
+        return None if distributed is None else distributed.get_worker()
+    except ValueError:  # Dask is here, but this is none of its tasks
+        return None
 
 
 def packed(scorer: Scorer) -> Packed:
@@ -201,9 +205,13 @@ def probe(scorer: Scorer) -> tuple[str, str]:
     rng = np.random.default_rng(0)
     model, (images, networks) = scorer.model, PROBED
     vectors = np.stack([model.draw_weights(rng) for _ in range(networks)])
+    digest = hashlib.blake2b(digest_size=8)
     with engine_named(scorer.engine).session():
-        outputs = model.forward(scorer.X[:images], vectors, engine=scorer.engine, threads=1)
-    return hashlib.blake2b(outputs.tobytes(), digest_size=8).hexdigest(), blas_kernels()
+        for kind in sorted({measure_of(metric).on for metric in scorer.metrics}):
+            run = model.log_proba if kind == "log_proba" else model.forward
+            outputs = run(scorer.X[:images], vectors, engine=scorer.engine, threads=1)
+            digest.update(outputs.tobytes())
+    return digest.hexdigest(), blas_kernels()
 
 
 _lock = threading.Lock()
@@ -253,9 +261,17 @@ def _settle(driver: tuple[str, int], process: int) -> None:
     if driver == (platform.node(), process):
         return
     _keep_freed_memory()
-    child_of_driver = driver == (platform.node(), os.getppid())
-    if child_of_driver and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all of them
+    if driver == (platform.node(), os.getppid()):  # a terminal sends Ctrl-C to the children too
+        worker = _dask_worker()
+        if worker is None:
+            _ignore_interrupts()
+        else:
+            worker.loop.add_callback(_ignore_interrupts)  # runs in the main thread
+
+
+def _ignore_interrupts() -> None:
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _keep_freed_memory() -> None:
