@@ -5,16 +5,19 @@ from __future__ import annotations
 import concurrent.futures
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
 
 from cnn import checks
+from gacnn.fitness.version import VERSION
 
 CONNECT = 10.0  # seconds within which a scheduler has to answer
 PATIENCE = 10.0  # seconds without any worker after which that is said
 POLL = 1.0  # seconds between looks at a scheduler while tasks run
+KEPT_MESSAGES = 10  # of those that Dask keeps for its developers, vectors and all
 SCHEMES = ("tcp://", "tls://", "ucx://", "ws://", "wss://", "inproc://")
 GO_ON = "a run that keeps a checkpoint goes on from it with resume=True"
 
@@ -127,7 +130,7 @@ class DaskWorkers(Workers):
 
         if isinstance(self.found_by, distributed.Client):
             _check_client(self.found_by)
-            self._client = self.found_by
+            self._take(self.found_by)
             yield
             return
         try:
@@ -138,8 +141,22 @@ class DaskWorkers(Workers):
                 f"seconds: {error}; start one by `dask scheduler`, or correct the address"
             ) from error
         with client:
-            self._client = client
+            self._take(client)
             yield
+
+    def _take(self, client: Any) -> None:
+        """Work with a client; see to it that the scheduler does not keep what has passed it."""
+        self._client = client
+        _keep_few(client.scheduler_comm)
+        try:
+            version = client.run_on_scheduler(prepare_scheduler)
+        except (ImportError, AttributeError) as error:
+            version = f"one that it cannot load ({error})"
+        if version != VERSION:
+            raise ExecutorError(
+                f"the Dask scheduler at {_shown(self.found_by)} has gacnn {version}, and this is "
+                f"gacnn {VERSION}: install the same version on both"
+            )
 
     def run(
         self, function: Function, rows: Sequence[Sequence[Any]], places: Sequence[str] | None = None
@@ -218,6 +235,21 @@ class DaskWorkers(Workers):
             return len(self._client.nthreads())
         except OSError:  # the next look will tell
             return 0
+
+
+def prepare_scheduler(dask_scheduler: Any) -> str:
+    """Make a scheduler forget messages soon, 1,000 to each worker otherwise; return the version."""
+    import dask
+
+    dask.config.set({"distributed.admin.low-level-log-length": KEPT_MESSAGES})  # for new workers
+    for stream in dask_scheduler.stream_comms.values():
+        _keep_few(stream)
+    return VERSION
+
+
+def _keep_few(stream: Any) -> None:
+    with suppress(AttributeError):  # it is there for debugging, and may be gone one day
+        stream.recent_message_log = deque(stream.recent_message_log, KEPT_MESSAGES)
 
 
 class _Ray:

@@ -24,6 +24,7 @@ from gacnn.fitness.batches import Batch
 from gacnn.fitness.executors import ExecutorError, Workers, workers_of
 from gacnn.fitness.metrics import MetricError
 from gacnn.fitness.scoring import Scorer, Scores
+from gacnn.fitness.version import VERSION
 from gacnn.fitness.worker import Answer, Packed
 from gacnn.types import Array
 
@@ -163,7 +164,7 @@ class Shards:
         """Return the scores of shards, from workers; those that lack the data are given them."""
         if self._draw[0] is not batch:
             self._draw = batch, uuid.uuid4().hex
-        fields = worker.VERSION, (platform.node(), os.getpid()), self._token, self._draw[1]
+        fields = VERSION, (platform.node(), os.getpid()), self._token, self._draw[1]
         tasks = [tuple(worker.Task(*fields, tuple(batch), each)) for each in vectors]
         scores: dict[int, Scores] = {}
         left, given = list(range(len(tasks))), dict[int, str]()
@@ -220,7 +221,7 @@ class Shards:
         """Leave a worker with another version out, or raise an error where that cannot be had."""
         (version,) = answer.content
         what = (
-            f"worker {answer.worker} has gacnn {version}, and this is gacnn {worker.VERSION}: "
+            f"worker {answer.worker} has gacnn {version}, and this is gacnn {VERSION}: "
             "install the same version on both"
         )
         if not workers.refuse(answer.worker):

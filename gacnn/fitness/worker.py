@@ -19,7 +19,6 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib import metadata
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -29,22 +28,12 @@ from cnn.engines.numpy.threads import blas_kernels
 from gacnn.fitness.batches import ALL, Batch
 from gacnn.fitness.metrics import MetricError, measure_of, name_of
 from gacnn.fitness.scoring import Scorer, Scores
+from gacnn.fitness.version import VERSION
 from gacnn.types import Array
 
 HELD = 4  # data sets that a worker keeps at a time, the latest
 PROBED = 64, 4  # images and networks of the probe
 TRIM, MMAP = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h
-
-
-def package_version() -> str:
-    """Return the version of this package; "unknown" where it is not installed."""
-    try:
-        return metadata.version("gacnn")
-    except metadata.PackageNotFoundError:
-        return "unknown"
-
-
-VERSION = package_version()
 
 
 class Task(NamedTuple):

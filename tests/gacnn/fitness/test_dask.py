@@ -174,6 +174,16 @@ def test_data_travel_once_a_worker_and_no_future_stays(client, monkeypatch):
     assert len(given) == 2, "another run on the same data has them"
 
 
+def test_scheduler_does_not_keep_what_has_passed_it(client):
+    train(client, generations=20)
+
+    def kept(dask_scheduler):
+        return [len(each.recent_message_log) for each in dask_scheduler.stream_comms.values()]
+
+    assert max(client.run_on_scheduler(kept)) <= executors.KEPT_MESSAGES
+    assert len(client.scheduler_comm.recent_message_log) <= executors.KEPT_MESSAGES
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
 def test_workers_keep_freed_memory(client):
     train(client)
@@ -342,6 +352,12 @@ def test_no_worker_is_said(monkeypatch, expected):
         with pytest.warns(UserWarning, match="has had no worker for 2 seconds: waiting"):
             result = train(empty)
     assert np.array_equal(result.ga.population, expected)
+
+
+def test_scheduler_with_another_version_is_refused(client, monkeypatch):
+    monkeypatch.setattr(executors, "prepare_scheduler", lambda dask_scheduler: "0.0.1")
+    with pytest.raises(ConnectionError, match=r"scheduler at .* has gacnn 0\.0\.1, and this is"):
+        train(client)
 
 
 @contextmanager

@@ -427,6 +427,7 @@ def test_a_worker_with_another_version_is_refused_by_name(monkeypatch):
     monkeypatch.setattr(worker, "VERSION", "0.0.1")
     task = ("0.0.2", ("here", 1), "", "", (), None)
     assert worker.score(task)[0::2] == ("version", ("0.0.1",))
+    monkeypatch.setattr("gacnn.fitness.shards.VERSION", "0.0.1")
     monkeypatch.setattr(
         "gacnn.fitness.shards.worker.score", lambda *_: ("version", "there", ("9",))
     )
