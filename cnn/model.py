@@ -29,7 +29,7 @@ from cnn.engines.numpy.threads import available_threads
 from cnn.engines.operations import listed, with_logarithms
 from cnn.inputs import InputRange
 from cnn.layers.layer import Input1D, Input2D, Layer
-from cnn.layers.network import build, chain_of, describe
+from cnn.layers.network import build, chain_of, check_known, describe
 from cnn.layers.vector import split
 from cnn.layers.weighted import WeightedLayer
 from cnn.types import AnyArray, Array, FilePath, Labels
@@ -141,8 +141,9 @@ class Model:
 
         It is written next to `path`, synced and renamed: an earlier file stays whole if the disk
         is full or the path cannot be written to, which raises OSError. ValueError for weights that
-        are not finite.
+        are not finite, and for layers of one's own, which nobody could read again.
         """
+        check_known(self._chain, "saved")
         header = {
             "format": FORMAT,
             "epochs": self.epochs,

@@ -59,6 +59,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         n_jobs: int | None = None,
         memory_limit: int = MEMORY_LIMIT,
         verbose: bool = False,
+        executor: Any = None,
         settings: dict[str, Any] | None = None,
     ) -> None:
         self.layers = layers
@@ -77,7 +78,21 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         self.n_jobs = n_jobs
         self.memory_limit = memory_limit
         self.verbose = verbose
+        self.executor = executor
         self.settings = settings
+
+    def __sklearn_clone__(self) -> Self:
+        """Return a copy without what was learned; an executor is the same and no copy."""
+        twin = copy.copy(self)
+        twin.executor = None
+        twin = super(_Estimator, twin).__sklearn_clone__()
+        twin.executor = self.executor
+        return twin
+
+    def __getstate__(self) -> Any:
+        """Return what is pickled: of an executor no more than an address."""
+        address = self.executor if isinstance(self.executor, str) else None
+        return {**super().__getstate__(), "executor": address}
 
     # Inputs
 
@@ -196,7 +211,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
             "augment": self.augment,
             "patience": self.patience if self.early_stopping else None,
             "verbose": bool(self.verbose),
-            "threads": self._threads,
+            "threads": self._threads if self.executor is None else None,
+            "executor": self.executor,
             "memory_limit": self.memory_limit,
         }
         more = {} if self.settings is None else self.settings
@@ -281,8 +297,9 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
     out; "auto" is a tenth of 200 samples or more.
     warm_start: go on with the network and its history at the next `fit`, with the standardisation
     of the first. random_state: an integer gives the same bits for any number of threads.
-    n_jobs: threads; None is 1, -1 all. memory_limit: as for `Model.forward`.
-    verbose: whether to show plan and progress.
+    n_jobs: threads; None is 1, -1 all. memory_limit: as for `Model.forward`. verbose: whether to
+    show plan and progress. executor: who scores the population, as for `GACNN.train`, in place of
+    these threads; a copy has the same, and what is pickled only its address.
     settings: further arguments of `GACNN.train`, such as {"gene_space": [-1, 0, 1]}.
 
     After `fit`: model_, a `cnn.Model` of standardised inputs; input_scaler_, which standardises
@@ -313,6 +330,7 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
         random_state: Any = None,
         n_jobs: int | None = None,
         memory_limit: int = MEMORY_LIMIT,
+        executor: Any = None,
         verbose: bool = False,
         settings: dict[str, Any] | None = None,
     ) -> None:
@@ -332,6 +350,7 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
             random_state=random_state,
             n_jobs=n_jobs,
             memory_limit=memory_limit,
+            executor=executor,
             verbose=verbose,
             settings=settings,
         )

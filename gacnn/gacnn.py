@@ -148,6 +148,8 @@ class GACNN:
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
         memory_limit: int = MEMORY_LIMIT,
+        executor: Any = None,
+        shard: int | str | None = None,
     ) -> Fitness:
         """Return the fitness of such networks on data: see `gacnn.Fitness`."""
         return Fitness(
@@ -163,6 +165,8 @@ class GACNN:
             sample_weight=sample_weight,
             class_weight=class_weight,
             memory_limit=memory_limit,
+            executor=executor,
+            shard=shard,
         )
 
     def train(
@@ -186,6 +190,8 @@ class GACNN:
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
         memory_limit: int = MEMORY_LIMIT,
+        executor: Any = None,
+        shard: int | str | None = None,
         **settings: Any,
     ) -> Result:
         """Evolve the population on data and return its best network, scores and history.
@@ -222,6 +228,8 @@ class GACNN:
             resume: whether to go on from the checkpoint, if it exists, up to num_generations or
                 time_limit in all.
             verbose: whether to print the plan and show a progress bar.
+            executor, shard: who scores the population, and in which parts, as for `Fitness`; `plan`
+                tells whether it pays. Validation stays here.
             threads, memory_limit: as for `Model.forward`.
             settings: of `gacnn.GA`.
 
@@ -249,6 +257,8 @@ class GACNN:
             sample_weight=sample_weight,
             class_weight=class_weight,
             memory_limit=memory_limit,
+            executor=executor,
+            shard=shard,
             **settings,
         )
         if checkpoint is not None and not isinstance(checkpoint, Checkpoint):

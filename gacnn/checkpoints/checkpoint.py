@@ -18,6 +18,7 @@ from gacnn.algorithm.state import complete
 from gacnn.callbacks.callback import Callback
 from gacnn.checkpoints import store
 from gacnn.checkpoints.identity import check_same, identity_of, setting_of, shown
+from gacnn.fitness.fitness import Fitness
 from gacnn.operators.names import OPERATORS, resolved
 from gacnn.operators.run import Run
 from gacnn.types import FilePath
@@ -109,6 +110,7 @@ def resume(
     callbacks: Iterable[Callback] = (),
     num_generations: int | None = None,
     follow: bool = True,
+    executor: Any = None,
     **settings: Any,
 ) -> GA:
     """Return the GA of a checkpoint; its `run()` goes on as if it had never been left.
@@ -132,12 +134,32 @@ def resume(
             parallel_processing, suppress_warnings, and an `initial_population` of a GACNN, whose
             networks are then tied to the GA.
 
+    Args:
+        path: the file of the checkpoint.
+        fitness_func: that of the run.
+        callbacks: those of the run.
+        num_generations: in all; None for as many as before.
+        follow: whether path may be a symbolic link.
+        executor: who shall score from now on, where that is not what `fitness_func` says; for a
+            `Fitness` of shards (its `shard`), with the same bits.
+        settings: others, that must be the same.
+
+    Returns:
+        The GA, ready to run.
+
     Raises:
         FileNotFoundError: where there is none.
         ValueError: for a file that is damaged, foreign, of another version or of another run,
             saying what differs.
-        TypeError: for an unknown setting.
+        TypeError: for an unknown setting, or an executor for another kind of fitness.
     """
+    if executor is not None:
+        if not isinstance(fitness_func, Fitness):
+            raise TypeError(
+                "executor is for a fitness_func that is a gacnn.Fitness, not "
+                f"{type(fitness_func).__name__}"
+            )
+        fitness_func = fitness_func.on(executor)
     identity, stored = store.read(path, follow)
     callbacks = list(callbacks)
     given = {"fitness_func": fitness_func, **settings}

@@ -110,6 +110,7 @@ def parser() -> argparse.ArgumentParser:
     each = _command(commands, resume, "go on with a run that was stopped or killed, or for longer")
     each.add_argument("folder", type=RunFolder, metavar="RUN", help="the folder of the run")
     _add_limits(each)
+    _add_scheduler(each)
     _add_resources(each)
     each = _command(commands, evaluate, "count what a run gets right on images it has not seen")
     each.add_argument("folder", type=RunFolder, metavar="RUN", help="the folder of the run")
@@ -175,6 +176,15 @@ def _add_train(commands: Any) -> None:
     _add_limits(each)
     _add_pixels(each)
     _add_resources(each)
+    _add_scheduler(each)
+
+
+def _add_scheduler(each: argparse.ArgumentParser) -> None:
+    each.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="of Dask, whose workers score the networks: tcp://host:8786",
+    )
 
 
 def _add_limits(each: argparse.ArgumentParser) -> None:
@@ -298,6 +308,7 @@ def train(options: argparse.Namespace) -> int:
         batch_size=options.batch_size,
         metric=options.metric,
         random_seed=options.seed,
+        shard=None if options.scheduler is None else "auto",
         max_pixels=options.max_pixels,
         checkpoint_seconds=options.checkpoint_seconds,
         memory_limit=options.memory_limit,
@@ -312,7 +323,9 @@ def train(options: argparse.Namespace) -> int:
     else:
         model = _model(options.model)
         _check_fits(model, images)
-    evolve = _evolution(folder, settings, data, model)  # or says what is wrong: no folder yet
+    evolve = _evolution(
+        folder, settings, data, model, options.scheduler
+    )  # or says what is wrong: no folder yet
     folder.create(settings, model, data)
     with folder.locked():
         return evolve(going_on=False)
@@ -330,9 +343,14 @@ def resume(options: argparse.Namespace) -> int:
         results = folder.results()
         finished = results is not None and results["finished"]
         _check_goes_on(folder, settings, finished=finished, longer=bool(limits))
+        if options.scheduler is not None and settings.shard is None:
+            raise ValueError(
+                f"{folder.path} was begun without --scheduler, and goes on bit for bit only here: "
+                "leave it out, or begin another run with it"
+            )
         data = folder.data(settings)
         folder.reopen(settings)
-        evolve = _evolution(folder, settings, data, folder.start())
+        evolve = _evolution(folder, settings, data, folder.start(), options.scheduler)
         return evolve(going_on=True)
 
 
@@ -455,19 +473,38 @@ def _check_fits(model: cnn.Model, images: datasets.Dataset) -> None:
 
 
 def _evolution(
-    folder: RunFolder, settings: Settings, data: Data, model: cnn.Model
+    folder: RunFolder,
+    settings: Settings,
+    data: Data,
+    model: cnn.Model,
+    scheduler: str | None,
 ) -> Callable[..., int]:
     """Return what evolves networks like the model, writes what came out and says so.
 
-    Its result is the exit code. Raises what the training does for data and settings that do not
-    fit.
+    Args:
+        folder: of the run.
+        settings: what the run was told.
+        data: images to train on, and those set aside.
+        model: the first network.
+        scheduler: the address of Dask's, or None.
+
+    Returns:
+        The function, whose result is the exit code.
+
+    Raises:
+        ValueError: data or settings do not fit; likewise TypeError.
+        ImportError: there is a scheduler, but no Dask.
     """
     images, validation, test = data
     model.class_names, model.scale = images.class_names, images.scale
     networks = GACNN(model, settings.num_solutions, random_seed=settings.random_seed)
     silent = logging.Logger("silent", logging.CRITICAL + 1)  # PyGAD's shows tracebacks
     apart = {} if validation is None else {"validation": (validation.X, validation.y)}
-    training = networks.training(images.X, images.y, logger=silent, **settings.training(), **apart)
+    given = {"logger": silent, "executor": scheduler, **settings.training(), **apart}
+    training = networks.training(images.X, images.y, **given)
+    if scheduler is not None:
+        with training.fitness.session():  # or says that none answers
+            pass
 
     def evolve(*, going_on: bool) -> int:
         set_aside = 0 if test is None else len(test.X)

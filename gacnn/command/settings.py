@@ -27,7 +27,8 @@ class Settings:
     run ends when nothing improves. checkpoint_seconds: that pass between two checkpoints, None
     for `gacnn.Checkpoint` to decide. memory_limit: bytes that loading the data, and a forward pass
     beside them, may take, None for the limits of these. max_pixels: of a picture,
-    None for Pillow's limit. The others are those of `GACNN` and `GACNN.train`.
+    None for Pillow's limit. shard: "auto" for a run that a scheduler was named to, which goes on
+    with the same bits with or without one. The others are those of `GACNN` and `GACNN.train`.
     """
 
     data: str
@@ -42,6 +43,7 @@ class Settings:
     batch_size: int | None
     metric: str
     random_seed: int
+    shard: str | None = None
     max_pixels: int | None = None
     checkpoint_seconds: float | None = None
     memory_limit: int | None = None
@@ -73,6 +75,7 @@ class Settings:
             "batch_size": self.batch_size or "auto",
             "augment": augment.Compose(*steps) if steps else None,
             "patience": "auto" if self.early_stopping else None,
+            "shard": self.shard,
             "memory_limit": self.memory_limit or MEMORY_LIMIT,
         }
 
@@ -116,6 +119,7 @@ _CHECKS: dict[str, Check] = {
     "metric": partial(checks.one_of, choices=CLASS_METRICS),
     "random_seed": _seed,
     "max_pixels": _optional(checks.whole),
+    "shard": partial(checks.one_of, choices=(None, "auto")),
     "checkpoint_seconds": _optional(_number),
     "memory_limit": _optional(checks.whole),
 }

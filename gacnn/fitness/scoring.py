@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cnn import Engine, Model
 from cnn.model import MEMORY_LIMIT
 from gacnn.fitness.batches import Augmentation, Batch, changed, generator_of
-from gacnn.fitness.metrics import Metric, MetricError, check_numbers, measure_of
+from gacnn.fitness.metrics import Measure, Metric, MetricError, check_numbers, measure_of
 from gacnn.types import Array
 
 OUTPUT_BYTES = 64 * 2**20
@@ -43,7 +43,9 @@ class Scorer:
 
     X, y: checked; several: whether there are several objectives; output_bytes: of network outputs
     that are held at a time; memory_limit: bytes of a forward pass beside these; sample_weight:
-    (N,), above 0 and of mean 1, or None.
+    (N,), above 0 and of mean 1, or None; by_row: whether a member's score does not depend on how
+    many others are scored in the same call, given its outputs: sums then run along each row of
+    memory alone.
 
     A network with outputs that are no finite numbers has the worst score in every metric:
     minus infinity, or for several objectives, where PyGAD takes none, the least float32.
@@ -60,6 +62,7 @@ class Scorer:
     output_bytes: int = OUTPUT_BYTES
     memory_limit: int = MEMORY_LIMIT
     sample_weight: Array | None = None
+    by_row: bool = False
     _latest: list[tuple[Batch, Data]] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
@@ -117,7 +120,7 @@ class Scorer:
         if broken.any():
             members, outputs = np.flatnonzero(~broken), outputs[~broken]
         try:
-            scores = measure.score(outputs, data.y, data.sample_weight)
+            scores = self._measured(measure, outputs, data)
         except MetricError as error:
             position = start + int(members[error.position])
             raise MetricError(metric, position, error.reason) from error
@@ -128,11 +131,19 @@ class Scorer:
         column[members] = scores
         return column
 
+    def _measured(self, measure: Measure, outputs: Array, data: Data) -> Array:
+        if not self.by_row or measure.targets == "any":  # those are called for each member anyway
+            return measure.score(outputs, data.y, data.sample_weight)
+        rows = [measure.score(own[None], data.y, data.sample_weight) for own in outputs]
+        return np.concatenate([np.zeros(0), *rows])
+
     def _weighted(self, vectors: Array, data: Data, weights: Array) -> Scores:
         """Score the cross-entropy on images that were not drawn evenly."""
         own = np.arange(len(data.y)), data.y
         outputs = self._forward("log_proba", data.X, vectors)
         log_proba = outputs[:, *own]
+        if self.by_row:  # of many members it lies in memory image by image
+            log_proba = np.ascontiguousarray(log_proba)
         log_proba[without_numbers(outputs)] = -np.inf
         if data.sample_weight is not None:
             weights = weights * data.sample_weight

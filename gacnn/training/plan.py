@@ -27,6 +27,39 @@ _SILENT = {"suppress_warnings": True, "logger": logging.Logger("trial", logging.
 
 
 @dataclass(frozen=True)
+class Distribution:
+    """What a generation costs on the workers of an executor, and what it costs here.
+
+    workers: those that have done a task; tasks of a generation; sent, received: bytes of a
+    generation, those of vectors and batches, and of scores; data: bytes that travel once to each
+    worker; seconds, seconds_here: of a generation there, and with the same shards in this process.
+    """
+
+    workers: int
+    tasks: int
+    sent: int
+    received: int
+    data: int
+    seconds: float
+    seconds_here: float
+
+    @property
+    def pays(self) -> bool:
+        """Whether the workers are quicker than this process."""
+        return self.seconds < self.seconds_here
+
+    def __str__(self) -> str:
+        workers = "1 worker" if self.workers == 1 else f"{self.workers:,} workers"
+        tasks = "1 task" if self.tasks == 1 else f"{self.tasks:,} tasks"
+        verdict = "" if self.pays else ": slower there, so leave the executor out"
+        return (
+            f"a generation is {tasks}, {_bytes(self.sent)} out and {_bytes(self.received)} back, "
+            f"and once {_bytes(self.data)} of data to each worker; it takes {workers} "
+            f"{_short(self.seconds)}, and {_short(self.seconds_here)} here{verdict}"
+        )
+
+
+@dataclass(frozen=True)
 class Plan:
     """What `GACNN.train` will do and cost.
 
@@ -48,6 +81,7 @@ class Plan:
         likely_generations: those for which the limits leave time.
         image_evaluations: networks times images over these, validation included.
         seconds: how long they take.
+        distribution: what `GACNN.plan` has found out about the workers of an executor.
 
     Examples:
         >>> model = cnn.Model([cnn.Input1D(2), cnn.Dense(2)], random_seed=0)
@@ -71,6 +105,7 @@ class Plan:
     likely_generations: int | None
     image_evaluations: int | None
     seconds: float | None
+    distribution: Distribution | None = None
 
     def __str__(self) -> str:
         lines = [
@@ -82,6 +117,7 @@ class Plan:
         if self.patience is not None:
             lines[1] += f"; stops after {self.patience:,} without improvement"
         lines += [f"{name}: {described(self.settings[name])}" for name in OPERATORS]
+        lines += [] if self.distribution is None else [str(self.distribution)]
         return "\n".join([*lines, *([] if self.seconds is None else [self.estimate])])
 
     @property
@@ -112,6 +148,7 @@ class Plan:
             "generations": self._generations().replace(" generations", "").rstrip(","),
             "patience": "none" if self.patience is None else f"{self.patience:,}",
             **{name: described(self.settings[name]) for name in OPERATORS},
+            **({} if self.distribution is None else {"workers": str(self.distribution)}),
             "estimate": self.estimate or "none yet",
         }
         return tables.as_html((), rows.items(), names=2)
@@ -127,6 +164,17 @@ def described(operator: Any) -> str:
 
 def _counted(number: int) -> str:
     return f"{number / 1e6:,.1f} million" if number >= 10**6 else f"{number:,}"
+
+
+def _bytes(number: int) -> str:
+    for size, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if number >= size:
+            return f"{number / size:,.1f} {unit}"
+    return f"{number} bytes"
+
+
+def _short(seconds: float) -> str:
+    return f"{1e3 * seconds:,.0f} ms" if seconds < 1 else f"{seconds:,.1f} s"
 
 
 def _duration(seconds: float) -> str:

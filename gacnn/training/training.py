@@ -42,7 +42,7 @@ from gacnn.training.defaults import (
     strategy_settings,
 )
 from gacnn.training.held_out import Samples, are_labels, hold_out, lone_classes
-from gacnn.training.plan import Clock, Plan, seconds_per_generation
+from gacnn.training.plan import Clock, Distribution, Plan, seconds_per_generation
 from gacnn.training.result import Result
 from gacnn.types import Array
 
@@ -75,6 +75,8 @@ class Training:
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
         memory_limit: int = MEMORY_LIMIT,
+        executor: Any = None,
+        shard: int | str | None = None,
         **settings: Any,
     ) -> None:
         _check_names(settings)
@@ -114,6 +116,8 @@ class Training:
             sample_weight=sample_weight,
             class_weight=class_weight,
             memory_limit=memory_limit,
+            executor=executor,
+            shard=shard,
         )
         if self.fitness.reevaluates:
             _check_reach(self.settings.get("stop_criteria"), held_out is not None)
@@ -166,7 +170,7 @@ class Training:
             raise ValueError("patience needs one metric to follow, not a list; give None")
         return None if patience is None else checks.whole(patience, "patience")
 
-    def plan(self, seconds: float | None = None) -> Plan:
+    def plan(self, seconds: float | None = None, distribution: Distribution | None = None) -> Plan:
         """Return what a run will do and, where a generation takes so many seconds, its cost."""
         num_validation = 0 if self.validation is None else len(self.validation.fitness.X)
         limited = self.time_limit.seconds < math.inf
@@ -192,11 +196,18 @@ class Training:
             seconds=None
             if seconds is None or generations is None
             else min(self.time_limit.seconds, generations * seconds),
+            distribution=distribution,
         )
 
     def tried_plan(self, population: Array) -> Plan:
         """Return the plan with its cost, from a few generations of a copy of the population."""
-        return self.plan(seconds_per_generation(self.fitness, population, self.settings))
+        seconds = seconds_per_generation(self.fitness, population, self.settings)
+        shards = self.fitness.shards
+        if shards is None or shards.workers is None:
+            return self.plan(seconds)
+        here = seconds_per_generation(self.fitness.on(None), population, self.settings)
+        workers, data = len(shards.answered), shards.data_bytes
+        return self.plan(seconds, Distribution(workers, *shards.journey, data, seconds, here))
 
     def _evaluations(self, generations: int) -> int:
         """Return how many images go through a network in a run of so many generations."""
@@ -237,7 +248,12 @@ class Training:
             ga = GA(num_generations=self.num_generations, **given)
         if verbose:
             print(self.plan())
-        ga.run()
+        try:
+            ga.run()
+        except ConnectionError as error:
+            if checkpoint is not None:
+                error.add_note(f"the checkpoint is {checkpoint.path}")
+            raise
         return self._result(ga, self.plan(clock.seconds))
 
     def _say_estimate(self, seconds: float, *, verbose: bool) -> None:

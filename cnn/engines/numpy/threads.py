@@ -93,6 +93,12 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController()
 
 
+def blas_kernels() -> str:
+    """Return for which processors the kernels of BLAS were made that run here: "SkylakeX"."""
+    kernels = {library.get("architecture") for library in _blas().info()} - {None}
+    return ", ".join(sorted(kernels)) or "unknown"
+
+
 @contextmanager
 def single_threaded_blas() -> Iterator[None]:
     """Keep BLAS to one thread, and give it back as it was when the last caller leaves."""
