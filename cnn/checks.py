@@ -10,6 +10,7 @@ import stat
 import sys
 import warnings
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -57,8 +58,24 @@ def number(value: ArrayLike, name: str, minimum: float = -math.inf) -> float:
     return float(array)
 
 
+def flag(value: Any, name: str) -> bool:
+    """Return True or False; TypeError for what is neither, nor a whole number."""
+    if isinstance(value, bool | np.bool_ | int):
+        return bool(value)
+    raise TypeError(f"{name} must be True or False, not {value!r} ({type(value).__name__})")
+
+
+def path(value: Any, name: str) -> Path:
+    """Return the path of a file or folder; TypeError for what is none."""
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{name} must be a path, not {value!r} ({type(value).__name__})")
+    if not os.fspath(value):
+        raise ValueError(f"{name} must be a path, not an empty one")
+    return Path(value)
+
+
 def one_of(
-    value: Choice, name: str, choices: Collection[Choice], others: Mapping[str, str] | None = None
+    value: Choice, name: str, choices: Collection[Choice], others: Mapping[str, Any] | None = None
 ) -> Choice:
     """Return the value if it is among the choices.
 
@@ -72,13 +89,13 @@ def one_of(
 
 
 def nearest(
-    value: object, choices: Collection[Any], others: Mapping[str, str] | None = None
+    value: object, choices: Collection[Any], others: Mapping[str, Any] | None = None
 ) -> str:
     """Return "; did you mean …?" with the choice nearest to a mistyped name, or nothing."""
     if not isinstance(value, str):
         return ""
     word, known = value.lower(), others or {}
-    if word in known:
+    if word in known and known[word] in choices:
         return f"; did you mean {known[word]!r}?"
     names = {each.lower(): each for each in choices if isinstance(each, str)}
     found = difflib.get_close_matches(word, names, 1)

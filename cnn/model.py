@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import logging
 import os
@@ -100,6 +99,8 @@ class Model:
         self.learning_rate = checks.number(learning_rate, "learning_rate")
         self.logger = logger
         self._chain = chain_of(last_layer)
+        for layer in self._chain:
+            layer.place()
         if random_seed is not None:
             rng = np.random.default_rng(checks.whole(random_seed, "random_seed", minimum=0))
             for layer in self.weighted_layers:
@@ -122,9 +123,7 @@ class Model:
         twin.__dict__.update(self.__dict__)
         twin._chain = []
         for layer in self._chain:
-            layer = copy.copy(layer)
-            layer.previous_layer = twin._chain[-1] if twin._chain else None
-            twin._chain.append(layer)
+            twin._chain.append(layer.copy_behind(twin._chain[-1] if twin._chain else None))
         twin._vector = vector
         twin._bind()
         return twin
@@ -204,9 +203,9 @@ class Model:
         return self._chain[0]  # type: ignore[return-value] # checked by _walk
 
     @property
-    def layers(self) -> list[Layer]:
-        """All layers, from the input to the output."""
-        return list(self._chain)
+    def layers(self) -> tuple[Layer, ...]:
+        """All layers, from the input to the output: a tuple, for a model keeps its layers."""
+        return tuple(self._chain)
 
     @property
     def last_layer(self) -> Layer:
@@ -519,6 +518,13 @@ class Model:
 
     def _repr_html_(self) -> str:
         return self._table(tables.as_html)
+
+
+def check_model(model: Any, name: str = "model") -> Model:
+    """Return a model; TypeError for anything else."""
+    if not isinstance(model, Model):
+        raise TypeError(f"{name} must be a cnn.Model, not {type(model).__name__}")
+    return model
 
 
 def load(path: FilePath) -> Model:

@@ -183,7 +183,10 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         self, X: Array, y: Array, num_outputs: int, sample_weight: Any, class_weight: Any = None
     ) -> Self:
         """Train on inputs of the network (N, *input_shape_) and what it shall give for them."""
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        try:
+            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"random_state must be an integer or None: {error}") from error
         spread = earlier = None
         if self._goes_on:
             model, earlier = self.model_, self.history_
@@ -226,7 +229,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         share = self.validation_fraction
         if not self.early_stopping:
             return None
-        if share != "auto" and not (isinstance(share, numbers.Real) and 0 < share < 1):
+        auto = isinstance(share, str) and share == "auto"
+        if not auto and not (isinstance(share, numbers.Real) and 0 < share < 1):
             raise ValueError(
                 f'validation_fraction must be "auto" or between 0 and 1, not {share!r}; '
                 "to hold nothing out give early_stopping=False"
@@ -235,7 +239,12 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
 
     @property
     def _threads(self) -> int:
-        return int(joblib.effective_n_jobs(self.n_jobs))
+        if self.n_jobs is not None and not isinstance(self.n_jobs, numbers.Integral):
+            raise TypeError(f"n_jobs must be an integer or None, not {self.n_jobs!r}")
+        try:
+            return int(joblib.effective_n_jobs(self.n_jobs))
+        except ValueError as error:
+            raise ValueError(f"n_jobs must be a number of threads, -1 for all: {error}") from error
 
     def as_model(self) -> Model:
         """Return a network that takes X as it is and has the standardisation in it.

@@ -15,7 +15,9 @@ from cnn import (
     layers_weights_as_matrix,
     update_layers_trained_weights,
 )
-from cnn.model import MEMORY_LIMIT
+from cnn.model import MEMORY_LIMIT, check_model
+from gacnn.algorithm.events import checked_callbacks
+from gacnn.algorithm.ties import check_networks as _check_networks
 from gacnn.algorithm.ties import population_as_vectors
 from gacnn.callbacks.callback import Callback
 from gacnn.checkpoints.checkpoint import Checkpoint
@@ -34,15 +36,23 @@ def population_as_matrices(
     population_networks: Sequence[Model], population_vectors: Sequence[ArrayLike] | Array
 ) -> list[Array]:
     """Return, for each network and its vector, the vector as arrays of the layers' weights."""
+    _check_networks(population_networks)
+    vectors: Any = population_vectors
+    if not isinstance(vectors, list | tuple) and np.ndim(vectors) == 0:
+        raise TypeError(f"population_vectors must be a list of vectors, not {population_vectors!r}")
     if len(population_networks) != len(population_vectors):
         raise ValueError(
             f"population_vectors must hold a vector for each of {len(population_networks)} "
             f"networks, not {len(population_vectors)}"
         )
-    return [
-        layers_weights_as_matrix(network, vector)
-        for network, vector in zip(population_networks, population_vectors, strict=True)
-    ]
+    try:
+        return [
+            layers_weights_as_matrix(network, vector)
+            for network, vector in zip(population_networks, population_vectors, strict=True)
+        ]
+    except (TypeError, ValueError) as error:
+        error.add_note("of population_vectors")
+        raise
 
 
 class GACNN:
@@ -81,17 +91,20 @@ class GACNN:
         random_seed: int | None = None,
         spread: float | None = None,
     ) -> None:
-        if not isinstance(model, Model):
-            raise TypeError(f"model must be a cnn.Model, not {type(model).__name__}")
-        if model.num_weights == 0:
+        if check_model(model).num_weights == 0:
             raise ValueError("model has no trainable weights, so there is nothing to evolve")
         self.model = model
         self.num_solutions = checks.whole(num_solutions, "num_solutions", minimum=2)
-        if random_seed is not None:
-            checks.whole(random_seed, "random_seed", minimum=0)
-        self.random_seed = random_seed
+        self.random_seed = (
+            None if random_seed is None else checks.whole(random_seed, "random_seed", minimum=0)
+        )
         self.spread = None if spread is None else checks.number(spread, "spread", 0)
-        self.population = np.empty((self.num_solutions, model.num_weights), np.float32)
+        try:
+            self.population = np.empty((self.num_solutions, model.num_weights), np.float32)
+        except ValueError as error:
+            raise ValueError(
+                f"num_solutions is too large, {self.num_solutions}: {error}"
+            ) from error
         self.population_networks = self.create_population()
 
     def create_population(self) -> list[Model]:
@@ -262,13 +275,13 @@ class GACNN:
             **settings,
         )
         if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
-            checkpoint = Checkpoint(checkpoint)
+            checkpoint = Checkpoint(checks.path(checkpoint, "checkpoint"))
         return training.run(
             self.population_as_vectors(),
             callbacks=callbacks,
             checkpoint=checkpoint,
-            resume=resume,
-            verbose=verbose,
+            resume=checks.flag(resume, "resume"),
+            verbose=checks.flag(verbose, "verbose"),
         )
 
     def plan(self, X: ArrayLike, y: ArrayLike, **options: Any) -> Plan:
@@ -276,7 +289,8 @@ class GACNN:
 
         A few generations of a copy are tried, without callbacks, to estimate the seconds.
         """
-        for name in {"callbacks", "checkpoint", "resume", "verbose"} & options.keys():
+        checked_callbacks(options.pop("callbacks", ()))
+        for name in {"checkpoint", "resume", "verbose"} & options.keys():
             del options[name]
         return self.training(X, y, **options).tried_plan(self.population)
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from cnn import Engine, Model, checks
 from cnn.engines.engine import engine_named
 from cnn.layers.network import describe
-from cnn.model import MEMORY_LIMIT
+from cnn.model import MEMORY_LIMIT, check_model
 from gacnn.fitness.batches import (
     ALL,
     Augmentation,
@@ -103,9 +103,7 @@ class Fitness(Evaluator):
         executor: Any = None,
         shard: int | str | None = None,
     ) -> None:
-        if not isinstance(model, Model):
-            raise TypeError(f"model must be a cnn.Model, not {type(model).__name__}")
-        self.model = model
+        self.model = check_model(model)
         several = isinstance(metric, list | tuple)
         metrics: list[Any] = list(metric) if isinstance(metric, list | tuple) else [metric]
         if not metrics:
@@ -140,7 +138,8 @@ class Fitness(Evaluator):
         )
         self.sampler = self._sampler(sampling)
         self.batch: Batch | None = None
-        self._rng = np.random.default_rng(random_seed)
+        seed = None if random_seed is None else checks.whole(random_seed, "random_seed", minimum=0)
+        self._rng = np.random.default_rng(seed)
 
     def _sampler(self, sampling: str) -> ImportanceSampling | None:
         if checks.one_of(sampling, "sampling", ["uniform", "importance"]) == "uniform":

@@ -10,6 +10,7 @@ import numpy as np
 
 from cnn import Model, checks
 from cnn.layers.vector import split
+from cnn.model import check_model
 from gacnn.operators.arrays import mating_pairs
 from gacnn.operators.gene_space import fit_to_space, space_bounds
 from gacnn.operators.operator import Crossover, Mutation, annealed, check_schedule, generator
@@ -223,6 +224,9 @@ class FilterCrossover(_BlockCrossover):
 
     model: Model | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        _check_optional(self.model)
+
     def blocks(self, model: Model) -> Array:
         """Return the filter or unit (num_weights,) that each weight belongs to."""
         return _numbered(model, units=True)
@@ -242,9 +246,17 @@ class LayerCrossover(_BlockCrossover):
 
     model: Model | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        _check_optional(self.model)
+
     def blocks(self, model: Model) -> Array:
         """Return the layer (num_weights,) that each weight belongs to."""
         return _numbered(model, units=False)
+
+
+def _check_optional(model: Any) -> None:
+    if model is not None:
+        check_model(model)
 
 
 def _numbered(model: Model, *, units: bool) -> Array:

@@ -32,7 +32,7 @@ from gacnn.fitness.scoring import WORST
 from gacnn.fitness.weights import ClassWeight, labels_to_weigh, weights_of_classes
 from gacnn.operators.crossover import WeightedRecombination
 from gacnn.operators.gene_space import is_nested, rounded_to_space
-from gacnn.operators.names import resolved
+from gacnn.operators.names import OTHER_SETTINGS, resolved
 from gacnn.training.defaults import (
     NUM_GENERATIONS,
     default_batch_size,
@@ -82,6 +82,9 @@ class Training:
         _check_names(settings)
         self.model, self.num_solutions = model, num_solutions
         self.seed = settings.get("random_seed")
+        if self.seed is not None:
+            self.seed = checks.whole(self.seed, "random_seed", minimum=0)
+        _check_gene_type(settings.get("gene_type", np.float32))
         one_objective = not isinstance(metric, list | tuple)
         self.settings = strategy_settings(
             num_solutions, model.num_weights, settings, one_objective=one_objective
@@ -101,7 +104,7 @@ class Training:
         if isinstance(batch_size, str):
             _check_auto(batch_size, "batch_size", "a number of images or None, all")
             batch_size = default_batch_size(len(np.asarray(y)))
-        if sampling == "auto":
+        if isinstance(sampling, str) and sampling == "auto":
             sampling = default_sampling(metric, batch_size)
         self.fitness = Fitness(
             model,
@@ -357,8 +360,26 @@ def _check_names(settings: dict[str, Any]) -> None:
         raise TypeError(f"{name} is what train makes itself; to give your own use gacnn.GA")
     for name in {"num_solutions", "sol_per_pop", "num_genes"} & settings.keys():
         raise TypeError(f"{name} is settled already: give GACNN its num_solutions")
-    for name in settings.keys() - inspect.signature(GA).parameters.keys():
-        raise TypeError(f"neither train nor gacnn.GA has a setting {name!r}")
+    known = inspect.signature(GA).parameters.keys()
+    for name in settings.keys() - known:
+        own = (
+            inspect.signature(Training).parameters.keys()
+            | inspect.signature(Training.run).parameters.keys()
+        )
+        meant = checks.nearest(name, own | known, OTHER_SETTINGS)
+        raise TypeError(f"neither train nor gacnn.GA has a setting {name!r}{meant}")
+
+
+def _check_gene_type(gene_type: Any) -> None:
+    """Raise TypeError for what is no type of numbers; of lists PyGAD says what is wrong."""
+    if isinstance(gene_type, list | tuple):
+        return
+    try:
+        kind = np.dtype(gene_type).kind
+    except TypeError as error:
+        raise TypeError(f"gene_type must be a type of numbers, not {gene_type!r}") from error
+    if kind not in "iuf" or gene_type is None:
+        raise TypeError(f"gene_type must be a type of numbers, not {gene_type!r}")
 
 
 def _generations(num_generations: int | None, time_limit: float | None) -> int:
