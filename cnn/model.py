@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from cnn import checks, files, tables
 from cnn.classification import check_classifies, labels_of, output_activation, probabilities
-from cnn.engines.engine import Engine, engine_named
+from cnn.engines.engine import Engine, engine_for, engine_named
 from cnn.engines.families import weight_arrays
 from cnn.engines.numpy.threads import available_threads
 from cnn.engines.operations import listed, with_logarithms
@@ -206,7 +206,8 @@ class Model:
         X: ArrayLike,
         vectors: ArrayLike | None = None,
         *,
-        engine: str | Engine = "numpy",
+        engine: str | Engine | None = None,
+        device: str | None = None,
         threads: int | None = None,
         memory_limit: int = MEMORY_LIMIT,
     ) -> Array:
@@ -217,20 +218,22 @@ class Model:
         Returns float32 (P, N, classes), or (N, classes) for the own weights: probabilities
         where the last layer is softmax.
 
-        engine: what computes, by name or as an object (`cnn.engines.engine`). Uses `threads` cores
-        (None: all that there are), with the same result for any number, and beyond input and
-        output about `memory_limit` bytes. Raises ValueError where shapes do not fit, and for NaN
-        and infinities.
+        engine: what computes, by name ("numpy", "torch") or as an object, such as
+        `cnn.TorchEngine(…)`; None is NumPy. device: the short way to PyTorch's engine on "cuda",
+        "cuda:1" or "cpu". Uses `threads` cores (None: all that there are), with the same result
+        for any number, and beyond input and output about `memory_limit` bytes, on the device.
+        Raises ValueError where shapes do not fit, and for NaN and infinities.
         """
         images = self.check_images(X, "X")
-        return self._run(engine, images, vectors, threads, memory_limit)
+        return self._run(engine_for(engine, device), images, vectors, threads, memory_limit)
 
     def log_proba(
         self,
         X: ArrayLike,
         vectors: ArrayLike | None = None,
         *,
-        engine: str | Engine = "numpy",
+        engine: str | Engine | None = None,
+        device: str | None = None,
         threads: int | None = None,
         memory_limit: int = MEMORY_LIMIT,
     ) -> Array:
@@ -241,11 +244,12 @@ class Model:
         """
         self.check_classifies()
         images = self.check_images(X, "X")
-        return self._run(engine, images, vectors, threads, memory_limit, logarithms=True)
+        chosen = engine_for(engine, device)
+        return self._run(chosen, images, vectors, threads, memory_limit, logarithms=True)
 
     def _run(
         self,
-        engine: str | Engine,
+        engine: Engine,
         images: AnyArray,
         vectors: ArrayLike | None,
         threads: int | None,
@@ -253,7 +257,6 @@ class Model:
         *,
         logarithms: bool = False,
     ) -> Array:
-        engine = engine_named(engine)
         workers = checks.whole(available_threads() if threads is None else threads, "threads")
         limit = checks.whole(memory_limit, "memory_limit")
         program = self._program(engine, logarithms)
@@ -297,25 +300,39 @@ class Model:
         images = checks.shaped(X, name, (None, *self.input_shape), axes, cure)
         return checks.finite(images, name)
 
-    def predict_proba(self, data_inputs: ArrayLike) -> Array:
+    def predict_proba(
+        self,
+        data_inputs: ArrayLike,
+        *,
+        engine: str | Engine | None = None,
+        device: str | None = None,
+    ) -> Array:
         """Return class probabilities (N, classes) for images (N, height, width, channels).
 
         The outputs of a network that does not end in softmax are put through one; a single
-        sigmoid output p gives the two columns 1 - p and p.
+        sigmoid output p gives the two columns 1 - p and p. engine, device: as in `forward`.
         """
-        return probabilities(self._class_outputs(data_inputs), output_activation(self.last_layer))
+        outputs = self._class_outputs(data_inputs, engine_for(engine, device))
+        return probabilities(outputs, output_activation(self.last_layer))
 
-    def predict(self, data_inputs: ArrayLike) -> Labels:
+    def predict(
+        self,
+        data_inputs: ArrayLike,
+        *,
+        engine: str | Engine | None = None,
+        device: str | None = None,
+    ) -> Labels:
         """Return the labels (N,) of the largest output, for images (N, height, width, channels).
 
-        A single sigmoid output is label 1 above one half. For regression use `forward`.
+        A single sigmoid output is label 1 above one half. For regression use `forward`. engine,
+        device: as in `forward`.
         """
-        return labels_of(self._class_outputs(data_inputs))
+        return labels_of(self._class_outputs(data_inputs, engine_for(engine, device)))
 
-    def _class_outputs(self, data_inputs: ArrayLike) -> Array:
+    def _class_outputs(self, data_inputs: ArrayLike, engine: Engine) -> Array:
         self.check_classifies()
         images = self.check_images(data_inputs, "data_inputs")
-        return self._run("numpy", images, None, None, MEMORY_LIMIT)
+        return self._run(engine, images, None, None, MEMORY_LIMIT)
 
     def check_classifies(self) -> None:
         """Raise ValueError if the outputs are no classes: maps, or one that is no sigmoid."""

@@ -28,7 +28,7 @@ SHARED_PART = 4  # a task spends at most one part in so many on layers that memb
 
 
 @functools.cache
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Free one large array, which tells glibc's malloc that such arrays come and go.
 
     Otherwise it returns the memory of every step to the system, and getting it back takes longer
@@ -142,7 +142,7 @@ def evaluate(
     a fraction of them, where each serves as many consecutive members. thread_floats: numbers that
     all steps write, below which another thread only gets in the way.
     """
-    _keep_freed_memory()
+    keep_freed_memory()
     members, number = out.shape[:2]
     families = _families(program, weights, members)
     first = sum(1 for family in families if family == members > 1)
