@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 PRECISIONS = "float32", "tf32", "bfloat16"
@@ -78,6 +79,32 @@ def free_memory(device: Any) -> str:
         return "no memory"
     free, total = torch.cuda.mem_get_info(device)
     return f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB"
+
+
+def compiler(device: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return what compiles functions of tensors for a device.
+
+    For a CPU to C++ that needs Python only to be called, so that threads do not wait for each
+    other; for CUDA to graphs, whose outputs are gone with the next call.
+    """
+    import torch
+
+    compiled = partial(torch.compile, dynamic=False, fullgraph=True, isolate_recompiles=True)
+    if device.type == "cpu":
+        return partial(compiled, options={"cpp_wrapper": True})
+    if device.type != "cuda":
+        return compiled
+
+    def with_graphs(function: Callable[..., Any]) -> Callable[..., Any]:
+        graphs = compiled(function, mode="reduce-overhead")
+
+        def run(*arguments: Any) -> Any:
+            torch.compiler.cudagraph_mark_step_begin()
+            return graphs(*arguments)
+
+        return run
+
+    return with_graphs
 
 
 # Settings of the whole process

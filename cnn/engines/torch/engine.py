@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 from cnn import checks
 from cnn.engines.torch import devices
-from cnn.engines.torch.held import holding, source_of
+from cnn.engines.torch.held import blocks_on, copied_blocks, holding
 from cnn.engines.torch.lowering import Program, lower
 from cnn.engines.torch.population import Choices, evaluate
 from cnn.layers.layer import Operation, Shape
@@ -92,11 +90,12 @@ class TorchEngine:
     ) -> None:
         """Run images (N, …) through every member's network, into out (members, N, …)."""
         torch = devices.load_torch("TorchEngine")
-        device = torch.device(self.device)
+        device, on_cpu = torch.device(self.device), self.device == "cpu"
         dtype = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
-        choices = Choices(device, dtype, self.products == "batched", self._compiler())
+        compiler = devices.compiler(device) if self.compiled else None
+        choices = Choices(device, dtype, self.products == "batched", on_cpu, compiler)
         with devices.settings(tf32=self.precision == "tf32", benchmark=self.benchmark):
-            source = source_of(images, device, dtype)
+            source = copied_blocks(images, dtype) if on_cpu else blocks_on(device, images, dtype)
             evaluate(
                 program,
                 source,
@@ -106,16 +105,6 @@ class TorchEngine:
                 threads=threads,
                 memory_limit=memory_limit,
             )
-
-    def _compiler(self) -> Callable[[Any], Any] | None:
-        """Return what compiles a function: on a CPU to C++ that needs Python only to be called."""
-        if not self.compiled:
-            return None
-        torch = devices.load_torch("TorchEngine")
-        how: dict[str, Any] = {"options": {"cpp_wrapper": True}}
-        if str(self.device).startswith("cuda"):
-            how = {"mode": "reduce-overhead"}
-        return partial(torch.compile, dynamic=False, fullgraph=True, isolate_recompiles=True, **how)
 
     def session(self) -> AbstractContextManager[None]:
         """Keep on the device the images that are run inside, so that they go up once.

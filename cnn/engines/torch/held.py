@@ -38,20 +38,22 @@ def holding(device: str) -> Iterator[None]:
                     del _held[key]
 
 
-def source_of(images: AnyArray, device: Any, dtype: Any) -> Source:
-    """Return what gives blocks of images on a device, in this type of numbers."""
+def copied_blocks(images: AnyArray, dtype: Any) -> Source:
+    """Return what copies blocks of images from NumPy, for a device that shares its memory."""
     import torch
 
-    if device.type == "cpu":
+    def block(part: slice) -> Tensor:
+        return kernels.enter(torch.from_numpy(_float32(images[part])).to(dtype))
 
-        def block(part: slice) -> Tensor:
-            return kernels.enter(torch.from_numpy(_float32(images[part])).to(dtype))
+    return block
 
-    else:
-        whole = _on_device(images, device)
 
-        def block(part: slice) -> Tensor:
-            return kernels.enter(whole[part].to(dtype, copy=True))
+def blocks_on(device: Any, images: AnyArray, dtype: Any) -> Source:
+    """Return what copies blocks of images that are on the device, all of them."""
+    whole = on_device(images, device)
+
+    def block(part: slice) -> Tensor:
+        return kernels.enter(whole[part].to(dtype, copy=True))
 
     return block
 
@@ -61,8 +63,11 @@ def _float32(images: AnyArray) -> AnyArray:
         return np.array(images, np.float32, order="C")
 
 
-def _on_device(images: AnyArray, device: Any) -> Tensor:
-    """Return all images on the device: bytes as bytes, all else as float32."""
+def on_device(images: AnyArray, device: Any) -> Tensor:
+    """Return all images on the device, bytes as bytes and all else as float32.
+
+    In a session those that are there already are not copied again.
+    """
     import torch
 
     key = str(device), id(images)

@@ -42,6 +42,11 @@ def leave(values: Tensor) -> Tensor:
     return moved.float()
 
 
+def single(values: Tensor) -> Tensor:
+    """Return values in float32: what follows shall not round more."""
+    return values.float()
+
+
 def flatten(maps: Tensor) -> Tensor:
     """Turn maps into features (members, images, rows · columns · channels)."""
     return maps.permute(3, 0, 1, 2, 4).flatten(2)
@@ -280,12 +285,12 @@ def step(x: Tensor) -> Tensor:
 
 def softmax(x: Tensor) -> Tensor:
     """exp(x) / sum of exp(x) over the channels."""
-    return x.softmax(-1)
+    return x.softmax(-1) if x.is_contiguous() else x.mT.softmax(-2).mT
 
 
 def log_softmax(x: Tensor) -> Tensor:
     """Logarithm of softmax over the channels, exact where softmax itself would round to 0."""
-    return x.log_softmax(-1)
+    return x.log_softmax(-1) if x.is_contiguous() else x.mT.log_softmax(-2).mT
 
 
 def log_sigmoid_pair(x: Tensor) -> Tensor:

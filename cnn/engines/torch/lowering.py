@@ -60,10 +60,10 @@ class Step(NamedTuple):
 
 
 class Program(NamedTuple):
-    """The parts of a network; `closing` are the activations at its end."""
+    """The parts of a network; the last `closing` of them are activations, done in float32."""
 
     parts: tuple[Part, ...]
-    closing: tuple[Callable[[Tensor], Tensor], ...]
+    closing: int
     floats: int  # of an image that enters
     left: int  # of the output for one image
     compiled: dict[Any, Any]  # what was compiled so far, for populations and blocks
@@ -80,10 +80,9 @@ def lower(operations: Sequence[Operation], input_shape: Shape, engine: str) -> P
             raise unknown(operation, engine)
     parts = _reordered(_with_biases(operations))
     ends = itertools.takewhile(lambda part: part.operation.kind == Kind.ACTIVATE, reversed(parts))
-    end = len(parts) - sum(1 for _ in ends)
-    closing = tuple(_activation(part.operation.activation) for part in parts[end:])
+    closing = sum(1 for _ in ends)
     left = operations[-1].layer.layer_output_size if operations else input_shape
-    return Program(tuple(parts[:end]), closing, _floats(input_shape), _floats(left), {})
+    return Program(tuple(parts), closing, _floats(input_shape), _floats(left), {})
 
 
 def _floats(shape: Shape) -> int:

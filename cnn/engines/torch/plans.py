@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from cnn.engines.torch import kernels
 from cnn.engines.torch.lowering import Part, Program, Step, steps_of
 
 MAP_BYTES = 8_000_000  # of the largest maps of a block on a CPU; Python takes part of smaller ones
@@ -49,9 +50,12 @@ def plan_for(program: Program, members: int, counts: Sequence[int], batched: boo
     shared: list[Step] = []
     own: list[tuple[Step, int]] = []
     sets = filters = 1
-    for part in program.parts:
+    end = len(program.parts) - program.closing
+    for position, part in enumerate(program.parts):
         number = max((counts[index] for index in part.weights), default=1)
         steps = steps_of(part, sets=sets, filters=number * _depth(part), batched=batched)
+        if position == end:
+            steps.insert(0, Step(kernels.single, 0))
         after = max(sets, number)
         for place, step in enumerate(steps):
             now = after if place == len(steps) - 1 else sets  # patches are of what was before

@@ -29,6 +29,7 @@ class Choices(NamedTuple):
     device: Any  # torch.device
     dtype: Any  # torch.dtype
     batched: bool  # products of patches take the place of grouped convolutions
+    in_threads: bool  # in blocks for the cache of a CPU, not for the memory of a GPU
     compiler: Callable[[Run], Run] | None
 
 
@@ -54,8 +55,9 @@ def evaluate(
     counts = tuple(len(array) for array in weights)
     plan = plan_for(program, members, counts, choices.batched)
     while True:
-        cached = choices.device.type == "cpu"
-        blocks = choose_blocks(plan, members, number, memory_limit=memory_limit, cached=cached)
+        blocks = choose_blocks(
+            plan, members, number, memory_limit=memory_limit, cached=choices.in_threads
+        )
         try:
             _evaluate(program, plan, blocks, images, weights, out, choices, threads, memory_limit)
         except torch.OutOfMemoryError as error:
@@ -96,28 +98,28 @@ def _evaluate(
     run_shared = _in_turn(plan.shared)
     run_own, ready = _compiled(program, plan, blocks, choices)
 
+    direct = choices.in_threads  # else outputs come from the device once for a block of images
+
     def task(place: tuple[tuple[int, int], Sequence[tuple[int, int]]]) -> None:
         (start, done), groups = place
+        low, high = groups[0][0] + groups[0][1], groups[-1][0] + blocks.group
+        wanted = target[low:high, start + done : start + blocks.images]
         with torch.inference_mode():
+            made = wanted if direct else torch.empty(wanted.shape, device=choices.device)
             entered = run_shared(images(slice(start, start + blocks.images)), shared)
-            gathered = []
             for first, known in groups:
                 part = slice(first, first + blocks.group)
                 values = kernels.leave(run_own(entered, _of_part(own, plan, part)))
                 if len(values) < blocks.group:  # the last layer too is shared
                     values = values.repeat_interleave(blocks.group // len(values), 0)
-                gathered.append(values[known:, done:])
-            values = gathered[0] if len(gathered) == 1 else torch.cat(gathered)
-            for closing in program.closing:
-                values = closing(values)
-            low, high = groups[0][0] + groups[0][1], groups[-1][0] + blocks.group
-            target[low:high, start + done : start + blocks.images] = values
+                made[first + known - low : part.stop - low] = values[known:, done:]
+            if not direct:
+                wanted.copy_(made)
 
-    on_cpu = choices.device.type == "cpu"
     groups, image_blocks = list(starts(members, blocks.group)), list(starts(number, blocks.images))
-    chunks = -(-TASKS // len(image_blocks)) if on_cpu else 1
+    chunks = -(-TASKS // len(image_blocks)) if choices.in_threads else 1
     places = list(itertools.product(image_blocks, _chunks(groups, chunks)))
-    if not on_cpu:
+    if not choices.in_threads:
         for place in places:
             task(place)
         return
