@@ -17,6 +17,7 @@ from cnn.engines.torch.lowering import Part, Program, Step, steps_of
 MAP_BYTES = 8_000_000  # of the largest maps of a block on a CPU; Python takes part of smaller ones
 BLOCK_IMAGES = 4, 64  # on a CPU; fewer read the weights of Dense layers too often
 WIDE = 64  # filters that fill the product of the first layer
+THREAD_FLOATS = 4_000_000  # that steps return, below which another thread is not worth it
 TASKS = 12  # enough for the threads of a CPU to end together
 FEW_IMAGES = 32  # a GPU is given fewer members at a time before it is given fewer images
 BYTES = 6  # for a number: four, and half as much for what a kernel needs for itself
@@ -69,6 +70,13 @@ def plan_for(program: Program, members: int, counts: Sequence[int], batched: boo
     own_steps = tuple(step for step, _ in own)
     key = members, tuple(counts), batched
     return Plan(key, tuple(shared), own_steps, families, filters, program.floats, program.left)
+
+
+def floats_of(plan: Plan, members: int) -> int:
+    """Return how many numbers all steps return for an image, for all members together."""
+    own = zip(plan.own, plan.families, strict=True)
+    shared = sum(step.floats for step in plan.shared)
+    return shared + sum(members // family * step.floats for step, family in own)
 
 
 def _depth(part: Part) -> int:

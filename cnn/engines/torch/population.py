@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 from cnn.engines.numpy.population import keep_freed_memory
 from cnn.engines.numpy.threads import work_at
-from cnn.engines.torch import kernels
+from cnn.engines.torch import kernels, plans
 from cnn.engines.torch.devices import free_memory, one_thread_each
 from cnn.engines.torch.held import Source
 from cnn.engines.torch.kernels import Tensor
 from cnn.engines.torch.lowering import Program, Step
-from cnn.engines.torch.plans import TASKS, Blocks, Plan, choose_blocks, plan_for, starts
+from cnn.engines.torch.plans import Blocks, Plan, choose_blocks, plan_for, starts
 from cnn.types import Array
 
 Weights = Sequence[tuple[Tensor, ...]]
@@ -117,7 +117,7 @@ def _evaluate(
                 wanted.copy_(made)
 
     groups, image_blocks = list(starts(members, blocks.group)), list(starts(number, blocks.images))
-    chunks = -(-TASKS // len(image_blocks)) if choices.in_threads else 1
+    chunks = -(-plans.TASKS // len(image_blocks)) if choices.in_threads else 1
     places = list(itertools.product(image_blocks, _chunks(groups, chunks)))
     if not choices.in_threads:
         for place in places:
@@ -127,7 +127,9 @@ def _evaluate(
     with one_thread_each() as alone:
         if not ready:
             alone(task)(places[0])  # compiles; the threads find it done
-        work_at(alone(task), places, max(1, min(threads, memory_limit // blocks.bytes)))
+        worth = number * plans.floats_of(plan, members) // plans.THREAD_FLOATS
+        useful = min(threads, memory_limit // blocks.bytes, worth)
+        work_at(alone(task), places, max(1, useful))
 
 
 def _in_turn(steps: Sequence[Step]) -> Run:

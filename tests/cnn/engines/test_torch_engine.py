@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import cnn
 from cnn.engines.engine import engine_for
 from cnn.engines.operations import listed
-from cnn.engines.torch import devices, held, kernels, population
+from cnn.engines.torch import devices, held, kernels, plans, population
 from cnn.layers.layer import Layer, Operation
 from cnn.layers.window import Window
 
@@ -65,6 +65,12 @@ class GpuBlocks(cnn.TorchEngine):
 
 
 ALL = st.sampled_from([CPU, BATCHED, GpuBlocks("cpu")])
+
+
+@pytest.fixture(autouse=True)
+def eager_threads(monkeypatch):
+    """Threads share even the small work of tests."""
+    monkeypatch.setattr(plans, "THREAD_FLOATS", 1)
 
 
 def case(layers, members, number):
@@ -160,7 +166,7 @@ def test_bfloat16_is_near():
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # of PyTorch's own
 def test_compiled_networks():
     engine = cnn.TorchEngine("cpu", compiled=True)
     model, X, vectors = case(LAYERS, 5, 9)
