@@ -3,6 +3,7 @@
 from cnn import datasets
 from cnn.engines.engine import Engine
 from cnn.engines.numpy.engine import NumpyEngine
+from cnn.engines.torch.engine import TorchEngine
 from cnn.exchange.keras import from_keras, to_keras
 from cnn.exchange.onnx import to_onnx
 from cnn.exchange.pygad import from_pygad
@@ -44,6 +45,7 @@ __all__ = [
     "Softmax",
     "Step",
     "Tanh",
+    "TorchEngine",
     "datasets",
     "from_keras",
     "from_pygad",

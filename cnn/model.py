@@ -22,7 +22,7 @@ from cnn.classification import (
     without_class,
 )
 from cnn.datasets.scale import Scale, given
-from cnn.engines.engine import Engine, engine_named
+from cnn.engines.engine import Engine, engine_for, engine_named
 from cnn.engines.families import weight_arrays
 from cnn.engines.numpy.threads import available_threads
 from cnn.engines.operations import listed, with_logarithms
@@ -293,7 +293,8 @@ class Model:
         X: ArrayLike,
         vectors: ArrayLike | None = None,
         *,
-        engine: str | Engine = "numpy",
+        engine: str | Engine | None = None,
+        device: str | None = None,
         threads: int | None = None,
         memory_limit: int = MEMORY_LIMIT,
     ) -> Array:
@@ -302,7 +303,9 @@ class Model:
         Args:
             X: (N, height, width, channels) of any real type, or (N, inputs) for an Input1D.
             vectors: (P, num_weights), a network a row; None for the model's own weights.
-            engine: what computes, by name or as an object (`cnn.engines.engine`).
+            engine: what computes, by name ("numpy", "torch") or as an object, such as
+                `cnn.TorchEngine(…)`; None is NumPy.
+            device: the short way to PyTorch's engine on "cuda", "cuda:1" or "cpu".
             threads: cores that it may use; None for all that there are, or as many as
                 OMP_NUM_THREADS says. The result is the same for any number.
             memory_limit: bytes that it takes beyond input and output, about; 256 MiB. Where a
@@ -318,14 +321,15 @@ class Model:
         images = self.check_images(X, "X")
         if vectors is None:
             self._check_range(images, "X")
-        return self._run(engine, images, vectors, threads, memory_limit)
+        return self._run(engine_for(engine, device), images, vectors, threads, memory_limit)
 
     def log_proba(
         self,
         X: ArrayLike,
         vectors: ArrayLike | None = None,
         *,
-        engine: str | Engine = "numpy",
+        engine: str | Engine | None = None,
+        device: str | None = None,
         threads: int | None = None,
         memory_limit: int = MEMORY_LIMIT,
     ) -> Array:
@@ -336,11 +340,12 @@ class Model:
         """
         self.check_classifies()
         images = self.check_images(X, "X")
-        return self._run(engine, images, vectors, threads, memory_limit, logarithms=True)
+        chosen = engine_for(engine, device)
+        return self._run(chosen, images, vectors, threads, memory_limit, logarithms=True)
 
     def _run(
         self,
-        engine: str | Engine,
+        engine: Engine,
         images: AnyArray,
         vectors: ArrayLike | None,
         threads: int | None,
@@ -348,7 +353,6 @@ class Model:
         *,
         logarithms: bool = False,
     ) -> Array:
-        engine = engine_named(engine)
         workers = checks.whole(available_threads() if threads is None else threads, "threads")
         limit = checks.whole(memory_limit, "memory_limit")
         program = self._program(engine, logarithms)
@@ -392,30 +396,44 @@ class Model:
         images = checks.shaped(X, name, (None, *self.input_shape), axes, cure)
         return checks.finite(images, name)
 
-    def predict_proba(self, data_inputs: ArrayLike, *, memory_limit: int = MEMORY_LIMIT) -> Array:
+    def predict_proba(
+        self,
+        data_inputs: ArrayLike,
+        *,
+        engine: str | Engine | None = None,
+        device: str | None = None,
+        memory_limit: int = MEMORY_LIMIT,
+    ) -> Array:
         """Return class probabilities (N, classes) for images (N, height, width, channels).
 
         The outputs of a network that does not end in softmax are put through one; a single
         sigmoid output p gives the two columns 1 - p and p. Outputs that are no finite numbers
-        give NaN, with a warning. memory_limit: as for `forward`.
+        give NaN, with a warning. engine, device, memory_limit: as for `forward`.
         """
-        outputs = self._class_outputs(data_inputs, memory_limit)
+        outputs = self._class_outputs(data_inputs, engine_for(engine, device), memory_limit)
         return probabilities(outputs, output_activation(self.last_layer))
 
-    def predict(self, data_inputs: ArrayLike, *, memory_limit: int = MEMORY_LIMIT) -> Labels:
+    def predict(
+        self,
+        data_inputs: ArrayLike,
+        *,
+        engine: str | Engine | None = None,
+        device: str | None = None,
+        memory_limit: int = MEMORY_LIMIT,
+    ) -> Labels:
         """Return the labels (N,) of the largest output, for images (N, height, width, channels).
 
         A single sigmoid output is label 1 above one half. An image whose outputs are no finite
         numbers is of no class: its label is -1, with a warning. For regression use `forward`.
-        memory_limit: as for `forward`.
+        engine, device, memory_limit: as for `forward`.
         """
-        return labels_of(self._class_outputs(data_inputs, memory_limit))
+        return labels_of(self._class_outputs(data_inputs, engine_for(engine, device), memory_limit))
 
-    def _class_outputs(self, data_inputs: ArrayLike, memory_limit: int) -> Array:
+    def _class_outputs(self, data_inputs: ArrayLike, engine: Engine, memory_limit: int) -> Array:
         self.check_classifies()
         images = self.check_images(data_inputs, "data_inputs")
         self._check_range(images, "data_inputs")
-        outputs = self._run("numpy", images, None, None, memory_limit)
+        outputs = self._run(engine, images, None, None, memory_limit)
         broken = np.flatnonzero(without_class(outputs))
         if broken.size:
             checks.warn(
@@ -468,7 +486,7 @@ class Model:
         try:
             for epoch in range(self.epochs):
                 self._say(f"Epoch {epoch}")
-                outputs = self._run("numpy", images, None, None, MEMORY_LIMIT)
+                outputs = self._run(engine_for(None, None), images, None, None, MEMORY_LIMIT)
                 error += float(np.abs(labels_of(outputs) - labels).sum())
                 self.update_weights(error)
         except BaseException:
