@@ -12,6 +12,7 @@ import gacnn
 DOCS = Path(__file__).parent.parent / "docs"
 NEEDED = {
     "quick_start": ["sklearn"],
+    "more_machines": ["distributed", "sklearn"],
     "exporting": ["onnx", "onnxruntime", "torch"],
 }
 PAGES = sorted(page.stem for page in DOCS.glob("*.md"))

@@ -173,7 +173,14 @@ class Shards:
             if given:
                 rows = [(tasks[index], tuple(self._packed or ())) for index in left]
             places = [given[index] for index in left] if given else None
-            answers = [Answer(*each) for each in workers.run(worker.score, rows, places)]
+            try:
+                answers = [Answer(*each) for each in workers.run(worker.score, rows, places)]
+            except (ImportError, AttributeError) as error:
+                error.add_note(
+                    "workers need this package, and the modules of metric and augment, in the "
+                    "driver's versions"
+                )
+                raise
             lacking: dict[int, str] = {}
             for index, answer in zip(left, answers, strict=True):
                 if answer.kind == "missing":

@@ -21,7 +21,7 @@ from gacnn.fitness import executors, shards, worker
 distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals")
 
-LIMIT = 30  # seconds that a test may take
+LIMIT = 60  # seconds that a test may take
 SHARD = 3
 QUIET = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "threads_per_worker": 1}
 
@@ -62,7 +62,7 @@ def client(cluster):
         yield connected
 
 
-def wait_until(holds, seconds=20):
+def wait_until(holds, seconds=40):
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "it did not come"
