@@ -20,6 +20,7 @@ EXAMPLES = {
     "no_gradient": ("--generations 5", "measures.png", "run by macro-F1"),
     "ternary": ("--time-limit 0.5", "filters.png", "on 360 images never seen before"),
     "regression_xor": ("--generations 20", "diabetes.png", "of 10 seeds\ndiabetes: R2"),
+    "more_machines": ("--generations 3", "fitness.png", "2 workers did "),
     "readme_picture": ("--generations 3", "run.png", "of 360 unseen images are right"),
     "two_objectives": ("--generations 3", "front.png", "networks on the front"),
 }
@@ -60,6 +61,8 @@ def test_all_examples_are_here():
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example(name, tmp_path):
+    if name == "more_machines":
+        pytest.importorskip("distributed")
     budget, picture, printed = EXAMPLES[name]
     assert printed in example(name, *budget.split(), "--out", tmp_path)
     assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")

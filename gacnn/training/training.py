@@ -254,7 +254,7 @@ class Training:
         try:
             ga.run()
         except ConnectionError as error:
-            if checkpoint is not None:
+            if checkpoint is not None and checkpoint.path.exists():
                 error.add_note(f"the checkpoint is {checkpoint.path}")
             raise
         return self._result(ga, self.plan(clock.seconds))
