@@ -122,10 +122,22 @@ def real(value: ArrayLike, name: str) -> NDArray[Any]:
         try:
             array = array.astype(np.float64)
         except (OverflowError, TypeError, ValueError) as error:
-            raise TypeError(f"{name} must hold real numbers, but {error}") from error
+            raise TypeError(
+                f"{name} must hold real numbers, but {error}{_stack(array, name)}"
+            ) from error
     if array.dtype.kind not in "buif":
-        raise TypeError(f"{name} must hold real numbers, not {array.dtype}")
+        cure = ""
+        if array.dtype.kind in "US":
+            cure = f"; of names of classes np.unique({name}, return_inverse=True)[1] makes numbers"
+        raise TypeError(f"{name} must hold real numbers, not {array.dtype}{cure}")
     return array
+
+
+def _stack(array: NDArray[Any], name: str) -> str:
+    """Return what makes one array of a column of arrays, such as a pandas Series of images."""
+    if array.ndim == 1 and array.size and np.ndim(array[0]):
+        return f"; if it is a column of arrays of one shape, np.stack({name}) makes one of them"
+    return ""
 
 
 def shaped(
@@ -187,12 +199,12 @@ def labels(value: ArrayLike, name: str, images: int, classes: int) -> NDArray[np
     return array.astype(np.intp)
 
 
-def channels_last(array: NDArray[Any], name: str) -> NDArray[Any]:
+def channels_last(array: NDArray[Any], name: str, *, said: bool = False) -> NDArray[Any]:
     """Return images (N, height, width, channels), if they are not (N, channels, height, width).
 
     Raises ValueError for 1 or 3 rows of square images, such as (N, 3, 32, 32): rows as wide as
     they have channels are no coincidence. Warns where images of few rows and many channels may be
-    meant. Other shapes pass.
+    meant, and where they are `said` to be, as by a network for such images. Other shapes pass.
     """
     if array.ndim != 4:
         return array
@@ -204,7 +216,7 @@ def channels_last(array: NDArray[Any], name: str) -> NDArray[Any]:
         f"are (N, height, width, channels): "
     )
     cure = "np.moveaxis(images, 1, -1) makes them so"
-    if first in (1, 3) and second == last:
+    if first in (1, 3) and second == last and not said:
         raise ValueError(doubt + cure)
     warn(f"{doubt}taken as {first} rows of {second} pixels with {last} channels; {cure}")
     return array
@@ -244,4 +256,4 @@ def warn(message: str) -> None:
 
 
 def _is_own(module: str) -> bool:
-    return module.partition(".")[0] in ("cnn", "gacnn", "pygad")
+    return module.partition(".")[0] in ("cnn", "gacnn", "pygad")  # whose loop calls gacnn

@@ -98,9 +98,15 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
 
     def _validated(self, X: Any, **options: Any) -> Any:
         """Return X, or X and y, as arrays that scikit-learn has no complaints about."""
-        rows = checks.unmasked(X, "X").ndim < 3
+        array = checks.unmasked(X, "X")
         if "y" in options:
             checks.unmasked(options["y"], "y")
+        rows = array.ndim < 3
+        if array.dtype == object and array.size and np.ndim(array.flat[0]):
+            raise ValueError(
+                "X holds arrays in a column; np.stack(X), of a DataFrame np.stack(X[name]), makes "
+                "one array of them"
+            )
         return validate_data(self, X, ensure_2d=rows, allow_nd=True, **options)
 
     @property

@@ -165,6 +165,7 @@ class GACNN:
         shard: int | str | None = None,
     ) -> Fitness:
         """Return the fitness of such networks on data: see `gacnn.Fitness`."""
+        checks.channels_last(checks.real(X, "X"), "X", said=True)
         return Fitness(
             self.model,
             X,
@@ -299,5 +300,6 @@ class GACNN:
 
         Raises what `train` does for data and settings that do not fit.
         """
+        checks.channels_last(checks.real(X, "X"), "X", said=True)
         options.setdefault("random_seed", self.random_seed)
         return Training(self.model, self.num_solutions, X, y, **options)
