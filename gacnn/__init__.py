@@ -12,6 +12,7 @@ from gacnn.algorithm.ties import population_as_vectors
 from gacnn.callbacks.average import WeightAverage
 from gacnn.callbacks.callback import Callback, LambdaCallback
 from gacnn.callbacks.history import History
+from gacnn.callbacks.live_plot import LivePlot
 from gacnn.callbacks.progress import ProgressBar
 from gacnn.callbacks.stopping import EarlyStopping, TimeLimit
 from gacnn.checkpoints.checkpoint import Checkpoint, resume
@@ -60,6 +61,7 @@ __all__ = [  # without the estimators, so that a star import works where scikit-
     "History",
     "LambdaCallback",
     "LayerCrossover",
+    "LivePlot",
     "MetricError",
     "MirroredMutation",
     "Mutation",

@@ -109,7 +109,7 @@ def test_packages_need_little():
     optional = {"PIL", "keras", "onnx", "sklearn", "torch", "tqdm"}
     assert outside("cnn") == {"numpy", "threadpoolctl", *optional}
     needed = {"cnn", "numpy", "pygad", "filelock", "tqdm"}
-    assert outside("gacnn") == needed | {"matplotlib", "sklearn", "joblib"}
+    assert outside("gacnn") == needed | {"matplotlib", "sklearn", "joblib", "IPython"}
 
 
 def test_importing_cnn_loads_nothing_else():

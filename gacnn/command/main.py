@@ -18,6 +18,7 @@ from typing import Any
 import cnn
 from cnn import datasets
 from gacnn.checkpoints.checkpoint import Checkpoint
+from gacnn.command import words
 from gacnn.command.data import Data, load, numbered, parts
 from gacnn.command.reports import class_table, information
 from gacnn.command.run_folder import RunFolder
@@ -26,6 +27,7 @@ from gacnn.fitness.metrics import METRICS
 from gacnn.gacnn import GACNN
 from gacnn.training.default_network import default_network
 from gacnn.training.defaults import NUM_GENERATIONS, NUM_SOLUTIONS
+from gacnn.training.plan import counted
 
 EXAMPLES = """\
 examples:
@@ -103,6 +105,7 @@ def parser() -> argparse.ArgumentParser:
     each = _command(commands, resume, "go on with a run that was stopped or killed, or for longer")
     each.add_argument("folder", type=RunFolder, metavar="RUN", help="the folder of the run")
     _add_limits(each)
+    words.add_quiet(each)
     each = _command(commands, evaluate, "count what a run gets right on images it has not seen")
     each.add_argument("folder", type=RunFolder, metavar="RUN", help="the folder of the run")
     each.add_argument("data", nargs="?", help=f"other data than the run's own test images: {DATA}")
@@ -161,6 +164,7 @@ def _add_train(commands: Any) -> None:
     each.add_argument("--metric", choices=sorted(METRICS.keys() - {"mse"}), default="cross_entropy")
     each.add_argument("--seed", type=_whole(0), default=0, help="of all that is random (0)")
     _add_limits(each)
+    words.add_quiet(each)
 
 
 def _add_limits(each: argparse.ArgumentParser) -> None:
@@ -245,7 +249,7 @@ def train(options: argparse.Namespace) -> int:
     evolve = _evolution(folder, settings, data, model)  # or says what is wrong: no folder yet
     folder.create(settings, model, data)
     with folder.locked():
-        return evolve(going_on=False)
+        return evolve(going_on=False, verbose=not options.quiet)
 
 
 def resume(options: argparse.Namespace) -> int:
@@ -261,7 +265,7 @@ def resume(options: argparse.Namespace) -> int:
         data = folder.data()
         folder.reopen(settings)
         evolve = _evolution(folder, settings, data, cnn.load(folder.start))
-        return evolve(going_on=True)
+        return evolve(going_on=True, verbose=not options.quiet)
 
 
 def _check_goes_on(folder: RunFolder, settings: Settings, *, finished: bool, longer: bool) -> None:
@@ -368,14 +372,16 @@ def _evolution(
     silent = logging.Logger("silent", logging.CRITICAL + 1)  # PyGAD's shows tracebacks
     training = networks.training(images.X, images.y, logger=silent, **settings.training())
 
-    def evolve(*, going_on: bool) -> int:
+    def evolve(*, going_on: bool, verbose: bool) -> int:
         set_aside = 0 if test is None else len(test.X)
-        print(f"{len(images.X):,} images to train on, {set_aside:,} set aside\n\n{model}\n")
+        if verbose:
+            print(f"{len(images.X):,} images to train on, {set_aside:,} set aside\n\n{model}\n")
         try:
             result = training.run(
                 networks.population_as_vectors(),
                 checkpoint=Checkpoint(folder.checkpoint),
                 resume=going_on,
+                verbose=verbose,
             )
             results = folder.finish(result, test)
         except (KeyboardInterrupt, OSError, MemoryError) as error:
@@ -390,7 +396,7 @@ def _evolution(
 def _say_results(folder: RunFolder, results: dict[str, Any]) -> None:
     print(
         f"\n{results['generations']:,} generations, {results['seconds']:,} seconds, "
-        f"{results['image_evaluations'] / 1e6:,.1f} million image evaluations"
+        f"{counted(results['image_evaluations'])} image evaluations"
     )
     if results["test_accuracy"] is not None:
         number = results["test_images"]

@@ -150,6 +150,7 @@ class RunFolder:
             "seconds": round(float(result.history["seconds"][-1]), 1) if len(result.history) else 0,
             "training_score": float(result.score),
             "validation_score": result.validation_score,
+            "validation_accuracy": result.validation_accuracy,
             "test_accuracy": None if test is None else accuracy(result.model, test),
             "test_images": 0 if test is None else len(test.X),
         }
@@ -166,7 +167,7 @@ class RunFolder:
             warnings.warn(f"no pictures: {error}", stacklevel=3)
 
     def _pictures(self, result: Result, test: Dataset | None) -> None:
-        drawn: dict[str, Any] = {"fitness": plots.fitness(result.history)}
+        drawn: dict[str, Any] = {"fitness": result.history.plot()}
         from matplotlib import pyplot  # after the call that says what to install
 
         if any(isinstance(layer, cnn.Conv2D) for layer in result.model.layers):

@@ -14,6 +14,7 @@ import pytest
 import cnn
 import gacnn
 from gacnn import plots
+from gacnn.training.plan import described
 
 IMAGES = Path(__file__).parent / "images"
 TOLERANCE = 12
@@ -668,7 +669,9 @@ def test_result_and_plan_as_tables(trained):
         assert facts["validation score"] == "none"
         assert facts["image evaluations"] == f"{result.image_evaluations:,}"
         assert facts["weights"] == str(result.model.num_weights)
-        assert facts["parent_selection_type"] == result.plan.settings["parent_selection_type"]
+        assert facts["parent_selection_type"] == described(
+            result.plan.settings["parent_selection_type"]
+        )
         assert repr(result).startswith(f"<Result: score {facts['score']}, ")
         assert len(repr(result)) < 200
     plan = dict(cells(trained[0].plan))
