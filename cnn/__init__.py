@@ -24,6 +24,7 @@ from cnn.pygad_functions import (
     layers_weights_as_vector,
     update_layers_trained_weights,
 )
+from cnn.report import Report
 
 __all__ = [
     "AveragePooling2D",
@@ -40,6 +41,7 @@ __all__ = [
     "Model",
     "NumpyEngine",
     "ReLU",
+    "Report",
     "Sigmoid",
     "Softmax",
     "Step",

@@ -22,6 +22,7 @@ from cnn.layers.layer import Input1D, Input2D, Layer
 from cnn.layers.network import build, chain_of, describe
 from cnn.layers.vector import split
 from cnn.layers.weighted import WeightedLayer
+from cnn.report import Report, of_labels
 from cnn.types import AnyArray, Array, FilePath, Labels
 
 FORMAT = "gacnn model 1"
@@ -338,6 +339,30 @@ class Model:
         A single sigmoid output is label 1 above one half. For regression use `forward`.
         """
         return labels_of(self._class_outputs(data_inputs))
+
+    def score(self, X: ArrayLike, y: ArrayLike) -> float:
+        """Return the accuracy: the share of the images X that `predict` gives their labels y (N,).
+
+        For regression compare `forward` with the values.
+        """
+        return self.evaluate(X, y).accuracy
+
+    def evaluate(
+        self, X: ArrayLike, y: ArrayLike, class_names: Sequence[str] | None = None
+    ) -> Report:
+        """Return a report on labelled images: accuracy, and recall, precision and F1 of each class.
+
+        X: as for `forward`. y: labels (N,). class_names: one for each class; None for numbers.
+        Raises ValueError or TypeError where they do not fit.
+        """
+        predicted = self.predict(X)
+        labels = checks.labels(y, "y", len(predicted), self.num_classes)
+        names = range(self.num_classes) if class_names is None else class_names
+        if len(names) != self.num_classes:
+            raise ValueError(
+                f"class_names must name the {self.num_classes} classes, not {len(names)}"
+            )
+        return of_labels(labels, predicted, [str(name) for name in names])
 
     def _class_outputs(self, data_inputs: ArrayLike) -> Array:
         self.check_classifies()

@@ -15,7 +15,7 @@ ROOMS = {  # from the ground up: a room imports itself and those before it
         "checks files tables types",
         "datasets",
         "layers",
-        "classification engines",
+        "classification engines report",
         "model",
         "pygad_functions exchange",
         "__init__",

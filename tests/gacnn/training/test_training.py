@@ -541,8 +541,15 @@ def test_plan_says_in_words_what_makes_a_generation():
 
 @pytest.mark.parametrize(
     ("number", "text"),
-    [(1, "1 second"), (0.96, "1 second"), (5.25, "5.2 seconds"), (90, "90 seconds")]
-    + [(600, "10 minutes"), (5400, "90 minutes"), (9000, "2.5 hours")],
+    [
+        (1, "1 second"),
+        (0.96, "1 second"),
+        (5.25, "5.2 seconds"),
+        (90, "90 seconds"),
+        (600, "10 minutes"),
+        (5400, "90 minutes"),
+        (9000, "2.5 hours"),
+    ],
 )
 def test_durations(number, text):
     assert plan_module.duration(number) == text
