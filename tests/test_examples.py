@@ -64,7 +64,9 @@ def test_all_examples_are_here():
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example(name, tmp_path):
     budget, picture, printed = EXAMPLES[name]
-    assert printed in example(name, *budget.split(), "--out", tmp_path)
+    said = example(name, *budget.split(), "--out", tmp_path)
+    assert printed in said
+    assert f"The picture is {tmp_path / picture}." in said
     assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
 
 
