@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from pygad import load as load  # for `import gacnn as pygad`
 
 import cnn
+from cnn import __version__ as __version__
 from gacnn import augment, gacnn
 from gacnn.algorithm.ga import GA
 from gacnn.algorithm.ties import population_as_vectors
@@ -102,4 +103,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *(_ESTIMATORS if find_spec("sklearn") else ())})
+    """Return what is public, the estimators where scikit-learn is installed."""
+    return sorted([*__all__, "__version__", *(_ESTIMATORS if find_spec("sklearn") else ())])

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from cnn import files
+from cnn import __version__, files
 from cnn.exchange.building import checked_model
 from cnn.layers.activation import NEGATIVE_SLOPE
 from cnn.layers.elementwise import ActivationLayer
@@ -53,8 +51,7 @@ def to_onnx(model: Model, path: str | os.PathLike[str]) -> None:
         ir_version=IR_VERSION,
         producer_name="gacnn",
     )
-    with suppress(PackageNotFoundError):  # run from its sources, without being installed
-        proto.producer_version = version("gacnn")
+    proto.producer_version = __version__
     with files.replacing(path) as file:
         file.write(proto.SerializeToString())
 

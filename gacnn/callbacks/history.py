@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -139,6 +137,9 @@ class History(Callback):
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write a row for every generation; a column of lists becomes best_0, best_1 …"""
+        import csv  # when first needed
+        import io
+
         table: dict[str, list[Any]] = {}
         for name, column in self._columns.items():
             if column and isinstance(column[0], list):

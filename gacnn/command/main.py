@@ -123,9 +123,7 @@ def parser() -> argparse.ArgumentParser:
 
 def version() -> str:
     """Return the version of the package."""
-    from importlib.metadata import version as installed
-
-    return installed("gacnn")
+    return cnn.__version__
 
 
 def _command(commands: Any, run: Any, what: str) -> argparse.ArgumentParser:

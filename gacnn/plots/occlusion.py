@@ -46,7 +46,7 @@ def occlusion(
     Examples:
         >>> model = cnn.Model([cnn.Input2D((8, 8)), cnn.Flatten(), cnn.Dense(3)], random_seed=0)
         >>> ax = gacnn.plots.occlusion(model, np.ones((8, 8, 1)), label=2)
-        >>> ax.get_title().startswith("what speaks for 2, of ")
+        >>> ax.get_title().startswith("what speaks for 2 (")
         True
     """
     shown = model.check_images(np.asarray(image)[None], "image")[0].astype(np.float32)
@@ -76,7 +76,7 @@ def occlusion(
     scale: Any = ax.figure.colorbar(over, ax=ax, label="probability lost when covered", shrink=0.8)
     scale.solids.set_alpha(0.8)
     ax.set(xticks=[], yticks=[])
-    ax.set_title(f"what speaks for {label}, of {probabilities[label]:.0%}")
+    ax.set_title(f"what speaks for {label} ({probabilities[label]:.0%})")
     return ax
 
 

@@ -9,9 +9,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from threadpoolctl import ThreadpoolController
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 
 def work_at(task: Callable[[tuple[int, int]], None], places: Sequence[Any], threads: int) -> None:
@@ -56,6 +57,8 @@ def available_threads() -> int:
 
 @functools.cache
 def _blas() -> ThreadpoolController:
+    from threadpoolctl import ThreadpoolController  # when first needed: it takes a while
+
     return ThreadpoolController()
 
 
