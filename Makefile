@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 MINIMAL := .venv-minimal/bin
+OLDEST := .venv-oldest/bin
 
-.PHONY: help demo test test-minimal bench docs docs-serve docs-look dist release clean
+.PHONY: help demo test test-minimal test-oldest bench docs docs-serve docs-look dist release clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -19,6 +20,9 @@ test: .venv/installed test-minimal  ## check format, lint and types; run the tes
 
 test-minimal: .venv-minimal/installed  ## run the tests with only the required packages
 	$(MINIMAL)/python -m pytest -q
+
+test-oldest: .venv-oldest/installed  ## run the tests with the oldest packages that are allowed
+	$(OLDEST)/python -m pytest -q
 
 bench: .venv/installed  ## time the population forward beside PyTorch and JAX
 	$(BIN)/pip install --quiet torch==2.13.0 jax
@@ -44,7 +48,8 @@ release: .venv/installed  ## check, build, commit and tag a release: VERSION=1.2
 	$(BIN)/python .ci/release $(VERSION)
 
 clean:  ## remove environments, caches and results
-	rm -rf .venv .venv-minimal build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis runs
+	rm -rf .venv .venv-minimal .venv-oldest build dist
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis runs
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -58,4 +63,10 @@ clean:  ## remove environments, caches and results
 .venv-minimal/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-minimal
 	$(MINIMAL)/pip install --quiet --editable '.[test]'
+	touch $@
+
+.venv-oldest/installed: pyproject.toml .ci/oldest.py
+	$(PYTHON) -m venv .venv-oldest
+	$(PYTHON) .ci/oldest.py > .venv-oldest/constraints.txt
+	$(OLDEST)/pip install --quiet --constraint .venv-oldest/constraints.txt --editable '.[all,dev]'
 	touch $@

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import operator
 import os
 import stat
 import sys
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -56,29 +57,54 @@ def number(value: ArrayLike, name: str, minimum: float = -math.inf) -> float:
     return float(array)
 
 
-def one_of(value: Choice, name: str, choices: Collection[Choice]) -> Choice:
-    """Return the value if it is among the choices."""
+def one_of(
+    value: Choice, name: str, choices: Collection[Choice], others: Mapping[str, str] | None = None
+) -> Choice:
+    """Return the value if it is among the choices.
+
+    others: names that are none of them, and what is meant by them.
+    """
     if not any(value is choice or (np.isscalar(value) and value == choice) for choice in choices):
         listed = ", ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{name} must be one of {listed}, not {value!r}")
+        meant = nearest(value, choices, others)
+        raise ValueError(f"{name} must be one of {listed}, not {value!r}{meant}")
     return value
 
 
-def real(value: ArrayLike, name: str) -> NDArray[Any]:
-    """Return an array of real numbers (bool, integer or float), of which none is masked."""
-    if np.ma.is_masked(value):
+def nearest(
+    value: object, choices: Collection[Any], others: Mapping[str, str] | None = None
+) -> str:
+    """Return "; did you mean …?" with the choice nearest to a mistyped name, or nothing."""
+    if not isinstance(value, str):
+        return ""
+    word, known = value.lower(), others or {}
+    if word in known:
+        return f"; did you mean {known[word]!r}?"
+    names = {each.lower(): each for each in choices if isinstance(each, str)}
+    found = difflib.get_close_matches(word, names, 1)
+    return f"; did you mean {names[found[0]]!r}?" if found else ""
+
+
+def unmasked(value: ArrayLike, name: str) -> NDArray[Any]:
+    """Return an array of anything, of which nothing is masked: NumPy would drop the mask."""
+    if "numpy.ma" in sys.modules and np.ma.is_masked(value):  # without it there is no such array
         raise ValueError(
             f"{name} is a masked array, and its masked values are no numbers; replace them by "
             f"{name}.filled(0), or leave such rows out"
         )
     try:
-        array = np.asarray(value)
+        return np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name} must be an array, with rows of one length: {error}") from error
+
+
+def real(value: ArrayLike, name: str) -> NDArray[Any]:
+    """Return an array of real numbers (bool, integer or float), of which none is masked."""
+    array = unmasked(value, name)
     if array.dtype == object:
         try:
             array = array.astype(np.float64)
-        except (TypeError, ValueError) as error:
+        except (OverflowError, TypeError, ValueError) as error:
             raise TypeError(f"{name} must hold real numbers, but {error}") from error
     if array.dtype.kind not in "buif":
         raise TypeError(f"{name} must hold real numbers, not {array.dtype}")
@@ -167,10 +193,15 @@ def channels_last(array: NDArray[Any], name: str) -> NDArray[Any]:
     return array
 
 
-def printable(name: object) -> str:
-    """Return a name as text for a message: what would steer a terminal is shown as an escape."""
+def printable(name: object, also: str = "") -> str:
+    """Return a name as text for a message: what would steer a terminal is shown as an escape.
+
+    also: characters that stay as they are, such as newlines between the lines of a report.
+    """
     return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        character
+        if character.isprintable() or character in also
+        else character.encode("unicode_escape").decode("ascii")
         for character in str(name)
     )
 
@@ -188,7 +219,7 @@ def regular_file(path: str | os.PathLike[str]) -> None:
 
 
 def warn(message: str) -> None:
-    """Warn at the line of the user that led here: the first outside of these packages."""
+    """Warn at the line of the user that led here: the first outside of these packages and PyGAD."""
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and _is_own(frame.f_globals.get("__name__", "")):
         frame, level = frame.f_back, level + 1
@@ -196,4 +227,4 @@ def warn(message: str) -> None:
 
 
 def _is_own(module: str) -> bool:
-    return module.partition(".")[0] in ("cnn", "gacnn")
+    return module.partition(".")[0] in ("cnn", "gacnn", "pygad")

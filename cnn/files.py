@@ -167,16 +167,26 @@ def load_arrays(
             ) from error
 
 
+def format_of(path: FilePath) -> str | None:
+    """Return the format of a file of `save_arrays`, by its header; None for any other file.
+
+    Raises OSError where there is no file to read.
+    """
+    with open_regular(path) as file, suppress(Exception):
+        with _opened(file) as archive:
+            header = json.loads(str(_array(archive, _item(archive, "header"))[()]))
+        return str(header["format"])
+    return None
+
+
 def _read(
     file: IO[bytes], format_name: str, names: Collection[str] | None
 ) -> tuple[dict[str, Any], dict[str, Array]]:
     if file.read(4) != b"PK\x03\x04":
         raise ValueError("it is no such file")
-    from zipfile import ZipFile  # as late as NumPy loads it
-
-    with ZipFile(file) as archive:
+    with _opened(file) as archive:
         header = json.loads(str(_array(archive, _item(archive, "header"))[()]))
-        _check_format(header, format_name)
+        check_format(header, format_name)
         wanted = header["arrays"] if names is None else names
         items = {name: _item(archive, name) for name in wanted}
         if sum(item.file_size for item in items.values()) > os.fstat(file.fileno()).st_size:
@@ -184,7 +194,8 @@ def _read(
         return header, {name: _array(archive, item) for name, item in items.items()}
 
 
-def _check_format(header: Any, format_name: str) -> None:
+def check_format(header: Any, format_name: str) -> None:
+    """Raise ValueError where a header is not of this format, saying so if it is of a newer one."""
     found = header.get("format") if isinstance(header, dict) else None
     if found == format_name:
         return
@@ -196,6 +207,12 @@ def _check_format(header: Any, format_name: str) -> None:
             "`pip install --upgrade gacnn`"
         )
     raise ValueError("its format is another")
+
+
+def _opened(file: IO[bytes]) -> ZipFile:
+    from zipfile import ZipFile  # as late as NumPy loads it
+
+    return ZipFile(file)
 
 
 def _item(archive: ZipFile, name: str) -> ZipInfo:

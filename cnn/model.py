@@ -7,19 +7,29 @@ import itertools
 import logging
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from cnn import checks, files, tables
-from cnn.classification import check_classifies, labels_of, output_activation, probabilities
+from cnn.classification import (
+    check_classifies,
+    checked_names,
+    labels_of,
+    output_activation,
+    probabilities,
+    without_class,
+)
+from cnn.datasets.scale import Scale, given
 from cnn.engines.engine import Engine, engine_named
 from cnn.engines.families import weight_arrays
 from cnn.engines.numpy.threads import available_threads
 from cnn.engines.operations import listed, with_logarithms
+from cnn.inputs import InputRange
 from cnn.layers.layer import Input1D, Input2D, Layer
-from cnn.layers.network import build, chain_of, describe
+from cnn.layers.network import build, chain_of, check_known, describe
 from cnn.layers.vector import split
 from cnn.layers.weighted import WeightedLayer
 from cnn.report import Report, of_labels
@@ -36,6 +46,10 @@ class Model:
     layers with trainable=False are not in it. Of several models made from the same linked layers,
     the last one shows in the `trained_weights` of the layers; those with trainable=False belong to
     all of them.
+
+    What a network has learned holds for inputs like those of its training. `scale`, `class_names`
+    and `input_range` tell of these; `save` keeps them, exports write them down, and `predict`,
+    `predict_proba` and `forward` warn of inputs that are far from the range.
 
     Args:
         last_layer: a list of layers from the input to the output, or the last of linked layers, as
@@ -69,6 +83,10 @@ class Model:
         >>> model.forward(X, vectors).shape
         (2, 5, 10)
     """
+
+    _scale: Scale | None = None
+    _class_names: tuple[str, ...] | None = None
+    _input_range: InputRange | None = None
 
     def __init__(
         self,
@@ -124,17 +142,60 @@ class Model:
 
         It is written next to `path`, synced and renamed: an earlier file stays whole if the disk
         is full or the path cannot be written to, which raises OSError. ValueError for weights that
-        are not finite.
+        are not finite, and for layers of one's own, which nobody could read again.
         """
+        check_known(self._chain, "saved")
         header = {
             "format": FORMAT,
             "epochs": self.epochs,
             "learning_rate": self.learning_rate,
             "layers": describe(self._chain),
+            "scale": None if self.scale is None else asdict(self.scale),
+            "class_names": self.class_names,
+            "input_range": self.input_range,
         }
         checks.finite(self._vector, "weights")
         arrays = {"weights": self._vector, "initial": self._initial, "fixed": self.fixed_weights}
         files.save_arrays(path, header, arrays)
+
+    # What the inputs and outputs mean
+
+    @property
+    def scale(self) -> Scale | None:
+        """The pixels that the inputs are made of, if that is known: `scale.apply` makes them."""
+        return self._scale
+
+    @scale.setter
+    def scale(self, scale: Scale | None) -> None:
+        self._scale = given(scale)
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """A name for each label, if there are any."""
+        return self._class_names
+
+    @class_names.setter
+    def class_names(self, names: Sequence[str] | None) -> None:
+        self._class_names = None if names is None else checked_names(names, self.num_classes)
+
+    @property
+    def input_range(self) -> InputRange | None:
+        """The numbers that it was trained on, which `GACNN.train` notes; None before."""
+        return self._input_range
+
+    @input_range.setter
+    def input_range(self, found: InputRange | None) -> None:
+        if not isinstance(found, InputRange | None):
+            raise TypeError(f"input_range must be a cnn.inputs.InputRange or None, not {found!r}")
+        self._input_range = found
+
+    def _check_range(self, images: AnyArray, name: str) -> None:
+        """Warn of images that cannot have been prepared like those of the training."""
+        if self.input_range is not None:
+            cure = "prepare it as the data of the training were"
+            if self.scale is not None:
+                cure += f" ({self.scale}: model.scale.apply(pixels, 'pixels') does it)"
+            self.input_range.check(images, name, cure)
 
     # Architecture
 
@@ -240,17 +301,25 @@ class Model:
     ) -> Array:
         """Return the outputs of this network, or of a population of such networks, for images.
 
-        X: (N, height, width, channels) of any real type, or (N, inputs) for an Input1D.
-        vectors: (P, num_weights), a network a row; None for the model's own weights.
-        Returns float32 (P, N, classes), or (N, classes) for the own weights: probabilities
-        where the last layer is softmax.
+        Args:
+            X: (N, height, width, channels) of any real type, or (N, inputs) for an Input1D.
+            vectors: (P, num_weights), a network a row; None for the model's own weights.
+            engine: what computes, by name or as an object (`cnn.engines.engine`).
+            threads: cores that it may use; None for all that there are, or as many as
+                OMP_NUM_THREADS says. The result is the same for any number.
+            memory_limit: bytes that it takes beyond input and output, about; 256 MiB. Where a
+                single image needs more in such a network it takes more, with a warning.
 
-        engine: what computes, by name or as an object (`cnn.engines.engine`). Uses `threads` cores
-        (None: all that there are), with the same result for any number, and beyond input and
-        output about `memory_limit` bytes. Raises ValueError where shapes do not fit, and for NaN
-        and infinities.
+        Returns:
+            float32 (P, N, classes), or (N, classes) for the own weights: probabilities where the
+            last layer is softmax.
+
+        Raises:
+            ValueError: where shapes do not fit, and for NaN and infinities.
         """
         images = self.check_images(X, "X")
+        if vectors is None:
+            self._check_range(images, "X")
         return self._run(engine, images, vectors, threads, memory_limit)
 
     def log_proba(
@@ -325,20 +394,24 @@ class Model:
         images = checks.shaped(X, name, (None, *self.input_shape), axes, cure)
         return checks.finite(images, name)
 
-    def predict_proba(self, data_inputs: ArrayLike) -> Array:
+    def predict_proba(self, data_inputs: ArrayLike, *, memory_limit: int = MEMORY_LIMIT) -> Array:
         """Return class probabilities (N, classes) for images (N, height, width, channels).
 
         The outputs of a network that does not end in softmax are put through one; a single
-        sigmoid output p gives the two columns 1 - p and p.
+        sigmoid output p gives the two columns 1 - p and p. Outputs that are no finite numbers
+        give NaN, with a warning. memory_limit: as for `forward`.
         """
-        return probabilities(self._class_outputs(data_inputs), output_activation(self.last_layer))
+        outputs = self._class_outputs(data_inputs, memory_limit)
+        return probabilities(outputs, output_activation(self.last_layer))
 
-    def predict(self, data_inputs: ArrayLike) -> Labels:
+    def predict(self, data_inputs: ArrayLike, *, memory_limit: int = MEMORY_LIMIT) -> Labels:
         """Return the labels (N,) of the largest output, for images (N, height, width, channels).
 
-        A single sigmoid output is label 1 above one half. For regression use `forward`.
+        A single sigmoid output is label 1 above one half. An image whose outputs are no finite
+        numbers is of no class: its label is -1, with a warning. For regression use `forward`.
+        memory_limit: as for `forward`.
         """
-        return labels_of(self._class_outputs(data_inputs))
+        return labels_of(self._class_outputs(data_inputs, memory_limit))
 
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
         """Return the accuracy: the share of the images X that `predict` gives their labels y (N,).
@@ -364,10 +437,19 @@ class Model:
             )
         return of_labels(labels, predicted, [str(name) for name in names])
 
-    def _class_outputs(self, data_inputs: ArrayLike) -> Array:
+    def _class_outputs(self, data_inputs: ArrayLike, memory_limit: int) -> Array:
         self.check_classifies()
         images = self.check_images(data_inputs, "data_inputs")
-        return self._run("numpy", images, None, None, MEMORY_LIMIT)
+        self._check_range(images, "data_inputs")
+        outputs = self._run("numpy", images, None, None, memory_limit)
+        broken = np.flatnonzero(without_class(outputs))
+        if broken.size:
+            checks.warn(
+                f"the network gives no finite outputs for {broken.size:,} of {len(images):,} "
+                f"images, such as data_inputs[{broken[0]}], which so have no class: label -1, "
+                "probabilities NaN; train it from smaller weights, or give smaller inputs"
+            )
+        return outputs
 
     def check_classifies(self) -> None:
         """Raise ValueError if the outputs are no classes: maps, or one that is no sigmoid."""
@@ -404,6 +486,7 @@ class Model:
         train_inputs: (N, height, width, channels); train_outputs: (N,) labels. Raises ValueError
         if they do not fit, or if the weights become infinite; they are then as they were.
         """
+        self.check_classifies()
         images = self.check_images(train_inputs, "train_inputs")
         labels = checks.labels(train_outputs, "train_outputs", len(images), self.num_classes)
         before = self._vector.copy()
@@ -411,7 +494,8 @@ class Model:
         try:
             for epoch in range(self.epochs):
                 self._say(f"Epoch {epoch}")
-                error += float(np.abs(self.predict(images) - labels).sum())
+                outputs = self._run("numpy", images, None, None, MEMORY_LIMIT)
+                error += float(np.abs(labels_of(outputs) - labels).sum())
                 self.update_weights(error)
         except BaseException:
             self._vector[...] = before
@@ -484,7 +568,12 @@ def load(path: FilePath) -> Model:
                 strict=True,
             ):
                 layer.fill([values.copy() for values in before], now)
-        return Model(chain[-1], header["epochs"], header["learning_rate"])
+        model = Model(chain[-1], header["epochs"], header["learning_rate"])
+        scale = header.get("scale")
+        model.scale = None if scale is None else Scale(**scale)
+        model.class_names = header.get("class_names")
+        model.input_range = InputRange.stored(header.get("input_range"))
+        return model
     except (AttributeError, KeyError, TypeError, ValueError, MemoryError) as error:
         raise ValueError(f"{os.fspath(path)} does not describe a model: {error!r}") from error
 

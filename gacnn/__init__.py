@@ -3,12 +3,11 @@
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from pygad import load as load  # for `import gacnn as pygad`
-
 import cnn
 from cnn import __version__ as __version__
 from gacnn import augment, gacnn
 from gacnn.algorithm.ga import GA
+from gacnn.algorithm.ga import load as load  # for `import gacnn as pygad`
 from gacnn.algorithm.ties import population_as_vectors
 from gacnn.callbacks.average import WeightAverage
 from gacnn.callbacks.callback import Callback, LambdaCallback

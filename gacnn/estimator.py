@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import joblib
@@ -17,15 +17,19 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from cnn import Dense, Flatten, Input1D, Input2D, Model, Softmax
+from cnn import Dense, Flatten, Input1D, Input2D, Model, Softmax, checks
+from cnn.exchange.scaling import with_inputs, with_outputs
+from cnn.inputs import InputRange
 from cnn.layers.layer import Layer
+from cnn.model import MEMORY_LIMIT
 from gacnn.callbacks.history import History
 from gacnn.fitness.batches import Augmentation
 from gacnn.fitness.metrics import Metric
+from gacnn.fitness.weights import checked_sample_weight
 from gacnn.gacnn import GACNN
 from gacnn.training.default_network import default_layers
 from gacnn.training.defaults import NUM_SOLUTIONS, default_sigma
-from gacnn.types import Array
+from gacnn.types import Array, FilePath, Growing
 
 
 class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no types
@@ -53,7 +57,9 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         warm_start: bool = False,
         random_state: Any = None,
         n_jobs: int | None = None,
+        memory_limit: int = MEMORY_LIMIT,
         verbose: bool = False,
+        executor: Any = None,
         settings: dict[str, Any] | None = None,
     ) -> None:
         self.layers = layers
@@ -70,14 +76,31 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         self.warm_start = warm_start
         self.random_state = random_state
         self.n_jobs = n_jobs
+        self.memory_limit = memory_limit
         self.verbose = verbose
+        self.executor = executor
         self.settings = settings
+
+    def __sklearn_clone__(self) -> Self:
+        """Return a copy without what was learned; an executor is the same and no copy."""
+        twin = copy.copy(self)
+        twin.executor = None
+        twin = super(_Estimator, twin).__sklearn_clone__()
+        twin.executor = self.executor
+        return twin
+
+    def __getstate__(self) -> Any:
+        """Return what is pickled: of an executor no more than an address."""
+        address = self.executor if isinstance(self.executor, str) else None
+        return {**super().__getstate__(), "executor": address}
 
     # Inputs
 
     def _validated(self, X: Any, **options: Any) -> Any:
         """Return X, or X and y, as arrays that scikit-learn has no complaints about."""
-        rows = np.asarray(X).ndim < 3
+        rows = checks.unmasked(X, "X").ndim < 3
+        if "y" in options:
+            checks.unmasked(options["y"], "y")
         return validate_data(self, X, ensure_2d=rows, allow_nd=True, **options)
 
     @property
@@ -89,8 +112,10 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         """Return the inputs of the network for X; note their shape and scale."""
         if not self._goes_on:
             self.__dict__.pop("model_", None)  # it would not fit what a fit that fails has noted
-            shape = self._declared_shape() or _shape_of(X)
-            self.input_scaler_ = StandardScaler().fit(_columns(_shaped(X, shape)))
+            shape = self._declared_shape() or _shape_of(checks.channels_last(X, "X"))
+            inputs = _shaped(X, shape)
+            self.input_scaler_ = StandardScaler().fit(_columns(inputs))
+            self.input_range_ = InputRange.of(inputs)
             self.input_shape_ = shape
             self.n_features_in_ = math.prod(shape)
         return self._inputs(X)
@@ -98,6 +123,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
     def _inputs(self, X: Array) -> Array:
         """Return standardised float32 inputs (N, *input_shape_) of the network."""
         inputs = _shaped(X, self.input_shape_)
+        self.input_range_.check(inputs, "X", "give it in the numbers of fit")
         scaled = self.input_scaler_.transform(_columns(inputs))
         return np.asarray(scaled, np.float32).reshape(inputs.shape)
 
@@ -153,7 +179,9 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
 
     # Evolution
 
-    def _evolve(self, X: Array, y: Array, num_outputs: int) -> Self:
+    def _evolve(
+        self, X: Array, y: Array, num_outputs: int, sample_weight: Any, class_weight: Any = None
+    ) -> Self:
         """Train on inputs of the network (N, *input_shape_) and what it shall give for them."""
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         spread = earlier = None
@@ -163,7 +191,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         else:
             model = self._network(num_outputs, seed)
         population = GACNN(model, self.num_solutions, random_seed=seed, spread=spread)
-        result = population.train(X, y, **self._training())
+        weights = {"sample_weight": sample_weight, "class_weight": class_weight}
+        result = population.train(X, y, **weights, **self._training())
         self.model_ = result.model
         self.history_ = _joined(earlier, result.history)
         self.n_generations_ = len(self.history_)
@@ -182,12 +211,14 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
             "augment": self.augment,
             "patience": self.patience if self.early_stopping else None,
             "verbose": bool(self.verbose),
-            "threads": self._threads,
+            "threads": self._threads if self.executor is None else None,
+            "executor": self.executor,
+            "memory_limit": self.memory_limit,
         }
         more = {} if self.settings is None else self.settings
         if not isinstance(more, dict):
             raise TypeError(f"settings must be a dict of arguments of GACNN.train, not {more!r}")
-        for name in own.keys() & more.keys():
+        for name in (own.keys() | {"sample_weight", "class_weight"}) & more.keys():
             raise TypeError(f"settings must not hold {name!r}, which has a parameter of its own")
         return own | more
 
@@ -205,6 +236,32 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
     @property
     def _threads(self) -> int:
         return int(joblib.effective_n_jobs(self.n_jobs))
+
+    def as_model(self) -> Model:
+        """Return a network that takes X as it is and has the standardisation in it.
+
+        `cnn.to_onnx`, `cnn.to_torch` and `cnn.to_keras` take the estimator itself and do this.
+        """
+        check_is_fitted(self)
+        model = with_inputs(self.model_, self.input_scaler_.mean_, self.input_scaler_.scale_)
+        model.input_range = self.input_range_
+        return model
+
+    def save(self, path: FilePath) -> None:
+        """Write `as_model` to a file, which `cnn.load` reads."""
+        self.as_model().save(path)
+
+    def _finite(self, outputs: Array) -> Array:
+        """Return outputs (N, …); ValueError for a row that is not finite."""
+        broken = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
+        if broken.size:
+            raise ValueError(
+                f"the network gives no finite outputs for X[{broken[0]}] ({len(broken):,} of "
+                f"{len(outputs):,} rows); its numbers are far from those of fit, "
+                f"{self.input_range_.lowest:.3g} to {self.input_range_.highest:.3g}: leave it out, "
+                "or scale it"
+            )
+        return outputs
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
         """Draw the fitness over the generations, as `History.plot` does; return the Axes."""
@@ -240,7 +297,9 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
     out; "auto" is a tenth of 200 samples or more.
     warm_start: go on with the network and its history at the next `fit`, with the standardisation
     of the first. random_state: an integer gives the same bits for any number of threads.
-    n_jobs: threads; None is 1, -1 all. verbose: whether to show plan and progress.
+    n_jobs: threads; None is 1, -1 all. memory_limit: as for `Model.forward`. verbose: whether to
+    show plan and progress. executor: who scores the population, as for `GACNN.train`, in place of
+    these threads; a copy has the same, and what is pickled only its address.
     settings: further arguments of `GACNN.train`, such as {"gene_space": [-1, 0, 1]}.
 
     After `fit`: model_, a `cnn.Model` of standardised inputs; input_scaler_, which standardises
@@ -252,8 +311,56 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
     output_activation = "softmax"
     classes_: Array
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Evolve a network on inputs X and labels y (N,); raises ValueError for a single class."""
+    def __init__(
+        self,
+        layers: Sequence[Layer] | None = None,
+        *,
+        input_shape: Sequence[int] | None = None,
+        num_solutions: int = NUM_SOLUTIONS,
+        num_generations: int | None = None,
+        time_limit: float | None = None,
+        metric: Metric | Sequence[Metric] | None = None,
+        batch_size: int | str | None = "auto",
+        augment: Augmentation | None = None,
+        early_stopping: bool = True,
+        validation_fraction: float | str = "auto",
+        patience: int | str | None = "auto",
+        class_weight: Mapping[Any, float] | str | None = None,
+        warm_start: bool = False,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        memory_limit: int = MEMORY_LIMIT,
+        executor: Any = None,
+        verbose: bool = False,
+        settings: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(
+            layers,
+            input_shape=input_shape,
+            num_solutions=num_solutions,
+            num_generations=num_generations,
+            time_limit=time_limit,
+            metric=metric,
+            batch_size=batch_size,
+            augment=augment,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            patience=patience,
+            warm_start=warm_start,
+            random_state=random_state,
+            n_jobs=n_jobs,
+            memory_limit=memory_limit,
+            executor=executor,
+            verbose=verbose,
+            settings=settings,
+        )
+        self.class_weight = class_weight
+
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Evolve a network on inputs X and labels y (N,); raises ValueError for a single class.
+
+        sample_weight: (N,), how much each counts; the inputs are standardised without it.
+        """
         samples, labels = self._validated(X, y=y, reset=not self._goes_on)
         check_classification_targets(labels)
         classes, numbered = np.unique(labels, return_inverse=True)
@@ -266,16 +373,43 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
                 f"warm_start needs the classes of the first fit, {self.classes_}, not {classes}; "
                 "set warm_start=False to begin anew"
             )
+        weights = checked_sample_weight(sample_weight, len(samples))
+        by_class = self._class_weight(classes)
         inputs = self._learned_inputs(samples)
         self.classes_ = classes
-        return self._evolve(inputs, numbered, len(classes))
+        return self._evolve(inputs, numbered, len(classes), weights, by_class)
+
+    def _class_weight(self, classes: Array) -> dict[int, Any] | str | None:
+        """Return class_weight with the number of each class in the place of its label."""
+        given = self.class_weight
+        if not isinstance(given, Mapping):
+            return given
+        numbers = {label: number for number, label in enumerate(classes.tolist())}
+        unknown = [label for label in given if label not in numbers]
+        if unknown:
+            raise ValueError(
+                f"class_weight has a weight for {unknown[0]!r}, but y holds {list(numbers)}"
+            )
+        return {numbers[label]: weight for label, weight in given.items()}
+
+    def as_model(self) -> Model:
+        """Return a network that takes X as it is and has the standardisation in it.
+
+        Its labels are the numbers of classes_, whose names it has as class_names. `cnn.to_onnx`,
+        `cnn.to_torch` and `cnn.to_keras` take the estimator itself and do this.
+        """
+        model = super().as_model()
+        model.class_names = self.classes_.astype(str).tolist()
+        return model
 
     def predict_proba(self, X: ArrayLike) -> Array:
         """Return probabilities (N, classes), float64, in the order of classes_."""
         check_is_fitted(self)
         inputs = self._inputs(self._validated(X, reset=False))
-        logarithms = self.model_.log_proba(inputs, threads=self._threads)
-        likelihood: Array = np.exp(logarithms.astype(np.float64))
+        logarithms = self.model_.log_proba(
+            inputs, threads=self._threads, memory_limit=self.memory_limit
+        )
+        likelihood: Array = np.exp(self._finite(logarithms).astype(np.float64))
         likelihood /= likelihood.sum(axis=1, keepdims=True)
         return likelihood
 
@@ -310,8 +444,11 @@ class CNNRegressor(RegressorMixin, _Estimator):  # type: ignore[misc] # no types
     output_activation = None
     _shape_of_target: tuple[int, ...]
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Evolve a network on inputs X and values y, (N,) or (N, outputs)."""
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Evolve a network on inputs X and values y, (N,) or (N, outputs).
+
+        sample_weight: (N,), how much each counts; the data are standardised without it.
+        """
         samples, values = self._validated(
             X, y=y, reset=not self._goes_on, multi_output=True, y_numeric=True
         )
@@ -321,19 +458,31 @@ class CNNRegressor(RegressorMixin, _Estimator):  # type: ignore[misc] # no types
                 f"warm_start needs targets of the shape of the first fit, {self._shape_of_target}, "
                 f"not {shape}; set warm_start=False to begin anew"
             )
+        weights = checked_sample_weight(sample_weight, len(samples))
         inputs = self._learned_inputs(samples)
         if not self._goes_on:
             self._shape_of_target = shape
             self.target_scaler_ = StandardScaler().fit(columns)
         targets = self.target_scaler_.transform(columns)
-        return self._evolve(inputs, targets.reshape(values.shape), columns.shape[1])
+        return self._evolve(inputs, targets.reshape(values.shape), columns.shape[1], weights)
+
+    def as_model(self) -> Model:
+        """Return a network that takes X, and gives y, as they are: the standardisation is in it.
+
+        `cnn.to_onnx`, `cnn.to_torch` and `cnn.to_keras` take the estimator itself and do this.
+        """
+        scaler = self.target_scaler_
+        return with_outputs(super().as_model(), scaler.mean_, scaler.scale_)
 
     def predict(self, X: ArrayLike) -> Array:
         """Return values, float64, of the shape that y had in `fit`: (N,) or (N, outputs)."""
         check_is_fitted(self)
         inputs = self._inputs(self._validated(X, reset=False))
-        outputs = self.model_.forward(inputs, threads=self._threads).astype(np.float64)
-        values = self.target_scaler_.inverse_transform(outputs)
+        own = self.model_.weights[None]
+        (outputs,) = self.model_.forward(
+            inputs, own, threads=self._threads, memory_limit=self.memory_limit
+        ).astype(np.float64)
+        values = self.target_scaler_.inverse_transform(self._finite(outputs))
         return np.asarray(values).reshape(len(values), *self._shape_of_target)
 
     def __sklearn_tags__(self) -> Any:
@@ -378,5 +527,6 @@ def _joined(earlier: History | None, later: History) -> History:
         before = first[name][-1] if len(earlier) else 0
         then[name] = [before + value for value in then[name]]
     unknown = [math.nan] * len(earlier)
-    history.restore({name: np.array(first.get(name, unknown) + then[name]) for name in then})
+    columns = {name: first.get(name, unknown) + then[name] for name in then}
+    history.restore({"rows": Growing("history.jsonl", columns)})
     return history

@@ -15,12 +15,14 @@ from cnn import (
     layers_weights_as_matrix,
     update_layers_trained_weights,
 )
+from cnn.model import MEMORY_LIMIT
 from gacnn.algorithm.ties import population_as_vectors
 from gacnn.callbacks.callback import Callback
 from gacnn.checkpoints.checkpoint import Checkpoint
 from gacnn.fitness.batches import Augmentation
 from gacnn.fitness.fitness import Fitness
 from gacnn.fitness.metrics import Metric
+from gacnn.fitness.weights import ClassWeight
 from gacnn.training.defaults import NUM_SOLUTIONS
 from gacnn.training.plan import Plan
 from gacnn.training.result import Result
@@ -143,6 +145,11 @@ class GACNN:
         sampling: str = "uniform",
         augment: Augmentation | None = None,
         threads: int | None = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
+        memory_limit: int = MEMORY_LIMIT,
+        executor: Any = None,
+        shard: int | str | None = None,
     ) -> Fitness:
         """Return the fitness of such networks on data: see `gacnn.Fitness`."""
         return Fitness(
@@ -155,6 +162,11 @@ class GACNN:
             augment=augment,
             random_seed=self.random_seed,
             threads=threads,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            memory_limit=memory_limit,
+            executor=executor,
+            shard=shard,
         )
 
     def train(
@@ -164,7 +176,7 @@ class GACNN:
         *,
         num_generations: int | None = None,
         time_limit: float | None = None,
-        validation: float | tuple[ArrayLike, ArrayLike] | str | None = "auto",
+        validation: float | tuple[ArrayLike, ...] | str | None = "auto",
         metric: Metric | Sequence[Metric] = "cross_entropy",
         batch_size: int | str | None = "auto",
         sampling: str = "auto",
@@ -175,31 +187,60 @@ class GACNN:
         resume: bool = False,
         verbose: bool = True,
         threads: int | None = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
+        memory_limit: int = MEMORY_LIMIT,
+        executor: Any = None,
+        shard: int | str | None = None,
         **settings: Any,
     ) -> Result:
         """Evolve the population on data and return its best network, scores and history.
 
-        X, y, metric, sampling, augment: as for `fitness`; numbers in X far above 1 bring a warning,
-        because networks hardly learn from them. With nothing else said,
-        `gacnn.training.defaults` chooses: mirrored mutation with a sigma of 4 / sqrt(weights), and
-        recombination by fitness with a learning rate that falls (`strategy_settings`); batches of
-        128 images, drawn by importance where the metric is "cross_entropy", or all images where
-        they are fewer than 256; a tenth of 200 images or more held out for validation; 2,000
-        generations, or as many as time_limit seconds allow; the run ends when a third of them, but
-        at least 50, bring no improvement on the validation data, or without them in the fitness on
-        all data (`patience`; None for never, as with a time limit alone, with mini-batches but no
-        validation, or with several objectives).
+        With nothing else said, `gacnn.training.defaults` chooses: mirrored mutation with a sigma
+        of 4 / sqrt(weights), and recombination by fitness with a learning rate that falls
+        (`strategy_settings`). The networks of this population become those of the last generation.
+        Warns of inputs that are far above 1 or far below, because networks hardly learn from
+        them, and of a class of one image.
 
-        validation: a share of the data to hold out, stratified where y are labels, (X, y), or
-        None. The networks that are compared on it, after every few generations, are averages of
-        the last generations where all offspring are one centre's, otherwise the best of each
-        generation; the best one is returned. Without it, it is the last average, or PyGAD's best
-        of the last population where that was scored on all data.
-        checkpoint: a file that is written after every generation, or a `gacnn.Checkpoint` that
-        says how often; with resume=True the run goes on from it, if it exists, up to
-        num_generations or time_limit in all. verbose prints the plan and shows a progress bar.
-        Other settings go to `gacnn.GA`. The networks of this
-        population become those of the last generation.
+        Args:
+            X, y, metric, augment, sample_weight, class_weight: as for `gacnn.Fitness`.
+            num_generations: at most; 2,000, or as many as time_limit allows.
+            time_limit: seconds.
+            validation: a share of the data to hold out, stratified where y are labels (every class
+                keeps an image to train on), (X, y) or (X, y, sample_weight), or None; "auto" is a
+                tenth of 200 images or more. The networks that are compared on it, after every few
+                generations, are averages of the last generations where all offspring are one
+                centre's, otherwise the best of each generation; the best one is returned. Without
+                it, it is the last average, or PyGAD's best of the last population where that was
+                scored on all data. class_weight holds for these data too.
+            batch_size: images a generation, or None for all; "auto" is 128, or all where they are
+                fewer than 256.
+            sampling: as for `gacnn.Fitness`; "auto" is by importance where the metric is
+                "cross_entropy".
+            patience: generations without improvement on the validation data, or without them in
+                the fitness on all data, that end the run, or None for never; "auto" is a third
+                of num_generations, but at least 50, and None with a time limit alone, with
+                mini-batches but no validation, or with several objectives.
+            callbacks: `gacnn.Callback` objects. On mini-batches one good batch says little: a
+                threshold there, or stop_criteria="reach_…", is refused with what to write.
+            checkpoint: the path of a file that is written at most every second, and costs at most
+                3 % of the time, or a `gacnn.Checkpoint` that says otherwise.
+            resume: whether to go on from the checkpoint, if it exists, up to num_generations or
+                time_limit in all.
+            verbose: whether to print the plan and show a progress bar.
+            executor, shard: who scores the population, and in which parts, as for `Fitness`; `plan`
+                tells whether it pays. Validation stays here.
+            threads, memory_limit: as for `Model.forward`.
+            settings: of `gacnn.GA`.
+
+        Returns:
+            The network whose outputs are numbers for all images and that is best, and how it was
+            found.
+
+        Raises:
+            ValueError, TypeError: for data and settings that do not fit, or where no network gives
+                finite outputs, and a checkpoint of another run.
+            OSError: where a checkpoint cannot be written.
         """
         training = self.training(
             X,
@@ -213,6 +254,11 @@ class GACNN:
             augment=augment,
             patience=patience,
             threads=threads,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            memory_limit=memory_limit,
+            executor=executor,
+            shard=shard,
             **settings,
         )
         if checkpoint is not None and not isinstance(checkpoint, Checkpoint):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from cnn import checks
 from cnn.layers.elementwise import ActivationLayer
 from cnn.layers.layer import Layer, Shape
+from cnn.layers.network import check_known
 from cnn.layers.weighted import WeightedLayer
 from cnn.layers.windowed import Conv2D, WindowedLayer
 from cnn.model import Model
@@ -54,10 +55,25 @@ class Converted:
             self.add(layer)
 
 
+@runtime_checkable
+class HasModel(Protocol):
+    """What can be exported like a model: a fitted estimator of gacnn, or a class of one's own."""
+
+    def as_model(self) -> Model:
+        """Return a network that does all of it, from the inputs that it takes itself."""
+        ...
+
+
 def checked_model(model: Any) -> Model:
     """Return the model with layers that show its own weights; TypeError for anything else."""
+    if isinstance(model, HasModel) and not isinstance(model, type):
+        model = model.as_model()
     if not isinstance(model, Model):
-        raise TypeError(f"model must be a cnn.Model, not {type(model).__name__}")
+        raise TypeError(
+            f"model must be a cnn.Model, not {type(model).__name__}; a fitted estimator will do, "
+            "and a gacnn.Result has one in result.model"
+        )
+    check_known(model.layers, "converted")
     return model.with_weights(model.weights)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from cnn.exchange.building import (
     Converted,
+    HasModel,
     checked_model,
     converting,
     neighbours,
@@ -32,10 +33,11 @@ from cnn.model import Model
 _LAST = {"data_format": "channels_last"}
 
 
-def to_keras(model: Model) -> Any:
+def to_keras(model: Model | HasModel) -> Any:
     """Return a `keras.Sequential` (Keras 3) with the layers of a model and copies of its weights.
 
-    It takes and gives what `model.forward` does. Raises ValueError for what Keras has no layer
+    A fitted `gacnn.CNNClassifier` or `CNNRegressor` is a model with its standardisation in it. It
+    takes and gives what `model.forward` does. Raises ValueError for what Keras has no layer
     for: the step activation, a convolution with both stride and dilation, and pooling with
     padding other than "same". On PyTorch, Keras 3.15 averages windows at the edge wrongly where
     "same" pads one side more; on JAX and TensorFlow it does not. Needs keras.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import asdict
 from typing import Any
 
 from cnn import __version__, files
-from cnn.exchange.building import checked_model
+from cnn.exchange.building import HasModel, checked_model
 from cnn.layers.activation import NEGATIVE_SLOPE
 from cnn.layers.elementwise import ActivationLayer
 from cnn.layers.layer import Flatten, Layer
@@ -33,12 +35,15 @@ _ACTIVATIONS = {
 }
 
 
-def to_onnx(model: Model, path: str | os.PathLike[str]) -> None:
+def to_onnx(model: Model | HasModel, path: str | os.PathLike[str]) -> None:
     """Write a model to an ONNX file (opset 17), whole or not at all.
 
     Its input is "images" (batch, height, width, channels), or "inputs" (batch, inputs) of a model
     that begins with Input1D, float32 and of any batch size; its output, "outputs", is what
-    `model.forward` returns. Needs onnx: pip install 'gacnn[onnx]'.
+    `model.forward` returns. A fitted `gacnn.CNNClassifier` or `CNNRegressor` is written with its
+    standardisation, for X itself. The metadata of the file tell the layout, and where they are
+    known the names of the classes, the scale of the pixels and the range of the inputs: see
+    `metadata`. Needs onnx: pip install 'gacnn[onnx]'.
     """
     try:
         import onnx
@@ -52,8 +57,33 @@ def to_onnx(model: Model, path: str | os.PathLike[str]) -> None:
         producer_name="gacnn",
     )
     proto.producer_version = __version__
+    known = metadata(model)
+    onnx.helper.set_model_props(proto, known)
+    proto.doc_string = "\n".join(f"{name}: {value}" for name, value in known.items())
     with files.replacing(path) as file:
         file.write(proto.SerializeToString())
+
+
+def metadata(model: Model) -> dict[str, str]:
+    """Return what is known of the inputs and outputs of a model, in words and JSON.
+
+    inputs, outputs: what they are, in words; class_names: a list; scale: {"black": …, "white": …},
+    the pixels that become 0 and 1; input_range: the lowest and highest number of the training.
+    """
+    shape = ", ".join(map(str, model.input_shape))
+    axes = "images (batch, height, width, channels)" if len(model.input_shape) == 3 else "rows"
+    known = {"inputs": f"float32 {axes}, each of the shape ({shape})"}
+    if model.scale is not None:
+        known["inputs"] += f", from 0 to 1: pixels are {model.scale}"
+        known["scale"] = json.dumps(asdict(model.scale))
+    if model.input_range is not None:
+        known["input_range"] = json.dumps([model.input_range.lowest, model.input_range.highest])
+    if model.class_names is not None:
+        each = "one for each of class_names, in their order"
+        if len(model.output_shape) == 1 and model.output_shape[0] == 1:
+            each = f"the probability of {model.class_names[1]}"
+        known |= {"outputs": each, "class_names": json.dumps(model.class_names)}
+    return known
 
 
 class _Nodes:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cnn import checks
 from cnn.exchange.building import (
     Converted,
+    HasModel,
     Margins,
     checked_model,
     converting,
@@ -36,10 +37,11 @@ from cnn.layers.windowed import (
 from cnn.model import Model
 
 
-def to_torch(model: Model) -> Any:
+def to_torch(model: Model | HasModel) -> Any:
     """Return a `torch.nn.Sequential` with the layers of a model and copies of its weights.
 
-    It takes images (N, channels, height, width), as PyTorch's modules do, and gives the outputs
+    A fitted `gacnn.CNNClassifier` or `CNNRegressor` is a model with its standardisation in it. It
+    takes images (N, channels, height, width), as PyTorch's modules do, and gives the outputs
     of `model.forward`; maps too have their channels second. Layers with trainable=False require
     no gradients. Raises ValueError for what PyTorch has no module for: the step activation,
     average pooling with more padding on one side or over half the window, and a last Flatten

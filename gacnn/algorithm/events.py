@@ -12,6 +12,7 @@ from gacnn.callbacks.callback import Callback
 
 Listener = Callable[..., Any]
 
+_FITNESS = {"last_generation_fitness", "best_solution", "best_solutions_fitness"}
 _REPLACEABLE = {"on_fitness", "on_parents", "on_crossover", "on_mutation"}
 
 
@@ -70,11 +71,13 @@ class Events:
                 replacement = answer
         return replacement
 
-    def told_to_stop(self) -> bool:
-        """Call all listeners of on_generation; tell whether one says "stop"."""
+    def told_to_stop(self) -> list[Listener]:
+        """Call all listeners of on_generation; return those that say "stop"."""
         listeners = self.listeners("on_generation")
-        answers = [call(each, "on_generation", self._ga) for each in listeners]
-        return any(isinstance(answer, str) and answer.lower() == "stop" for answer in answers)
+        answers = [(each, call(each, "on_generation", self._ga)) for each in listeners]
+        return [
+            each for each, answer in answers if isinstance(answer, str) and answer.lower() == "stop"
+        ]
 
     def tell_callbacks(self, event: str) -> None:
         """Call `commit` or `finish` of all callbacks."""
@@ -108,6 +111,17 @@ def call(listener: Listener, event: str, *values: Any) -> Any:
     try:
         return listener(*values)
     except Exception as error:
-        name = getattr(listener, "__qualname__", type(listener).__qualname__)
-        error.add_note(f"raised by {name} in {event}")
+        error.add_note(f"raised by {name_of(listener)} in {event}")
         raise
+
+
+def name_of(listener: Listener) -> str:
+    """Return the name of a function, or of the class of an object."""
+    return str(getattr(listener, "__qualname__", type(listener).__qualname__))
+
+
+def reads_fitness(listener: Listener) -> bool:
+    """Tell whether a function of the user's names the fitness of the generation."""
+    code = getattr(listener, "__code__", None)
+    own = getattr(listener, "__module__", None) or ""
+    return code is not None and own.split(".")[0] != "gacnn" and bool(_FITNESS & {*code.co_names})

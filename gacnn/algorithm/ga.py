@@ -17,8 +17,16 @@ import numpy as np
 import pygad
 from numpy.typing import ArrayLike
 
+from cnn import checks
 from cnn.engines.numpy.memory import keep_freed_memory
-from gacnn.algorithm.events import Event, Events, checked_callbacks
+from gacnn.algorithm.events import (
+    Event,
+    Events,
+    Listener,
+    checked_callbacks,
+    name_of,
+    reads_fitness,
+)
 from gacnn.algorithm.state import Remembering
 from gacnn.algorithm.ties import networks_of, write_networks
 from gacnn.callbacks.callback import Callback
@@ -44,7 +52,9 @@ class GA(Remembering, Run):
         num_parents_mating: how many parents are selected in every generation.
         fitness_func: a function (ga, solution, index) that returns a number, or a list of numbers
             for several objectives, higher is better; or a `gacnn.Evaluator`, which is called once
-            with all the solutions that have to be scored.
+            with all the solutions that have to be scored. On mini-batches, a stop criterion
+            "reach_…" must hold on all data too, and a function that ends the run by the fitness on
+            a better batch is named.
         fitness_batch_size: how many solutions a function is given at a time, with their indices;
             None for one. An evaluator is given all.
         initial_population: solutions (P, n) to begin with, instead of random ones. Vectors as
@@ -113,9 +123,10 @@ class GA(Remembering, Run):
     given. "stop" from any `on_generation` ends the run, after all were called. An exception in one
     names it and the event in a note; the GA can run again after that.
 
-    Ctrl-C ends the run after the generation in flight as if it were the last, with
-    `interrupted` set; a second Ctrl-C raises KeyboardInterrupt at once. During the very first
-    evaluation, one more generation follows.
+    Ctrl-C, and SIGTERM, which schedulers send, end the run after the generation in flight as if
+    it were the last, with `interrupted` set; a second one raises KeyboardInterrupt or SystemExit
+    at once. During the very first evaluation, one more generation follows. SIGTERM is left alone
+    where somebody handles it already, and in worker processes, which pools end by it.
 
     Examples:
         >>> wanted = np.linspace(-1, 1, 10)
@@ -137,10 +148,9 @@ class GA(Remembering, Run):
     callbacks: list[Callback]
     """The callbacks, in the order in which they are called; they may be changed between runs."""
 
-    interrupted: bool
-    """Whether Ctrl-C has ended the latest run."""
-
     stop_criteria: Any
+    _reach: tuple[Any, ...] = ()  # criteria that must hold on all data
+    _lost: tuple[str, ...] = ()  # what a copy was made without
 
     events: Events | None = None
     """Who listens, during a run."""
@@ -232,7 +242,7 @@ class GA(Remembering, Run):
             for name in (each for each in OPERATORS if f"Unknown {each}" in str(error)):
                 error.add_note(f"gacnn.GA knows beside these: {', '.join(OPERATORS[name])}")
             raise
-        self.interrupted = False
+        self.interrupted_by: int | None = None
         self.remember_settings(bound.arguments)
         write_networks(self._networks, self.population)
 
@@ -250,14 +260,21 @@ class GA(Remembering, Run):
         self._networks = networks_of(population)
         write_networks(self._networks, self.population)
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C or SIGTERM has ended the run; `interrupted_by` is the signal's number."""
+        return self.interrupted_by is not None
+
     def run(self) -> None:
         """Evolve for `num_generations` generations, or until a callback or criterion says stop."""
-        self.interrupted = False
+        self.warn_of_lost()
+        self.interrupted_by = None
         self.begin()
         keep_freed_memory()  # offspring come and go, too
         with ExitStack() as stack:
             for callback in self.callbacks:
                 stack.callback(callback.close)
+            stack.enter_context(self._reaching_on_all())
             stack.enter_context(self._interruptible())
             stack.enter_context(self.evaluator.session())
             stack.enter_context(self._listened_to())
@@ -269,11 +286,23 @@ class GA(Remembering, Run):
         write_networks(self._networks, self.population)
 
     @contextmanager
+    def _reaching_on_all(self) -> Iterator[None]:
+        """Keep "reach" from PyGAD, which would end a run by one lucky batch."""
+        given = self.stop_criteria
+        if self.evaluator.reevaluates:
+            self._reach = tuple(each for each in given or () if each[0] == "reach")
+            self.stop_criteria = [each for each in given or () if each[0] != "reach"] or None
+        try:
+            yield
+        finally:
+            self._reach, self.stop_criteria = (), given
+
+    @contextmanager
     def _listened_to(self) -> Iterator[None]:
         """Let PyGAD call all listeners in the place of its own functions."""
 
         def counts() -> bool:
-            return self.took_up and self.stop_criteria is not None
+            return bool(self._reach) or (self.took_up and self.stop_criteria is not None)
 
         self.events = Events(self, self._after_generation, counts)
         try:
@@ -283,37 +312,65 @@ class GA(Remembering, Run):
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """Let Ctrl-C end the run after the generation in flight, and a second one at once."""
-        before = signal.getsignal(signal.SIGINT)
+        """Let a signal end the run after the generation in flight, and a second one at once."""
         in_main_thread = threading.current_thread() is threading.main_thread()
-        if not in_main_thread or before in (None, signal.SIG_IGN):
-            yield
-            return
-        signal.signal(signal.SIGINT, self._interrupt)
+        before = {number: signal.getsignal(number) for number in _signals() if in_main_thread}
+        for number in before:
+            signal.signal(number, self._interrupt)
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
             if self.interrupted:
                 kept = [each for each in self.stop_criteria if each is not _INTERRUPT]
                 self.stop_criteria = kept or None
 
-    def _interrupt(self, signal_number: int, frame: Any) -> None:
+    def _interrupt(self, number: int, frame: Any) -> None:
         if self.interrupted:
-            raise KeyboardInterrupt
-        self.interrupted = True
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+        self.interrupted_by = number
         self.stop_criteria = [*(self.stop_criteria or []), _INTERRUPT]
+        again = "Ctrl-C" if number == signal.SIGINT else "the signal"
         # Not print(), which might be what was interrupted.
-        os.write(2, b"\nStopping after this generation; Ctrl-C again stops at once.\n")
+        os.write(2, f"\nStopping after this generation; {again} again stops at once.\n".encode())
 
     def _after_generation(self, ga: Any) -> str | None:
         """Call the listeners of on_generation and let callbacks save; say whether to stop."""
         assert self.events is not None
         self._count_unchanged()
         told = self.events.told_to_stop()
-        self.course.has_stopped = told or any(map(self._holds, self.stop_criteria or ()))
+        if told:
+            self._warn_of_luck(told)
+        holds = any(map(self._holds, self.stop_criteria or ())) or self._reaches_on_all()
+        self.course.has_stopped = bool(told) or holds
         self.events.tell_callbacks("commit")
         return "stop" if self.course.has_stopped else None
+
+    def _reaches_on_all(self) -> bool:
+        """Tell whether a criterion holds for the best of the batch on all data too."""
+        held = [each for each in self._reach if self._holds(each)]
+        if not held:
+            return False
+        rows = np.unique(self.last_generation_fitness.argmax(axis=0))
+        on_all = self.evaluator.on_all(self.population[rows].astype(self._float_dtype))
+        return on_all is None or any(_reached(each, on_all) for each in held)
+
+    def _warn_of_luck(self, listeners: list[Listener]) -> None:
+        """Warn of functions that have ended the run by the fitness on a batch that flatters."""
+        fitness = self.last_generation_fitness
+        names = [name_of(each) for each in listeners if reads_fitness(each)]
+        if not names or not self.evaluator.reevaluates or fitness.ndim > 1:
+            return
+        row = int(fitness.argmax())
+        on_all = self.evaluator.on_all(self.population[[row]].astype(self._float_dtype))
+        if on_all is not None and on_all[0] < fitness[row]:
+            checks.warn(
+                f"{names[0]} ends the run with a best fitness of {fitness[row]:.4g} on a batch, "
+                f"which is {float(on_all[0]):.4g} on all data; if it goes by the fitness, give "
+                "batch_size=None, all images, or callbacks=[gacnn.EarlyStopping(threshold=…)], "
+                "which looks at them"
+            )
 
     def _count_unchanged(self) -> None:
         """Count for "saturate" as PyGAD does, which begins anew in a resumed run."""
@@ -326,8 +383,7 @@ class GA(Remembering, Run):
         """Tell whether PyGAD will stop for a criterion; errors in one are left to it."""
         kind, *values = criterion
         if kind == "reach":
-            best = np.max(self.last_generation_fitness, axis=0)
-            return len(values) in (1, best.size) and bool(np.all(best >= np.array(values)))
+            return _reached(criterion, self.last_generation_fitness)
         if kind == "saturate":
             return self.course.unchanged >= values[0]
         if kind == "evaluations":
@@ -376,8 +432,9 @@ class GA(Remembering, Run):
     def _fitness_on_all(self) -> Array | None:
         """Return the evaluator's fitness on all there is, where that is another."""
         write_networks(self._networks, self.population)
-        dtype = float if self.population.dtype == object else self.population.dtype
-        on_all = self.evaluator.on_all(self.population.astype(dtype))
+        if not self.evaluator.ranks_on_all:
+            return None
+        on_all = self.evaluator.on_all(self.population.astype(self._float_dtype))
         if on_all is None:
             return None
         fitness = np.asarray(on_all)
@@ -389,8 +446,56 @@ class GA(Remembering, Run):
             )
         return self.validated(fitness, "fitness_func.on_all", check_shape=False)
 
+    @property
+    def _float_dtype(self) -> Any:
+        return float if self.population.dtype == object else self.population.dtype
+
     def __getstate__(self) -> dict[str, Any]:
         """Return what `save` and worker processes get: all but callbacks and networks."""
+        lost = [type(each).__name__ for each in self.callbacks]
+        lost += ["the tie to the networks of a GACNN"] if self._networks is not None else []
         state = {**super().__getstate__(), "callbacks": [], "_networks": None, "events": None}
         state.pop("_indexes", None)
-        return state
+        return {**state, "_lost": tuple(lost) or self._lost}
+
+    def warn_of_lost(self) -> None:
+        """Warn, once, of what a copy of a file or another process lacks."""
+        lost, self._lost = self._lost, ()
+        if lost and not self.callbacks and self._networks is None:
+            checks.warn(
+                f"a saved GA has no callbacks and no networks; this one had {', '.join(lost)}: "
+                "set ga.callbacks = […] and ga.tie(gacnn_instance.population_as_vectors()) again; "
+                "a gacnn.Checkpoint and gacnn.resume keep the state of callbacks"
+            )
+
+
+def load(filename: Any) -> Any:
+    """Return what `GA.save` wrote; warns of what is not in the file, its callbacks and networks.
+
+    As `pygad.load`, it executes what the file says: load only files that you trust.
+    """
+    ga = pygad.load(filename)
+    if isinstance(ga, GA):
+        ga.warn_of_lost()
+    return ga
+
+
+def _reached(criterion: list[Any], fitness: Array) -> bool:
+    """Tell whether a "reach" holds: the best of each objective is its value, or more."""
+    best, values = np.max(fitness, axis=0), criterion[1:]
+    return len(values) in (1, best.size) and bool(np.all(best >= np.array(values)))
+
+
+def _signals() -> Iterator[int]:
+    """Yield the signals that end a run: Ctrl-C unless it is ignored, SIGTERM if nobody heeds it."""
+    if signal.getsignal(signal.SIGINT) not in (None, signal.SIG_IGN):
+        yield signal.SIGINT
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL and not _is_worker():
+        yield signal.SIGTERM
+
+
+def _is_worker() -> bool:
+    """Tell whether another process has started this one to work for it."""
+    import multiprocessing  # as late as it is needed
+
+    return multiprocessing.current_process().name != "MainProcess"

@@ -291,9 +291,10 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         """Return the indices of the solutions, the best first, by front and crowding distance."""
         if not _is_objectives(fitness):
             return super().sort_solutions_nsga2(fitness, find_best_solution)
-        fronts, front_of = self.non_dominated_sorting(fitness)
-        if not find_best_solution:
-            self.pareto_fronts = fronts
+        if find_best_solution:
+            front_of = arrays.front_numbers(fitness)
+        else:
+            self.pareto_fronts, front_of = self.non_dominated_sorting(fitness)
         return list(np.lexsort((-arrays.crowding_distances(front_of, fitness), front_of)))
 
     def tournament_selection_nsga2(self, fitness: Array, num_parents: int) -> Selection:

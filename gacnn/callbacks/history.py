@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,13 @@ from cnn import files, tables
 from gacnn import plots
 from gacnn.callbacks.callback import Callback
 from gacnn.operators.run import Run
-from gacnn.types import Array
+from gacnn.types import Array, Growing
 
 ACCURACY = "validation_accuracy"  # the column of what a person asks for first
 _MEASURED_GENES = 1024  # genes that diversity is measured on
 
 
-class History(Callback):
+class History(Callback, dict[str, list[Any]]):
     """The course of a run, a row for every generation, in columns.
 
     `history["best"]` is a column, and iteration is over the names of the columns: generation;
@@ -66,22 +66,16 @@ class History(Callback):
                 raise TypeError(f"{name} must be callable, not {function!r}")
         names = ["generation", "best", "mean", "std", "diversity", "evaluations", "seconds"]
         names += self._measures
-        self._columns: dict[str, list[Any]] = {name: [] for name in names}
+        self.update({name: [] for name in names})
+
+    __eq__ = object.__eq__  # one among callbacks, as all others are
+    __hash__ = object.__hash__  # type: ignore[assignment] # a dict has none
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "validation": None, "_measures": {}}  # they may hold data
 
     def __len__(self) -> int:
-        return len(self._columns["generation"])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._columns)
-
-    def __getitem__(self, name: str) -> list[Any]:
-        return self._columns[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._columns
+        return len(self["generation"])
 
     def on_start(self, ga: Run) -> None:
         """Note what the fitness is called."""
@@ -107,11 +101,11 @@ class History(Callback):
                 value = measured(solution)
                 row[name] = math.nan if value is None else np.asarray(value).tolist()
         for name, value in row.items():
-            self._columns[name].append(value)
+            self[name].append(value)
 
     def to_dict(self) -> dict[str, list[Any]]:
         """Return a copy of the columns by name."""
-        return {name: list(column) for name, column in self._columns.items()}
+        return {name: list(column) for name, column in self.items()}
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
         """Draw the fitness with `gacnn.plots.fitness`, which takes the options; return the Axes."""
@@ -126,7 +120,7 @@ class History(Callback):
     def _table(self, write: Callable[..., str]) -> str:
         """Write a dozen generations, evenly spaced, the first and the last among them."""
         rows = np.unique(np.linspace(0, len(self) - 1, min(12, len(self))).astype(int))
-        cells = [[_cell(column[row]) for column in self._columns.values()] for row in rows]
+        cells = [[_cell(column[row]) for column in self.values()] for row in rows]
         return write(list(self), cells)
 
     def __str__(self) -> str:
@@ -141,7 +135,7 @@ class History(Callback):
         import io
 
         table: dict[str, list[Any]] = {}
-        for name, column in self._columns.items():
+        for name, column in self.items():
             if column and isinstance(column[0], list):
                 for objective, values in enumerate(zip(*column, strict=True)):
                     table[f"{name}_{objective}"] = list(values)
@@ -155,12 +149,22 @@ class History(Callback):
             file.write(text.getvalue().encode())
 
     def state(self) -> dict[str, Any]:
-        """Return the columns as arrays."""
-        return {name: np.array(column) for name, column in self._columns.items()}
+        """Return the columns, not copied: a checkpoint writes what is new in them."""
+        return {"rows": Growing("history.jsonl", dict(self))}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up the columns."""
-        self._columns = {name: state[name].tolist() for name in self._columns}
+        """Take up the columns, as they are in a checkpoint or as a dictionary has them.
+
+        Raises ValueError where they are others.
+        """
+        rows = state.get("rows")
+        columns = rows.columns if isinstance(rows, Growing) else state
+        if columns.keys() != self.keys():
+            raise ValueError(
+                f"the history of the checkpoint has the columns {', '.join(columns)}, and this "
+                f"one {', '.join(self)}; give History a validation as before"
+            )
+        self.update({name: np.asarray(columns[name]).tolist() for name in self})
 
 
 def _cell(value: Any) -> str:

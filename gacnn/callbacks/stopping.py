@@ -24,7 +24,9 @@ class EarlyStopping(Callback):
         patience: generations in a row that may pass without the value growing by more than
             `min_delta` beyond what it was when it last did; None for any number.
         min_delta: growth that does not count.
-        threshold: a value to stop at; None for none. It or patience must be given.
+        threshold: a value to stop at; None for none. It or patience must be given. With
+            mini-batches the fitness of the best solution must reach it on all data too, which are
+            looked at when it does on the batch.
         monitor: "fitness" of the generation's best solution, or its "validation", which a
             `History` earlier in the list of callbacks computes.
         restore_best: whether, when the run ends, for whatever reason, the solution with the best
@@ -92,8 +94,17 @@ class EarlyStopping(Callback):
         self._waited += 1
         if self._reference is None or value > self._reference + self.min_delta:
             self._reference, self._waited = value, 0
-        reached = self.threshold is not None and value >= self.threshold
-        return "stop" if reached or self.is_over(self.state()) else None
+        return "stop" if self._reached(ga, value) or self.is_over(self.state()) else None
+
+    def _reached(self, ga: Run, value: float) -> bool:
+        """Tell whether the threshold is reached, on all data and not on one lucky batch only."""
+        if self.threshold is None or value < self.threshold:
+            return False
+        if self.monitor == "validation":
+            return True
+        solution, _, _ = ga.best_solution(pop_fitness=ga.last_generation_fitness)
+        on_all = ga.evaluator.on_all(np.asarray(solution, float)[None])
+        return on_all is None or float(on_all[0]) >= self.threshold
 
     def is_over(self, state: dict[str, Any]) -> bool:
         """Tell whether patience has ended the run that a `state` is of."""

@@ -15,20 +15,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from cnn import files
+from cnn import checks, files
 from gacnn.checkpoints import tree as trees
 from gacnn.checkpoints.lock import Lock
-from gacnn.checkpoints.tree import Array, Growing
-
-FilePath = str | os.PathLike[str]
+from gacnn.types import Array, FilePath, Growing
 
 FORMAT = "gacnn checkpoint 2"
+_MANY = 1024  # rows that are written at a time
 _OLDER = b"\x89gacnn1\n"  # how a file of format 1 begins
 
 
@@ -136,7 +134,7 @@ def read(path: FilePath, follow: bool = True) -> tuple[dict[str, Any], dict[str,
     """
     copy, problem = _newest(files.replaceable(path, follow), path)
     if problem:
-        warnings.warn(f"{problem}; so {copy.path}, the one before it, is used", stacklevel=2)
+        checks.warn(f"{problem}; so {copy.path}, the one before it, is used")
     try:
         return copy.header["identity"], _tree(copy)
     except Exception as error:
@@ -176,7 +174,7 @@ def _load(file: Path, target: Path, path: FilePath) -> _Copy:
                     f"{os.fspath(path)} is of an older version of gacnn, which this one cannot go "
                     "on with: finish it with that version, or begin another run elsewhere"
                 )
-        header, arrays = files.load_arrays(file, FORMAT)
+        header, arrays = files.load_arrays(path, FORMAT)
     except OSError as error:
         raise files.of_file(error, path) from error
     try:
@@ -302,24 +300,23 @@ class _Rows:
         if len(rows) < count or not self.path.is_file() or self.path.stat().st_size < size:
             return False
         if last is not None:
-            return trees.line(rows[count - 1]) == last
+            return list(trees.lines(rows, count - 1, count)) == [last]
         theirs = hashlib.blake2b()
-        for number in range(count):
-            theirs.update(trees.line(rows[number]))
+        for text, _ in _parts(rows, 0, count):
+            theirs.update(text)
         return bool(theirs.digest() == hashed.digest())
 
     def _append(self, rows: Growing) -> _Counted:
-        count, size, hashed, text = self._on_disk
+        count, size, hashed, last = self._on_disk
         if count == len(rows):
             return self._on_disk
         hashed = hashed.copy()
         with self._opened(size) as file:
-            for number in range(count, len(rows)):
-                text = trees.line(rows[number])
+            for text, last in _parts(rows, count, len(rows)):  # noqa: B007 (the last one counts)
                 file.write(text)
                 hashed.update(text)
                 size += len(text)
-        return _Counted(len(rows), size, hashed, text)
+        return _Counted(len(rows), size, hashed, last)
 
     @contextmanager
     def _opened(self, size: int) -> Iterator[IO[bytes]]:
@@ -340,3 +337,10 @@ class _Rows:
         """Remove the file if nothing in it counts."""
         if self._on_disk.size == 0:
             self.path.unlink(missing_ok=True)
+
+
+def _parts(rows: Growing, start: int, stop: int) -> Iterator[tuple[bytes, bytes]]:
+    """Return rows as text, many at a time, and the last line of each part."""
+    for first in range(start, stop, _MANY):
+        lines = list(trees.lines(rows, first, min(first + _MANY, stop)))
+        yield b"".join(lines), lines[-1]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import warnings
 import zlib
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-import cnn
 from cnn import datasets
+from cnn.checks import printable
 from cnn.datasets import Dataset
 from gacnn.command.settings import Settings
 from gacnn.training.held_out import stratified
@@ -18,28 +17,38 @@ from gacnn.training.held_out import stratified
 DIGITS = "digits"  # scikit-learn's, as the name of data
 
 
-Data = tuple[Dataset, Dataset | None]  # to train on, and to test on
+Data = datasets.Splits
 
 
-def load(settings: Settings) -> Data:
-    """Return the images to train on and those to test on, which are None where none are wanted.
+def load(settings: Settings, scale: datasets.Scale | None = None) -> Data:
+    """Return the images to train, to validate and to test on; None where there shall be none.
 
-    Files with test images of their own keep them; of other data test_share is drawn, by the seed,
-    the same share of every class. Raises ValueError for images of another size than was wanted,
-    and where fewer than two classes are left to train on; warns of others that are not.
+    Data with test images of their own keep them, and images to validate on beside these; alone
+    those are what to test on. Of other data test_share is drawn, by the seed, the same share of
+    every class. Raises ValueError for images of another size than was wanted, and where fewer than
+    two classes are left to train on; warns of others that are not.
     """
-    data, test = parts(settings.data, settings.size)
+    data, validation, test = parts(
+        settings.data,
+        settings.size,
+        scale=scale,
+        max_pixels=settings.max_pixels,
+        memory_limit=settings.memory_limit,
+    )
     height, width = data.X.shape[1:3]
     if settings.size not in (None, (height, width)):
         raise ValueError(
             f"--size is for folders of images; those of {settings.data} are {height} x {width}"
         )
+    if test is None:
+        test, validation = validation, None
     if test is None and settings.test_share > 0:
         number = max(1, round(settings.test_share * len(data.y)))
-        out = stratified(data.y, number, settings.random_seed)
-        data, test = _part(data, ~out), _part(data, out)
+        out = stratified(data.y, number, settings.random_seed, labels=True)
+        if out.any():
+            data, test = _part(data, ~out), _part(data, out)
     _check_classes(data, settings.data)
-    return data, test
+    return Data(data, validation, test)
 
 
 def _check_classes(data: Dataset, source: str) -> None:
@@ -49,24 +58,38 @@ def _check_classes(data: Dataset, source: str) -> None:
             f"{source} leaves images of {len(found)} class to train on, and it takes two; "
             "add images of others, or set fewer aside by --test-share"
         )
-    missing = [name for number, name in enumerate(data.class_names) if number not in found]
+    missing = [printable(n) for number, n in enumerate(data.class_names) if number not in found]
     if missing:
-        warnings.warn(f"{source} holds no image to train on of: {', '.join(missing)}", stacklevel=3)
+        names = ", ".join(missing)
+        warnings.warn(f"{printable(source)} holds no image to train on of: {names}", stacklevel=3)
 
 
-def parts(data: str, size: tuple[int, int] | None = None, channels: int | None = None) -> Data:
-    """Load what `gacnn train DATA` names: all images, and the test images where they are apart.
+def parts(
+    data: str,
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    scale: datasets.Scale | None = None,
+    max_pixels: int | None = None,
+    memory_limit: int | None = None,
+) -> Data:
+    """Load what `gacnn train DATA` names.
 
-    size, channels: of the images of a folder.
+    Args:
+        data: "digits" or a path, for `cnn.datasets.load_splits`.
+        size, channels, max_pixels: of the images of a folder.
+        scale: of the pixels of a run, None for what they seem to be.
+        memory_limit: bytes that a packed file may take.
     """
     if data == DIGITS:
-        return datasets.load_digits(), None
-    path = Path(data)
-    if path.suffix.lower() == ".npz":
-        return datasets.load_npz(path)
-    if path.is_dir() and any(path.glob("*[-.]idx?-ubyte*")):
-        return datasets.load_idx(path)
-    return datasets.load_image_folder(path, size, channels=channels), None
+        return Data(datasets.load_digits(), None, None)
+    return datasets.load_splits(
+        data,
+        size,
+        channels=channels,
+        scale=scale,
+        max_pixels=max_pixels,
+        memory_limit=memory_limit,
+    )
 
 
 def _checksum(data: Data) -> int:
@@ -84,19 +107,14 @@ def _part(data: Dataset, chosen: NDArray[np.bool_]) -> Dataset:
     return data._replace(X=data.X[chosen], y=data.y[chosen])
 
 
-def accuracy(model: cnn.Model, data: Dataset) -> float:
-    """Return the share of the images that are right."""
-    return float(np.mean(model.predict(data.X) == data.y))
-
-
 def numbered(data: Dataset, names: list[str]) -> NDArray[np.intp]:
     """Return labels as numbers of the classes of a run; ValueError for classes it has not."""
     found = [data.class_names[number] for number in np.unique(data.y)]
     unknown = [name for name in found if name not in names]
     if unknown:
         raise ValueError(
-            f"the data have the classes {', '.join(unknown)}, which the run does not know; "
-            f"it knows {', '.join(names)}"
+            f"the data have the classes {', '.join(map(printable, unknown))}, which the run does "
+            f"not know; it knows {', '.join(map(printable, names))}"
         )
     numbers = [names.index(name) if name in names else -1 for name in data.class_names]
     return np.array(numbers)[data.y]

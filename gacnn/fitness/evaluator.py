@@ -45,6 +45,9 @@ class Evaluator:
     """Whether kept solutions are scored anew in every generation, because what they are scored on
     is another; True in a class that has a `draw` of its own and does not say otherwise."""
 
+    ranks_on_all: bool = True
+    """Whether the last population is ranked by `on_all`, which takes a while."""
+
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if "draw" in cls.__dict__ and "reevaluates" not in cls.__dict__:
@@ -67,7 +70,8 @@ class Evaluator:
     def on_all(self, vectors: Array) -> Array | None:
         """Return the fitness of solutions on all there is, whatever was drawn; None if it is that.
 
-        The last population is ranked by it, and outside a run the population is.
+        The last population is ranked by it, and outside a run the population is; and a solution
+        that would end a run, because it reaches what is wanted on what was drawn, must do so here.
         """
         return None
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike
 from cnn import Engine, Model, checks
 from cnn.engines.engine import engine_named
 from cnn.layers.network import describe
+from cnn.model import MEMORY_LIMIT
 from gacnn.fitness.batches import (
     ALL,
     Augmentation,
@@ -22,34 +24,65 @@ from gacnn.fitness.batches import (
     drawn,
 )
 from gacnn.fitness.evaluator import Evaluator
-from gacnn.fitness.metrics import Metric, checked_targets, measure_of, name_of
+from gacnn.fitness.metrics import (
+    METRICS,
+    Measure,
+    Metric,
+    checked_targets,
+    measure_of,
+    name_of,
+)
 from gacnn.fitness.sampling import ImportanceSampling
-from gacnn.fitness.scoring import Scorer
+from gacnn.fitness.scoring import Scorer, Scores
+from gacnn.fitness.shards import Shards, checked_shard
+from gacnn.fitness.weights import ClassWeight, weights_for
 from gacnn.types import Array
 
 
 class Fitness(Evaluator):
     """The fitness of networks on data, for `gacnn.GA` and for `pygad.GA`; higher is better.
 
-    model: the architecture. X: (N, height, width, channels). y: labels (N,), or values (N,
-    outputs) for "mse". metric: a name in `METRICS`, a callable(outputs, y) of one network's
-    outputs (N, outputs), also for one output, and of y as it was given; or a list of those for
-    several objectives. With a batch_size, every call scores all its vectors on one random batch of
-    that many images: the one that `draw` drew last, or else a new one; sampling "importance" draws
-    images that the networks get wrong more often, and weighs them down again
-    (`ImportanceSampling`; for "cross_entropy" alone). augment(images, rng) returns changed images
-    of the same shape for every batch, such as `gacnn.augment.Shift`. `full` uses all images, as
-    they are. engine, threads: as for `Model.forward`.
-
     Called with vectors (P, num_weights) it returns (P,), or (P, objectives) for a list of
     metrics. PyGAD may call it too, as fitness(ga, solutions, indices), with fitness_batch_size or
-    a solution at a time. Raises ValueError or TypeError for data that do not fit the model, and
-    `MetricError` for a metric that fails.
+    a solution at a time. `full` uses all images, as they are. A network whose outputs are no
+    finite numbers is worse than any other, whatever the metric.
+
+    Args:
+        model: the architecture.
+        X: (N, height, width, channels). It is not copied: leave it as it is while a run goes on.
+        y: labels (N,), or values (N, outputs) for "mse"; copied.
+        metric: a name in `METRICS`; a callable(outputs, y) of one network's outputs, (N, outputs),
+            or (N,) of a network with one, and of y as it was given, but (N,) for a column, both
+            read-only; a function of sklearn.metrics, or a partial of one, which is given labels,
+            probabilities or values as it wants them; or a list of those for several objectives.
+        batch_size: every call scores all its vectors on one random batch of that many images: the
+            one that `draw` drew last, or else a new one; None for all images.
+        sampling: "uniform"; "importance" draws images that the networks get wrong more often, and
+            weighs them down again (`ImportanceSampling`; for "cross_entropy" alone).
+        augment: augment(images, rng) returns changed images of the same shape for every batch,
+            such as `gacnn.augment.Shift`.
+        random_seed: of batches that are drawn by no GA.
+        engine, memory_limit: as for `Model.forward`.
+        threads: likewise; with an executor those of a task, one if nothing is said.
+        executor: scores the population in shards on other workers: a Dask `Client`, a cluster of
+            Dask's, an address "tcp://host:8786", an executor of `concurrent.futures`' kind, or the
+            module `ray`. None: here.
+        shard: members of a task, or "auto": so many as make a task of about a tenth of a second.
+            It belongs to what a run is: the same shard gives the same bits with any executor and
+            none. None: "auto" with an executor, and without one no shards.
+        sample_weight: (N,), how much each image counts; a metric of one's own is given those of a
+            batch as sample_weight=…. None for all alike. Those of weight 0 are left out.
+        class_weight: "balanced", as often as a class is rarer than others, or a dict of weights by
+            label; it multiplies sample_weight.
+
+    Raises:
+        ValueError, TypeError: for data that do not fit the model, or arguments each other, and
+            an executor that is closed or none.
+        MetricError: when called, for a metric that fails.
+        ConnectionError: when called, for workers that are gone.
     """
 
     model: Model
-    ranks_on_all = True
-    """Whether `gacnn.GA` shall rank the last population on all data, which takes a while."""
 
     def __init__(
         self,
@@ -64,6 +97,11 @@ class Fitness(Evaluator):
         random_seed: int | None = None,
         engine: str | Engine = "numpy",
         threads: int | None = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
+        memory_limit: int = MEMORY_LIMIT,
+        executor: Any = None,
+        shard: int | str | None = None,
     ) -> None:
         if not isinstance(model, Model):
             raise TypeError(f"model must be a cnn.Model, not {type(model).__name__}")
@@ -74,18 +112,31 @@ class Fitness(Evaluator):
             self.measure = metric
         if not metrics:
             raise ValueError("metric is an empty list; name at least one")
-        targets = {measure_of(each).targets for each in metrics}
+        measures = [measure_of(each) for each in metrics]
         images = model.check_images(X, "X")
+        targets = checked_targets(model, y, len(images), {each.targets for each in measures})
+        weights = weights_for(model, targets, sample_weight, class_weight)
+        if weights is not None:
+            for each, measure in zip(metrics, measures, strict=True):
+                _check_weighs(each, measure)
+            counting = weights > 0
+            if not counting.all():
+                images, targets, weights = images[counting], targets[counting], weights[counting]
+                weights /= weights.mean()
         self.scorer = Scorer(
             model,
             tuple(metrics),
             images,
-            checked_targets(model, y, len(images), targets),
+            np.array(targets),
             several,
             checked_augmentation(augment),
             engine_named(engine),
             None if threads is None else checks.whole(threads, "threads"),
+            sample_weight=weights,
+            memory_limit=checks.whole(memory_limit, "memory_limit"),
         )
+        size = checked_shard(shard, executor)
+        self.shards = None if size is None else Shards(self.scorer, size, executor)
         self.batch_size = (
             None if batch_size is None else checked_batch_size(batch_size, len(images))
         )
@@ -104,7 +155,9 @@ class Fitness(Evaluator):
             )
         if self.batch_size is None:
             raise ValueError('sampling "importance" chooses batches: give a batch_size')
-        return ImportanceSampling(len(self.X), self.model.num_classes)
+        return ImportanceSampling(
+            len(self.X), self.model.num_classes, weights=self.scorer.sample_weight
+        )
 
     @property
     def X(self) -> Array:  # noqa: N802 # scikit-learn's name
@@ -131,7 +184,10 @@ class Fitness(Evaluator):
         """Forget what was learned of the images in another run, and hold what the engine needs."""
         if self.sampler is not None:
             self.sampler.reset()
-        with engine_named(self.scorer.engine).session():
+        with ExitStack() as stack:
+            stack.enter_context(engine_named(self.scorer.engine).session())
+            if self.shards is not None:
+                stack.enter_context(self.shards.session())
             yield
 
     def draw(self, rng: np.random.Generator) -> None:
@@ -158,18 +214,32 @@ class Fitness(Evaluator):
         if batch is None:
             augmented = self.scorer.augment is not None
             batch = self._drawn(self._rng.spawn(1)[0] if augmented else self._rng)
-        fitness, log_proba = self.scorer(vectors, batch)
+        fitness, log_proba = self._scores(vectors, batch)
         if self.sampler is not None and batch.chosen is not None and log_proba is not None:
             self.sampler.note(batch.chosen, 1 - np.exp(log_proba).mean(axis=0))
         return fitness
 
     def full(self, vectors: ArrayLike) -> Array:
         """Return the fitness (P,) or (P, objectives) of vectors (P, num_weights) on all data."""
-        return self.scorer(np.asarray(vectors), ALL).fitness
+        return self._scores(np.asarray(vectors), ALL).fitness
+
+    def _scores(self, vectors: Array, batch: Batch) -> Scores:
+        score = self.scorer if self.shards is None else self.shards
+        return score(vectors, batch)
+
+    def on(self, executor: Any) -> Fitness:
+        """Return this fitness on another executor, or for None in this process, bit for bit.
+
+        They share batches and sampler. Without shards it has them from now on, and other bits.
+        """
+        twin = copy.copy(self)
+        size = checked_shard(None if self.shards is None else self.shards.size, executor)
+        twin.shards = None if size is None else Shards(self.scorer, size, executor)
+        return twin
 
     def on_all(self, vectors: Array) -> Array | None:
-        """Return the fitness on all data, where that on the batch is another and ranks shall be."""
-        return self.full(vectors) if self.reevaluates and self.ranks_on_all else None
+        """Return the fitness on all data, where that on the batch is another."""
+        return self.full(vectors) if self.reevaluates else None
 
     def state(self) -> dict[str, Any]:
         """Return what the sampler has learned, and the batch."""
@@ -187,6 +257,8 @@ class Fitness(Evaluator):
     def fingerprint(self) -> dict[str, Any]:
         """Return what tells this fitness from another: network, metric, batch size and data."""
         scorer = self.scorer
+        weights = scorer.sample_weight
+        weighted = {} if weights is None else {"sample_weight": zlib.crc32(weights.tobytes())}
         return {
             "layers": describe(self.model.layers),
             "fixed_weights": zlib.crc32(self.model.fixed_weights.tobytes()),
@@ -195,6 +267,17 @@ class Fitness(Evaluator):
             "sampling": "uniform" if self.sampler is None else "importance",
             "augment": None if scorer.augment is None else name_of(scorer.augment),
             "engine": engine_named(scorer.engine).name,
+            **({} if self.shards is None else {"shard": self.shards.size}),
             "images": [list(self.X.shape), zlib.crc32(np.ascontiguousarray(self.X).data)],
             "targets": [list(self.y.shape), zlib.crc32(np.ascontiguousarray(self.y).data)],
+            **weighted,
         }
+
+
+def _check_weighs(metric: Metric, measure: Measure) -> None:
+    if not measure.weighs:
+        name = name_of(metric)
+        raise ValueError(
+            f"sample_weight and class_weight have no meaning for the metric {name}, which is not "
+            f"told them; give it a parameter sample_weight, or take one of {', '.join(METRICS)}"
+        )

@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cnn import Model, checks
-from gacnn.types import Array
+from gacnn.fitness.callables import (
+    check_own,
+    is_of_sklearn,
+    own_score,
+    sklearn_kind,
+    sklearn_score,
+    takes_sample_weight,
+)
+from gacnn.types import Array, Indices
 
 Metric = str | Callable[[Array, Array], float]
 """What evolution maximises: a name in `gacnn.fitness.metrics.METRICS`, or a function of the outputs
@@ -19,60 +27,75 @@ number; higher is better."""
 
 
 class Measure(NamedTuple):
-    """How a metric is computed: `score` takes outputs (P, N, classes) and targets (N, …).
+    """How a metric is computed: `score` takes outputs (P, N, classes), targets (N, …) and weights.
 
-    It returns (P,). on: "log_proba" or "outputs"; targets: "labels", "values" or "any".
+    It returns (P,). on: "log_proba" or "outputs"; targets: "labels", "values" or "any"; weighs:
+    whether weights of the samples (N,) have a meaning for it, which are else None.
     """
 
-    score: Callable[[Array, Array], Array]
+    score: Callable[[Array, Array, Array | None], Array]
     on: str
     targets: str
+    weighs: bool = True
 
 
-def cross_entropy(log_proba: Array, labels: Array) -> Array:
+def cross_entropy(log_proba: Array, labels: Array, weights: Array | None = None) -> Array:
     """Minus the mean cross-entropy, of log-probabilities (P, N, classes) and labels (N,)."""
-    mean: Array = log_proba[:, np.arange(len(labels)), labels].mean(axis=1, dtype=np.float64)
-    return mean
+    return _mean(log_proba[:, np.arange(len(labels)), labels], weights)
 
 
-def accuracy(log_proba: Array, labels: Array) -> Array:
+def accuracy(log_proba: Array, labels: Array, weights: Array | None = None) -> Array:
     """Share of the images whose largest output (P, N, classes) is at their label (N,)."""
-    right: Array = (log_proba.argmax(axis=2) == labels).mean(axis=1)
-    return right
+    return _mean(log_proba.argmax(axis=2) == labels, weights)
 
 
-def balanced_accuracy(log_proba: Array, labels: Array) -> Array:
+def _mean(values: Array, weights: Array | None) -> Array:
+    """Return the mean (P,) of values (P, N), weighted by (N,)."""
+    if weights is None:
+        mean: Array = values.mean(axis=1, dtype=np.float64)
+        return mean
+    return np.asarray(values @ (weights / weights.sum()))
+
+
+def balanced_accuracy(log_proba: Array, labels: Array, weights: Array | None = None) -> Array:
     """Mean over the classes in `labels` of the share of their images that is right."""
-    confusion = _confusion(log_proba, labels)
+    confusion = _confusion(log_proba, labels, weights)
     support = confusion.sum(axis=2)
-    recall = np.diagonal(confusion, axis1=1, axis2=2) / np.maximum(support, 1)
+    recall = np.diagonal(confusion, axis1=1, axis2=2) / _or_one(support)
     balanced: Array = recall.sum(axis=1) / (support > 0).sum(axis=1)
     return balanced
 
 
-def f1_macro(log_proba: Array, labels: Array) -> Array:
+def f1_macro(log_proba: Array, labels: Array, weights: Array | None = None) -> Array:
     """Mean F1 over the classes that are a label or a prediction, as scikit-learn's."""
-    confusion = _confusion(log_proba, labels)
+    confusion = _confusion(log_proba, labels, weights)
     both = confusion.sum(axis=1) + confusion.sum(axis=2)
-    f1 = 2 * np.diagonal(confusion, axis1=1, axis2=2) / np.maximum(both, 1)
+    f1 = 2 * np.diagonal(confusion, axis1=1, axis2=2) / _or_one(both)
     macro: Array = f1.sum(axis=1) / (both > 0).sum(axis=1)
     return macro
 
 
-def _confusion(log_proba: Array, labels: Array) -> Array:
-    """Counts (P, true class, predicted class)."""
+def _or_one(counts: Array) -> Array:
+    return np.where(counts > 0, counts, 1)
+
+
+def _confusion(log_proba: Array, labels: Array, weights: Array | None) -> Array:
+    """Counts, or sums of weights, (P, true class, predicted class)."""
     members, _, classes = log_proba.shape
     cells = labels * classes + log_proba.argmax(axis=2)
     cells += np.arange(members)[:, None] * classes**2
-    counts = np.bincount(cells.ravel(), minlength=members * classes**2)
+    each = None if weights is None else np.broadcast_to(weights, cells.shape).ravel()
+    counts = np.bincount(cells.ravel(), each, minlength=members * classes**2)
     return counts.reshape(members, classes, classes)
 
 
-def mse(outputs: Array, targets: Array) -> Array:
+def mse(outputs: Array, targets: Array, weights: Array | None = None) -> Array:
     """Minus the mean squared error of outputs (P, N, values) against targets (N, values)."""
-    error = outputs.astype(np.float64) - targets
-    mean: Array = -np.square(error).mean(axis=(1, 2))
-    return mean
+    squares = np.square(outputs.astype(np.float64) - targets)
+    if weights is None:
+        mean: Array = -squares.mean(axis=(1, 2))
+        return mean
+    return -_mean(squares.mean(axis=2), weights)
 
 
 METRICS = {
@@ -108,33 +131,53 @@ class MetricError(ValueError):
 def measure_of(metric: Metric) -> Measure:
     """Return how a metric is computed; ValueError or TypeError for what is none."""
     if isinstance(metric, str):
-        checks.one_of(metric, "metric", list(METRICS))
+        checks.one_of(metric, "metric", list(METRICS), _OTHER_NAMES)
         return METRICS[metric]
     if not callable(metric):
         raise TypeError(
             f"metric must be one of {', '.join(METRICS)}, or a callable(outputs, y), not {metric!r}"
         )
-    return Measure(functools.partial(_each, metric), "outputs", "any")
+    weighs = takes_sample_weight(metric)
+    if is_of_sklearn(metric):
+        on, targets, _ = sklearn_kind(metric)
+        return Measure(functools.partial(_each, metric, sklearn_score), on, targets, weighs)
+    check_own(metric, name_of(metric))
+    return Measure(functools.partial(_each, metric, own_score), "outputs", "any", weighs)
 
 
-def _each(metric: Callable[[Array, Array], float], outputs: Array, y: Array) -> Array:
-    """Call a metric for the outputs of one member after the other."""
+_OTHER_NAMES = {  # of scikit-learn and Keras
+    **dict.fromkeys(("acc", "categorical_accuracy", "sparse_categorical_accuracy"), "accuracy"),
+    **dict.fromkeys(("neg_log_loss", "log_loss", "nll"), "cross_entropy"),
+    **dict.fromkeys(("categorical_crossentropy", "crossentropy"), "cross_entropy"),
+    **dict.fromkeys(("sparse_categorical_crossentropy", "binary_crossentropy"), "cross_entropy"),
+    **dict.fromkeys(("neg_mean_squared_error", "mean_squared_error", "r2"), "mse"),
+    **dict.fromkeys(("f1", "f1_score", "f1_weighted", "f1_micro"), "f1_macro"),
+}
+
+
+def _each(
+    metric: Callable[..., Any],
+    score: Callable[[Callable[..., Any], Array, Array, Array | None], float],
+    outputs: Array,
+    y: Array,
+    weights: Array | None,
+) -> Array:
+    """Score the outputs of one member after the other."""
     scores = np.empty(len(outputs))
-    outputs = outputs.view()
-    outputs.flags.writeable = False
     for position, values in enumerate(outputs):
         try:
-            scores[position] = metric(values, y)
+            scores[position] = score(metric, values, y, weights)
         except Exception as error:
-            reason = f"it raised {type(error).__name__}: {error}"
+            notes = "".join(f"; it was given {note}" for note in getattr(error, "__notes__", ()))
+            reason = f"it raised {type(error).__name__}: {error}{notes}"
             raise MetricError(metric, position, reason) from error
     return scores
 
 
-def check_numbers(scores: Array, metric: Metric, start: int) -> None:
-    """Raise MetricError for the first NaN among scores of the solutions from `start` on."""
-    for position in np.flatnonzero(np.isnan(scores)):
-        raise MetricError(metric, start + int(position), "it returned NaN")
+def check_numbers(scores: Array, metric: Metric, members: Indices) -> None:
+    """Raise MetricError for the first NaN among scores of members of these positions."""
+    for position in members[np.isnan(scores)]:
+        raise MetricError(metric, int(position), "it returned NaN")
 
 
 def name_of(function: str | Callable[..., Any]) -> str:
@@ -169,7 +212,7 @@ def checked_targets(model: Model, y: ArrayLike, number: int, kinds: set[str]) ->
         cure = "mse compares y with the outputs; for class labels use another metric"
         shape = (number, *model.output_shape)
         return checks.finite(checks.shaped(values, "y", shape, "images, outputs", cure), "y")
-    array = np.asarray(y)
+    array = checks.unmasked(y, "y")
     if array.ndim == 0 or len(array) != number:
         raise ValueError(
             f"y must have one entry for each of the {number} images, not {array.shape}"

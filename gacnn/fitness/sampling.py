@@ -25,6 +25,12 @@ class ImportanceSampling:
     What `note` is told counts from the next `advance` on, so that a batch depends on the
     generator and on earlier batches only.
 
+    Args:
+        num_images: N.
+        num_classes: of which a guess is right one time in so many.
+        share: how much of a batch goes by the errors, from 0 to below 1; the rest is even.
+        weights: how much each image counts (N,), of mean 1; its error is then taken times that.
+
     Examples:
         >>> sampling = gacnn.fitness.sampling.ImportanceSampling(num_images=4, num_classes=2)
         >>> sampling.note(np.arange(4), np.array([0, 0, 0, 1]))  # the last one is still wrong
@@ -34,17 +40,25 @@ class ImportanceSampling:
         [5, 5, 5, 85]
     """
 
-    def __init__(self, num_images: int, num_classes: int, share: float = 0.8) -> None:
+    def __init__(
+        self,
+        num_images: int,
+        num_classes: int,
+        share: float = 0.8,
+        *,
+        weights: Array | None = None,
+    ) -> None:
         self.share = checks.number(share, "share", 0)
         if self.share >= 1:
             raise ValueError(f"share must be below 1, or images may never be drawn, not {share!r}")
         self.errors = np.empty(num_images, np.float32)
         self._guess = 1 - 1 / num_classes
+        self.weights = weights
         self.reset()
 
     def reset(self) -> None:
         """Forget all errors, for a new run."""
-        self.errors[:] = self._guess
+        self.errors[:] = self._guess if self.weights is None else self._guess * self.weights
         self._noted: tuple[Array, Array] | None = None
 
     def draw(self, rng: np.random.Generator, batch_size: int) -> tuple[Array, Array]:
@@ -61,7 +75,8 @@ class ImportanceSampling:
 
     def note(self, images: Array, errors: Array) -> None:
         """Keep the errors (batch_size,) of images for the next `advance`."""
-        self._noted = images, np.asarray(errors, np.float32)
+        own = errors if self.weights is None else errors * self.weights[images]
+        self._noted = images, np.asarray(own, np.float32)
 
     def advance(self) -> None:
         """Take up what was noted."""

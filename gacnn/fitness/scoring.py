@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cnn import Engine, Model
+from cnn.model import MEMORY_LIMIT
 from gacnn.fitness.batches import Augmentation, Batch, changed, generator_of
-from gacnn.fitness.metrics import Metric, MetricError, check_numbers, measure_of
+from gacnn.fitness.metrics import Measure, Metric, MetricError, check_numbers, measure_of
 from gacnn.types import Array
 
 OUTPUT_BYTES = 64 * 2**20
+WORST = float(np.finfo(np.float32).min)
 
 
 class Scores(NamedTuple):
@@ -26,12 +29,26 @@ class Scores(NamedTuple):
     log_proba: Array | None = None
 
 
+class Data(NamedTuple):
+    """Images (N, …), their targets (N, …), and their weights (N,), None where all count alike."""
+
+    X: Array
+    y: Array
+    sample_weight: Array | None
+
+
 @dataclass(frozen=True)
 class Scorer:
     """Scores networks on batches of data: nothing but arrays, names and the model goes with it.
 
     X, y: checked; several: whether there are several objectives; output_bytes: of network outputs
-    that are held at a time.
+    that are held at a time; memory_limit: bytes of a forward pass beside these; sample_weight:
+    (N,), above 0 and of mean 1, or None; by_row: whether a member's score does not depend on how
+    many others are scored in the same call, given its outputs: sums then run along each row of
+    memory alone.
+
+    A network with outputs that are no finite numbers has the worst score in every metric:
+    minus infinity, or for several objectives, where PyGAD takes none, the least float32.
     """
 
     model: Model
@@ -43,7 +60,10 @@ class Scorer:
     engine: str | Engine = "numpy"
     threads: int | None = None
     output_bytes: int = OUTPUT_BYTES
-    _latest: list[tuple[Batch, Array, Array]] = field(
+    memory_limit: int = MEMORY_LIMIT
+    sample_weight: Array | None = None
+    by_row: bool = False
+    _latest: list[tuple[Batch, Data]] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
 
@@ -52,31 +72,33 @@ class Scorer:
 
     def __call__(self, vectors: Array, batch: Batch) -> Scores:
         """Return the scores of networks (P, num_weights) on a batch."""
-        X, y = self.data(batch)
+        data = self.data(batch)
         parts = []
-        for start, part in self._parts(vectors, len(X)):
+        for start, part in self._parts(vectors, len(data.X)):
             if batch.weights is None:
-                parts.append(Scores(self._scores(part, start, X, y)))
+                parts.append(Scores(self._scores(part, start, data)))
             else:
-                parts.append(self._weighted(part, start, X, y, batch.weights))
+                parts.append(self._weighted(part, data, batch.weights))
         fitness = np.concatenate([part.fitness for part in parts])
         if batch.weights is None:
             return Scores(fitness)
         return Scores(fitness, np.concatenate([part.log_proba for part in parts]))
 
-    def data(self, batch: Batch) -> tuple[Array, Array]:
-        """Return images and targets of a batch; those of the latest one are kept."""
-        for known, X, y in self._latest:
+    def data(self, batch: Batch) -> Data:
+        """Return images, targets and weights of a batch; those of the latest one are kept."""
+        for known, data in self._latest:
             if known is batch:
-                return X, y
-        X, y = self.X, self.y
+                return data
+        X, y, weights = self.X, self.y, self.sample_weight
         if batch.chosen is not None:
             X, y = X[batch.chosen], y[batch.chosen]
+            weights = None if weights is None else weights[batch.chosen]
         if batch.generator is not None and self.augment is not None:
             own = X.copy() if X is self.X else X  # it may change them in place
             X = changed(own, self.augment, generator_of(batch.generator))
-        self._latest[:] = [(batch, X, y)]
-        return X, y
+        data = Data(X, y, weights)
+        self._latest[:] = [(batch, data)]
+        return data
 
     def _parts(self, vectors: Array, images: int) -> list[tuple[int, Array]]:
         """Cut the members into parts whose outputs take little memory."""
@@ -84,27 +106,64 @@ class Scorer:
         share = max(1, self.output_bytes // (4 * floats))
         return [(start, vectors[start : start + share]) for start in range(0, len(vectors), share)]
 
-    def _scores(self, vectors: Array, start: int, X: Array, y: Array) -> Array:
-        forward = functools.cache(lambda kind: self._forward(kind, X, vectors))
-        columns = []
-        for metric in self.metrics:
-            measure = measure_of(metric)
-            try:
-                scores = measure.score(forward(measure.on), y)
-            except MetricError as error:
-                raise MetricError(metric, start + error.position, error.reason) from error
-            check_numbers(scores, metric, start)
-            columns.append(scores)
+    def _scores(self, vectors: Array, start: int, data: Data) -> Array:
+        forward = functools.cache(lambda kind: self._forward(kind, data.X, vectors))
+        columns = [self._column(metric, forward, start, data) for metric in self.metrics]
         return np.stack(columns, axis=1) if self.several else columns[0]
 
-    def _weighted(self, vectors: Array, start: int, X: Array, y: Array, weights: Array) -> Scores:
+    def _column(self, metric: Metric, forward: Any, start: int, data: Data) -> Array:
+        """Return what a metric says of the members (P,), whose first is number `start`."""
+        measure = measure_of(metric)
+        outputs = forward(measure.on)
+        broken = without_numbers(outputs)
+        members = np.arange(len(outputs))
+        if broken.any():
+            members, outputs = np.flatnonzero(~broken), outputs[~broken]
+        try:
+            scores = self._measured(measure, outputs, data)
+        except MetricError as error:
+            position = start + int(members[error.position])
+            raise MetricError(metric, position, error.reason) from error
+        check_numbers(scores, metric, start + members)
+        if not broken.any():
+            return scores
+        column = np.full(len(broken), WORST if self.several else -np.inf)
+        column[members] = scores
+        return column
+
+    def _measured(self, measure: Measure, outputs: Array, data: Data) -> Array:
+        if not self.by_row or measure.targets == "any":  # those are called for each member anyway
+            return measure.score(outputs, data.y, data.sample_weight)
+        rows = [measure.score(own[None], data.y, data.sample_weight) for own in outputs]
+        return np.concatenate([np.zeros(0), *rows])
+
+    def _weighted(self, vectors: Array, data: Data, weights: Array) -> Scores:
         """Score the cross-entropy on images that were not drawn evenly."""
-        own = np.arange(len(y)), y
-        log_proba = self._forward("log_proba", X, vectors)[:, *own]
-        fitness: Array = (log_proba * weights).mean(axis=1)
-        check_numbers(fitness, "cross_entropy", start)
-        return Scores(fitness, log_proba)
+        own = np.arange(len(data.y)), data.y
+        outputs = self._forward("log_proba", data.X, vectors)
+        log_proba = outputs[:, *own]
+        if self.by_row:  # of many members it lies in memory image by image
+            log_proba = np.ascontiguousarray(log_proba)
+        log_proba[without_numbers(outputs)] = -np.inf
+        if data.sample_weight is not None:
+            weights = weights * data.sample_weight
+        return Scores((log_proba * weights).mean(axis=1), log_proba)
 
     def _forward(self, kind: str, X: Array, vectors: Array) -> Array:
         run = self.model.log_proba if kind == "log_proba" else self.model.forward
-        return run(X, vectors, engine=self.engine, threads=self.threads)
+        return run(
+            X,
+            vectors,
+            engine=self.engine,
+            threads=self.threads,
+            memory_limit=self.memory_limit,
+        )
+
+
+def without_numbers(outputs: Array) -> NDArray[np.bool_]:
+    """Tell of which members of outputs (P, N, …) some are NaN or infinite."""
+    with np.errstate(all="ignore"):
+        broken: NDArray[np.bool_] = ~np.isfinite(outputs.reshape(len(outputs), -1).sum(axis=1))
+    for member in np.flatnonzero(broken):  # the sum alone may overflow
+        broken[member] = not np.isfinite(outputs[member]).all()
+    return broken

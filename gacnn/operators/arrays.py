@@ -6,6 +6,7 @@ of the same dtype, with a `numpy.random.Generator`. Costs are linear in members 
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 Numbers = float | Array  # one for all, or one for each
 
+_COMPARED = 2**24  # numbers that are compared at a time
 _BLOCK_GENES = 2**16  # a block of offspring that stays in the second-level cache
 
 
@@ -46,16 +48,45 @@ def front_numbers(fitness: Array) -> Indices:
     """Return the Pareto front of every solution (P,), 0 for those that none dominates.
 
     `fitness` is (P, objectives), higher is better; a front is what none outside the earlier
-    fronts dominates (Deb et al. 2002, non-dominated sorting).
+    fronts dominates (Deb et al. 2002, non-dominated sorting). PyGAD also sorts the best fitness
+    of all generations when a long run ends, so that P x P numbers may be too many.
     """
-    mine, other = fitness[:, None, :], fitness[None, :, :]
-    dominates = np.all(mine >= other, axis=2) & np.any(mine > other, axis=2)
-    dominators = dominates.sum(axis=0)
+    if fitness.shape[1] == 2:
+        return _fronts_of_two(*fitness.T.tolist())
+    rows = max(1, _COMPARED // fitness.size)
+    dominators = np.zeros(len(fitness), int)
+    for start in range(0, len(fitness), rows):
+        dominators += _dominated(fitness[start : start + rows], fitness)
     fronts = np.full(len(fitness), -1)
     while (fronts < 0).any():
         front = np.flatnonzero((dominators == 0) & (fronts < 0))
         fronts[front] = fronts.max() + 1
-        dominators -= dominates[front].sum(axis=0)
+        for start in range(0, len(front), rows):
+            dominators -= _dominated(fitness[front[start : start + rows]], fitness)
+    return fronts
+
+
+def _dominated(some: Array, fitness: Array) -> Indices:
+    """Return by how many of some each solution is dominated (P,)."""
+    mine, other = some[:, None, :], fitness[None, :, :]
+    dominates = np.all(mine >= other, axis=2) & np.any(mine > other, axis=2)
+    return np.asarray(dominates.sum(axis=0))
+
+
+def _fronts_of_two(first: list[float], second: list[float]) -> Indices:
+    """Return the fronts for two objectives: the best in the first one come before the others.
+
+    So a solution is dominated by one in a front if the front's best in the second is as good
+    (Jensen 2003, Reducing the run-time complexity of multiobjective EAs).
+    """
+    fronts, front, previous = np.empty(len(first), int), 0, None
+    lowest: list[float] = []  # minus the best, front by front
+    for index in np.lexsort((np.negative(second), np.negative(first))).tolist():
+        if (first[index], second[index]) != previous:
+            front = bisect.bisect_right(lowest, -second[index])
+            lowest[front : front + 1] = [-second[index]]
+            previous = first[index], second[index]
+        fronts[index] = front
     return fronts
 
 

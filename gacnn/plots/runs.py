@@ -25,6 +25,7 @@ _X_LABELS = {"generation": "generation", "evaluations": "networks evaluated", "s
 _ACCURACY = "validation_accuracy"
 _POINTS = 400  # of a smoothed curve, at most
 _SIZE = (7, 4)
+_MARK = "\N{ZERO WIDTH SPACE}"  # before a name that begins with _, until the legend is made
 
 
 class _Curve(NamedTuple):
@@ -88,9 +89,10 @@ def fitness(
     handles = list(ax.get_legend_handles_labels()[0])
     if None in runs and _ACCURACY in runs[None][0] and len(runs[None]) == 1:
         handles.append(_draw_accuracy(ax, runs[None][0], x))
-    ax.legend(
+    legend = ax.legend(
         handles=handles, loc="lower right", title=title, title_fontsize="small", alignment="left"
     )
+    _plain(legend)
     ax.set(xlabel=_X_LABELS[x], ylabel="fitness")
     ax.grid(alpha=0.3)
     return ax
@@ -116,12 +118,13 @@ def diversity(
     runs = _runs(history, label, x)
     ax = axes_for(ax, _SIZE)
     for name, tables in runs.items():
-        _draw_column(ax, tables, "diversity", x, 1, label=name)
+        label = None if name is None else _shown_name(name)
+        _draw_column(ax, tables, "diversity", x, 1, label=label)
     ax.set_ylim(bottom=0)
     ax.set(xlabel=_X_LABELS[x], ylabel="diversity: standard deviation of a gene")
     ax.grid(alpha=0.3)
     if None not in runs:
-        ax.legend()
+        _plain(ax.legend())
     return ax
 
 
@@ -149,13 +152,14 @@ def pareto_front(
     values = values[np.isfinite(values).all(axis=1)]
     if len(values) == 0:
         raise ValueError("fitness has no solution with finite objectives; give at least one")
-    if len(labels) != 2 or isinstance(labels, str):
+    if not isinstance(labels, list | tuple) or len(labels) != 2:
         raise ValueError(f"labels must be two, one for each objective, not {labels!r}")
     front = np.unique(values[front_numbers(values) == 0], axis=0)  # sorted by the first
     ax = axes_for(ax, (5, 4))
     ax.plot(*values.T, "o", color="grey", alpha=0.3, markersize=4, label="solutions")
     ax.plot(*front.T, "o-", drawstyle="steps-pre", markersize=4, label="front")
-    ax.set(xlabel=labels[0], ylabel=labels[1])
+    ax.set_xlabel(str(labels[0]), parse_math=False)
+    ax.set_ylabel(str(labels[1]), parse_math=False)
     ax.grid(alpha=0.3)
     ax.legend()
     return ax
@@ -164,8 +168,8 @@ def pareto_front(
 def _runs(history: Any, label: str | None, x: str) -> dict[str | None, list[Table]]:
     """Return the columns of one or more runs by name; None is the name of what has none."""
     checks.one_of(x, "x", tuple(_X_LABELS))
-    if not isinstance(history, Mapping):
-        return {label: _tables(history, "history")}
+    if not isinstance(history, Mapping) or hasattr(history, "to_dict"):
+        return {None if label is None else str(label): _tables(history, "history")}
     if label is not None:
         raise ValueError(f"label names a single history, not a mapping, which has names: {label!r}")
     if not history:
@@ -198,7 +202,7 @@ def _draw_run(ax: Any, name: str | None, tables: list[Table], x: str, span: int 
     unnamed = "best"
     if len(tables) > 1:
         unnamed = f"best: median and quartiles of {len(tables)} runs"
-    label = unnamed if name is None else name
+    label = unnamed if name is None else _shown_name(name)
     best, colour = _draw_column(ax, tables, "best", x, span, label=label)
     shown = [best.low, best.high]
     if len(tables) == 1:
@@ -239,6 +243,18 @@ def _draw_column(
         raw = tables[0][column]
         ax.plot(tables[0][x], raw, color=colour, alpha=0.25, linewidth=0.7, zorder=1)
     return curve, colour
+
+
+def _shown_name(name: str) -> str:
+    """Return the name of a run as a label that Matplotlib shows: it hides those that begin by _."""
+    return _MARK + name if name.startswith("_") else name
+
+
+def _plain(legend: Any) -> None:
+    """Show the names of runs as they are: a $ in them begins no formula."""
+    for text in legend.get_texts():
+        text.set_text(text.get_text().removeprefix(_MARK))
+        text.set_parse_math(False)
 
 
 def _draw_band(ax: Any, x: Column, low: Column, high: Column, colour: str) -> None:

@@ -3,47 +3,63 @@
 from __future__ import annotations
 
 import numbers
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cnn import Model
+from cnn import Model, checks
+from gacnn.fitness.weights import checked_sample_weight
 from gacnn.types import Array
 
 VALIDATION = 0.1  # share of the images that are held out, where there are enough
 
 
 ENOUGH_IMAGES = 200
+FEW_IMAGES = 8  # of the largest class: with less, data are a table and no sample
+
+
+class Samples(NamedTuple):
+    """Data to train on, or to validate on."""
+
+    X: ArrayLike
+    y: ArrayLike
+    sample_weight: ArrayLike | None = None
 
 
 def hold_out(
-    model: Model, X: ArrayLike, y: ArrayLike, validation: Any, random_seed: int
-) -> tuple[ArrayLike, ArrayLike, tuple[Any, Any] | None]:
+    model: Model, data: Samples, validation: Any, random_seed: int, *, labels: bool
+) -> tuple[Samples, Samples | None]:
     """Return the data to train on, and those held out: given, a share, or None.
 
-    "auto" holds out a tenth of 200 images or more.
+    "auto" holds out a tenth of 200 images or more. labels: whether y are classes, of which every
+    one keeps an image to train on.
     """
-    if np.ndim(y) == 0:
-        raise ValueError(f"y must have one entry for each image, not {y!r}")
+    if np.ndim(data.y) == 0:
+        raise ValueError(f"y must have one entry for each image, not {data.y!r}")
+    checks.unmasked(data.y, "y")
     if isinstance(validation, str):
         if validation != "auto":
             raise ValueError(
                 f'validation must be "auto", a share, (X, y) or None, not {validation!r}'
             )
-        validation = VALIDATION if len(np.asarray(y)) >= ENOUGH_IMAGES else None
+        validation = VALIDATION if len(np.asarray(data.y)) >= ENOUGH_IMAGES else None
     if validation is None:
-        return X, y, None
-    if isinstance(validation, tuple) and len(validation) == 2:
-        return X, y, validation
+        return data, None
+    if isinstance(validation, tuple) and len(validation) in (2, 3):
+        return data, Samples(*validation)
     if isinstance(validation, bool) or not isinstance(validation, numbers.Real):
         kind = type(validation).__name__
-        raise ValueError(f"validation must be a share between 0 and 1, or (X, y), not a {kind}")
-    images, targets = model.check_images(X, "X"), np.asarray(y)
+        raise ValueError(
+            "validation must be a share between 0 and 1, (X, y) or (X, y, sample_weight), not a "
+            f"{kind}"
+        )
+    images, targets = model.check_images(data.X, "X"), np.asarray(data.y)
     if targets.shape[:1] != images.shape[:1]:
         raise ValueError(
             f"y must have one entry for each of {len(images)} images, not {targets.shape}"
         )
+    weights = checked_sample_weight(data.sample_weight, len(images))
     share = float(validation)
     number = max(1, round(share * len(images))) if 0 < share < 1 else len(images)
     if number >= len(images):
@@ -51,15 +67,57 @@ def hold_out(
             f"validation must be a share between 0 and 1 that leaves some of {len(images)} images "
             f"to train on, or (X, y), not {share}"
         )
-    out = stratified(targets, number, random_seed)
-    return images[~out], targets[~out], (images[out], targets[out])
+    out = stratified(targets, number, random_seed, labels=labels)
+    if not out.any():
+        raise ValueError(
+            f"validation cannot be a share, {share}: no class has an image to spare; give (X, y) "
+            "of other images, or None"
+        )
+    parts = (
+        Samples(images[rows], targets[rows], None if weights is None else weights[rows])
+        for rows in (~out, out)
+    )
+    train, held_out = parts
+    return train, held_out
 
 
-def stratified(targets: Array, number: int, random_seed: int) -> NDArray[np.bool_]:
-    """Return a mask (N,) that is True for `number` entries; of labels, the same share of each."""
+def stratified(targets: Array, number: int, random_seed: int, *, labels: bool) -> NDArray[np.bool_]:
+    """Return a mask (N,) that is True for `number` entries; of labels, the same share of each.
+
+    labels: of every class one entry stays False, also where its only one has to.
+    """
     order = np.random.default_rng(random_seed).permutation(len(targets))
     if targets.ndim == 1:
         order = order[np.argsort(targets[order], kind="stable")]
+    labels = labels and targets.ndim == 1
+    if labels:
+        _, own, counts = np.unique(targets, return_inverse=True, return_counts=True)
+        order = order[counts[own[order]] > 1]
+        number = min(number, len(order))
     out = np.zeros(len(targets), bool)
-    out[order[((np.arange(number) + 0.5) * len(targets) / number).astype(int)]] = True
+    if number:
+        out[order[((np.arange(number) + 0.5) * len(order) / number).astype(int)]] = True
+    if labels:
+        whole = np.bincount(own[out], minlength=len(counts)) == counts
+        first = order[np.unique(own[order], return_index=True)[1]]
+        out[first[whole[own[first]]]] = False
     return out
+
+
+def lone_classes(model: Model, y: ArrayLike) -> list[int]:
+    """Return the classes that have one image, where y are labels of the model.
+
+    None in a table of a few rows, such as that of a logical function: all of it is to be learned.
+    """
+    counts = np.bincount(np.asarray(y).astype(np.intp), minlength=model.num_classes)
+    return np.flatnonzero(counts == 1).tolist() if counts.max() >= FEW_IMAGES else []
+
+
+def are_labels(model: Model, y: ArrayLike, kinds: set[str]) -> bool:
+    """Tell whether y (N,) are labels of classes, where metrics take targets of these kinds."""
+    array = np.asarray(y)
+    if "values" in kinds or array.ndim != 1 or array.dtype.kind not in "buif" or array.size == 0:
+        return False
+    if "labels" not in kinds and array.dtype.kind == "f":
+        return False
+    return bool(np.isin(array, np.arange(model.num_classes)).all())

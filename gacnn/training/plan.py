@@ -31,6 +31,39 @@ _SILENT = {"suppress_warnings": True, "logger": logging.Logger("trial", logging.
 
 
 @dataclass(frozen=True)
+class Distribution:
+    """What a generation costs on the workers of an executor, and what it costs here.
+
+    workers: those that have done a task; tasks of a generation; sent, received: bytes of a
+    generation, those of vectors and batches, and of scores; data: bytes that travel once to each
+    worker; seconds, seconds_here: of a generation there, and with the same shards in this process.
+    """
+
+    workers: int
+    tasks: int
+    sent: int
+    received: int
+    data: int
+    seconds: float
+    seconds_here: float
+
+    @property
+    def pays(self) -> bool:
+        """Whether the workers are quicker than this process."""
+        return self.seconds < self.seconds_here
+
+    def __str__(self) -> str:
+        workers = "1 worker" if self.workers == 1 else f"{self.workers:,} workers"
+        tasks = "1 task" if self.tasks == 1 else f"{self.tasks:,} tasks"
+        verdict = "" if self.pays else ": slower there, so leave the executor out"
+        return (
+            f"a generation is {tasks}, {size(self.sent)} out and {size(self.received)} back, "
+            f"and once {size(self.data)} of data to each worker; it takes {workers} "
+            f"{_short(self.seconds)}, and {_short(self.seconds_here)} here{verdict}"
+        )
+
+
+@dataclass(frozen=True)
 class Plan:
     """What `GACNN.train` will do and cost.
 
@@ -52,6 +85,7 @@ class Plan:
         likely_generations: those for which the limits leave time.
         image_evaluations: networks times images over these, validation included.
         seconds: how long they take.
+        distribution: what `GACNN.plan` has found out about the workers of an executor.
 
     Examples:
         >>> model = cnn.Model([cnn.Input1D(2), cnn.Dense(2)], random_seed=0)
@@ -75,6 +109,7 @@ class Plan:
     likely_generations: int | None
     image_evaluations: int | None
     seconds: float | None
+    distribution: Distribution | None = None
 
     def __str__(self) -> str:
         lines = [
@@ -86,6 +121,7 @@ class Plan:
         if self.patience is not None:
             lines[1] += f"; stops after {self.patience:,} without improvement"
         lines.append(in_words(self.settings))
+        lines += [] if self.distribution is None else [str(self.distribution)]
         return "\n".join([*lines, *([] if self.seconds is None else [self.estimate])])
 
     @property
@@ -117,6 +153,7 @@ class Plan:
             "patience": "none" if self.patience is None else f"{self.patience:,}",
             "method": in_words(self.settings),
             **{name: described(self.settings[name]) for name in OPERATORS},
+            **({} if self.distribution is None else {"workers": str(self.distribution)}),
             "estimate": self.estimate or "none yet",
         }
         return tables.as_html((), rows.items(), names=2)
@@ -173,8 +210,15 @@ def counted(number: int) -> str:
 
 
 def size(number: int) -> str:
-    """Return bytes as KiB or MiB."""
-    return f"{number / 2**20:,.1f} MiB" if number >= 2**20 else f"{number / 2**10:,.1f} KiB"
+    """Return bytes in larger units."""
+    for length, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if number >= length:
+            return f"{number / length:,.1f} {unit}"
+    return f"{number} bytes"
+
+
+def _short(seconds: float) -> str:
+    return f"{1e3 * seconds:,.0f} ms" if seconds < 1 else f"{seconds:,.1f} s"
 
 
 def duration(seconds: float) -> str:

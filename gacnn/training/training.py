@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import inspect
 import math
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from cnn import Model, checks
+from cnn.inputs import InputRange
+from cnn.model import MEMORY_LIMIT
 from gacnn.algorithm.events import checked_callbacks
 from gacnn.algorithm.ga import GA
+from gacnn.algorithm.state import complete
 from gacnn.callbacks.average import WeightAverage
 from gacnn.callbacks.callback import ENDLESS, Callback
 from gacnn.callbacks.history import ACCURACY, History
@@ -26,6 +27,8 @@ from gacnn.checkpoints.checkpoint import resume as resume_checkpoint
 from gacnn.fitness.batches import Augmentation
 from gacnn.fitness.fitness import Fitness
 from gacnn.fitness.metrics import Metric, measure_of
+from gacnn.fitness.scoring import WORST
+from gacnn.fitness.weights import ClassWeight, labels_to_weigh, weights_of_classes
 from gacnn.operators.crossover import WeightedRecombination
 from gacnn.operators.gene_space import is_nested, rounded_to_space
 from gacnn.operators.names import OPERATORS, resolved
@@ -38,14 +41,16 @@ from gacnn.training.defaults import (
     has_steps,
     strategy_settings,
 )
-from gacnn.training.held_out import hold_out
-from gacnn.training.plan import Clock, Plan, seconds_per_generation
+from gacnn.training.held_out import Samples, are_labels, hold_out, lone_classes
+from gacnn.training.plan import Clock, Distribution, Plan, seconds_per_generation
 from gacnn.training.result import Result
 from gacnn.types import Array
 
 LARGE_INPUTS = 5.0  # root mean square of the inputs from which on a training warns
+SMALL_INPUTS = 0.05  # largest of the inputs below which it does
 MOMENTS = ((2.0, 0.1), (10.0, 0.3))  # when a cost is told: seconds, but at most of the limit
 NEWS = 0.1  # by how much it must have changed to be told again
+_NAMED = 5  # classes that a warning names
 LOOKS = 4  # at the validation data, at least, before patience is over
 
 
@@ -69,6 +74,11 @@ class Training:
         augment: Augmentation | None = None,
         patience: int | str | None = "auto",
         threads: int | None = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
+        memory_limit: int = MEMORY_LIMIT,
+        executor: Any = None,
+        shard: int | str | None = None,
         **settings: Any,
     ) -> None:
         _check_names(settings)
@@ -78,7 +88,18 @@ class Training:
         self.settings = strategy_settings(
             num_solutions, model.num_weights, settings, one_objective=one_objective
         )
-        X, y, held_out = hold_out(model, X, y, validation, self.seed or 0)
+        listed: list[Any] = list(metric) if isinstance(metric, list | tuple) else [metric]
+        kinds = {measure_of(each).targets for each in listed}
+        labels = are_labels(model, y, kinds)
+        if labels:
+            _warn_of_lone(model, y)
+        data, held_out = hold_out(
+            model, Samples(X, y, sample_weight), validation, self.seed or 0, labels=labels
+        )
+        X, y, sample_weight = data
+        if class_weight is not None:
+            numbers = labels_to_weigh(model, y)
+            class_weight = weights_of_classes(class_weight, numbers, model.num_classes)
         if isinstance(batch_size, str):
             _check_auto(batch_size, "batch_size", "a number of images or None, all")
             batch_size = default_batch_size(len(np.asarray(y)))
@@ -94,7 +115,14 @@ class Training:
             augment=augment,
             random_seed=self.seed,
             threads=threads,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            memory_limit=memory_limit,
+            executor=executor,
+            shard=shard,
         )
+        if self.fitness.reevaluates:
+            _check_reach(self.settings.get("stop_criteria"), held_out is not None)
         limit = math.inf if time_limit is None else checks.number(time_limit, "time_limit", 0)
         self.time_limit = TimeLimit(limit)
         self.num_generations = _generations(num_generations, time_limit)
@@ -102,15 +130,22 @@ class Training:
         self.recombines = isinstance(crossover, WeightedRecombination)
         self.average = WeightAverage() if self.recombines and one_objective else None
         self.fitness.ranks_on_all = self.average is None  # otherwise that is the result
-        _warn_of_large(self.fitness.X)
+        _warn_of_size(self.fitness.X)
         follows = held_out is not None or not self.fitness.reevaluates
         self.patience = self._patience(patience, one_objective, follows)
         self.validation: Validation | None = None
         if held_out is not None:
-            metrics: list[Any] = list(metric) if isinstance(metric, list | tuple) else [metric]
-            judges = any(measure_of(each).targets == "labels" for each in metrics)
-            scored = [*metrics, "accuracy"] if judges else metric
-            scores = Fitness(model, *held_out, scored, threads=threads)
+            judges = "labels" in kinds
+            scores = Fitness(
+                model,
+                held_out.X,
+                held_out.y,
+                [*listed, "accuracy"] if judges else metric,
+                threads=threads,
+                memory_limit=memory_limit,
+                sample_weight=held_out.sample_weight,
+                class_weight=class_weight,
+            )
             self.validation = self._validation(scores, judges=judges)
 
     def _validation(self, scores: Fitness, *, judges: bool) -> Validation:
@@ -138,7 +173,14 @@ class Training:
             raise ValueError("patience needs one metric to follow, not a list; give None")
         return None if patience is None else checks.whole(patience, "patience")
 
-    def plan(self, seconds: float | None = None, done: int = 0, spent: float = 0.0) -> Plan:
+    def plan(
+        self,
+        seconds: float | None = None,
+        distribution: Distribution | None = None,
+        *,
+        done: int = 0,
+        spent: float = 0.0,
+    ) -> Plan:
         """Return what a run will do and, where a generation takes so many seconds, its cost.
 
         done, spent: generations and seconds that are over.
@@ -167,6 +209,7 @@ class Training:
             seconds=None
             if seconds is None or generations is None
             else min(self.time_limit.seconds, spent + max(0, generations - done) * seconds),
+            distribution=distribution,
         )
 
     @property
@@ -176,7 +219,13 @@ class Training:
 
     def tried_plan(self, population: Array) -> Plan:
         """Return the plan with its cost, from a few generations of a copy of the population."""
-        return self.plan(seconds_per_generation(self.fitness, population, self.settings))
+        seconds = seconds_per_generation(self.fitness, population, self.settings)
+        shards = self.fitness.shards
+        if shards is None or shards.workers is None:
+            return self.plan(seconds)
+        here = seconds_per_generation(self.fitness.on(None), population, self.settings)
+        workers, data = len(shards.answered), shards.data_bytes
+        return self.plan(seconds, Distribution(workers, *shards.journey, data, seconds, here))
 
     def _evaluations(self, generations: int) -> int:
         """Return how many images go through a network in a run of so many generations."""
@@ -201,6 +250,9 @@ class Training:
         """Evolve the population of the vectors and return the outcome."""
         if resume and checkpoint is None:
             raise ValueError("resume=True needs a checkpoint to go on from: give its path")
+        listed = checked_callbacks(callbacks)
+        if self.fitness.reevaluates:
+            _check_thresholds(listed, self.validation is not None)
         bar = ProgressBar(disable=not verbose)
         forecast = Forecast(self, bar)
         limit = self.time_limit.seconds
@@ -210,16 +262,20 @@ class Training:
             **self.settings,
             "fitness_func": self.fitness,
             "initial_population": vectors,
-            "callbacks": self._listeners(checked_callbacks(callbacks), clock, bar, checkpoint),
+            "callbacks": self._listeners(listed, clock, bar, checkpoint),
         }
         self._fit_to_space(vectors)
-        if resume and checkpoint is not None and checkpoint.path.exists():
-            ga = self._resumed(checkpoint.path, given)
-        else:
+        ga = self._resumed(checkpoint, given) if resume and checkpoint is not None else None
+        if ga is None:
             ga = GA(num_generations=self.num_generations, **given)
         if verbose:
             print(self.plan())
-        ga.run()
+        try:
+            ga.run()
+        except ConnectionError as error:
+            if checkpoint is not None:
+                error.add_note(f"the checkpoint is {checkpoint.path}")
+            raise
         return self._result(ga, self.plan(clock.seconds))
 
     def _fit_to_space(self, vectors: list[Array]) -> None:
@@ -235,18 +291,27 @@ class Training:
         for vector in vectors:
             vector[...] = rounded_to_space(vector, space, rng, whole=whole)
 
-    def _resumed(self, checkpoint: Path, given: dict[str, Any]) -> GA:
-        """Return the GA of a checkpoint; nothing is left to do where time or patience is over."""
+    def _resumed(self, checkpoint: Checkpoint, given: dict[str, Any]) -> GA | None:
+        """Return the GA of a checkpoint, if there is one.
+
+        Nothing is left to do where time or patience is over.
+        """
+        generations, follow = self.num_generations, checkpoint.follow
         try:
-            ga = resume_checkpoint(checkpoint, num_generations=self.num_generations, **given)
+            ga = resume_checkpoint(
+                checkpoint.path, num_generations=generations, follow=follow, **given
+            )
+        except FileNotFoundError:
+            return None
         except ValueError as error:
             error.add_note(
                 "train must be told the same as before, apart from a longer num_generations or "
                 "time_limit: which of the two is given decides the default of patience"
             )
             raise
-        out_of_time = ga.seconds_before >= self.time_limit.seconds
-        if out_of_time or (self.stopping and self.stopping.is_over(ga.kept_state(self.stopping))):
+        with complete("the checkpoint"):
+            over = self.stopping and self.stopping.is_over(ga.kept_state(self.stopping))
+        if over or ga.seconds_before >= self.time_limit.seconds:
             ga.num_generations = 0
         return ga
 
@@ -281,9 +346,22 @@ class Training:
             if self.validation.vector is not None:
                 score, vector = self.validation.best_score, self.validation.vector
                 accuracy = self.validation.best_accuracy
+        vector, on_all = self._with_numbers(ga, np.asarray(vector))
         winner = self.model.with_weights(np.array(vector, np.float32))
-        on_all = self.fitness.full(np.asarray(vector)[None])[0]
+        winner.input_range = InputRange.of(self.fitness.X)
         return Result(winner, on_all, score, self.history, ga, plan, self._spent(ga), accuracy)
+
+    def _with_numbers(self, ga: GA, vector: Array) -> tuple[Array, Any]:
+        """Return the solution and its score on all data, or the best whose outputs are numbers."""
+        for chosen in (vector[None], ga.population):
+            scores = self.fitness.full(chosen)
+            best = ga.sort_solutions_nsga2(scores, find_best_solution=True)[0]
+            if (scores[best] > WORST).all():
+                return np.asarray(chosen[best]), scores[best]
+        raise ValueError(
+            "no network of the last population gives finite numbers for all images: their weights "
+            "are too large; begin with smaller ones, or a smaller spread and learning rate"
+        )
 
     def _spent(self, ga: GA) -> int:
         """Return how many images have gone through a network."""
@@ -304,7 +382,7 @@ class Forecast:
 
     def tell(self, ga: Run, seconds: float) -> None:
         """Say it, for generations of so many seconds."""
-        plan = self.training.plan(seconds, ga.generations_completed, ga.seconds)
+        plan = self.training.plan(seconds, done=ga.generations_completed, spent=ga.seconds)
         limited = plan.likely_generations != plan.num_generations
         now = plan.likely_generations if limited else plan.seconds
         if self.said:
@@ -332,16 +410,67 @@ def _generations(num_generations: int | None, time_limit: float | None) -> int:
     return checks.whole(num_generations, "num_generations", minimum=0)
 
 
-def _warn_of_large(X: Array) -> None:
-    """Warn of inputs that weights of the usual size make far too large."""
-    size = float(np.sqrt(np.square(X[:1000], dtype=np.float64).mean()))
+def _warn_of_size(X: Array) -> None:
+    """Warn of inputs that weights of the usual size make far too large, or far too small."""
+    some = X[:1000]
+    size, largest = float(np.sqrt(np.square(some, dtype=np.float64).mean())), np.abs(some).max()
     if size > LARGE_INPUTS:
-        warnings.warn(
+        checks.warn(
             f"X holds numbers of about {size:,.0f}, and networks learn from numbers of about 1: "
             "divide images by their largest value, 255 for bytes, or standardise the columns; and "
-            "do the same before predict",
-            stacklevel=5,
+            "do the same before predict"
         )
+    elif 0 < largest < SMALL_INPUTS:
+        checks.warn(
+            f"X holds numbers of at most {largest:.2g}, and networks learn from numbers of about "
+            "1: images may have been divided by 255 twice; divide by their largest value once, or "
+            "standardise the columns; and do the same before predict"
+        )
+
+
+def _warn_of_lone(model: Model, y: ArrayLike) -> None:
+    lone = lone_classes(model, y)
+    if lone:
+        more = f" and {len(lone) - _NAMED} others" if len(lone) > _NAMED else ""
+        named = f"{', '.join(map(str, lone[:_NAMED]))}{more}"
+        has = f"class {named} has one image" if len(lone) == 1 else f"classes {named} have one each"
+        checks.warn(
+            f"{has}, from which nothing can be learned that holds for others: add images, or "
+            "leave it out; it is not held out"
+        )
+
+
+def _check_reach(stop_criteria: Any, validates: bool) -> None:
+    """Raise ValueError for a criterion that the fitness on one lucky batch would fulfil."""
+    criteria = [stop_criteria] if isinstance(stop_criteria, str) else stop_criteria or ()
+    for criterion in (each for each in criteria if str(each).startswith("reach")):
+        threshold = str(criterion).partition("_")[2] or "…"
+        raise ValueError(
+            f"stop_criteria={criterion!r} would end the run by one lucky batch; "
+            + _cure_of_luck(threshold, validates)
+        )
+
+
+def _check_thresholds(callbacks: Sequence[Callback], validates: bool) -> None:
+    """Raise ValueError for callbacks that the fitness on one lucky batch would make stop."""
+    for each in callbacks:
+        if (
+            isinstance(each, EarlyStopping)
+            and each.monitor == "fitness"
+            and each.threshold is not None
+        ):
+            raise ValueError(
+                f"EarlyStopping(threshold={each.threshold}) would end the run by one lucky batch; "
+                + _cure_of_luck(str(each.threshold), validates)
+            )
+
+
+def _cure_of_luck(threshold: str, validates: bool) -> str:
+    """Return what to write instead, with validation data or without."""
+    if validates:
+        stopping = f'gacnn.EarlyStopping(threshold={threshold}, monitor="validation")'
+        return f"give callbacks=[{stopping}], or batch_size=None, all images"
+    return "give batch_size=None, all images, or validation data to monitor"
 
 
 def _check_auto(value: str, name: str, otherwise: str) -> None:

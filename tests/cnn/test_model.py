@@ -1,6 +1,9 @@
 """The model: its vector, its labels, its summary, and pygad.cnn's functions on weights."""
 
+import copy
 import logging
+import pickle
+import warnings
 
 import naive
 import networks
@@ -10,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cnn
+from cnn.inputs import InputRange
 
 
 def small(**kwargs):
@@ -274,3 +278,111 @@ def test_layers_without_and_with_the_input():
     assert model.layers == [first, last]
     assert (model.last_layer, model.input_layer) == (last, first)
     assert (model.epochs, model.learning_rate) == (3, 0.5)
+
+
+# What inputs and outputs mean
+
+
+def trained_on(low, high, **more):
+    """A network that has been trained on numbers of this range."""
+    layers = [cnn.Input2D((4, 4)), cnn.Flatten(), cnn.Dense(2, activation_function="softmax")]
+    model = cnn.Model(layers, random_seed=0)
+    model.input_range = InputRange(low, max(-low, high), high)
+    for name, value in more.items():
+        setattr(model, name, value)
+    return model
+
+
+def numbers(low, high, count=5):
+    return np.linspace(low, high, 16 * count).reshape(count, 4, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("trained", "given", "difference"),
+    [
+        ((0, 1), (0, 255), "far larger"),
+        ((0, 1), (0, 16), "far larger"),
+        ((0, 255), (0, 1), "far smaller"),
+        ((0, 1), (0, 1 / 255), "far smaller"),
+        ((-3, 4), (0, 255), "far larger"),
+        ((0, 1), (-1, 1), "negative"),
+        ((0, 1), (0, 0.5), None),
+        ((0, 1), (-0.01, 1.1), None),
+        ((0, 1), (0, 0), None),
+        ((-2, 3), (0, 1), None),
+        ((0, 0), (0, 1), None),
+    ],
+)
+def test_inputs_unlike_those_of_the_training_bring_a_warning(trained, given, difference):
+    model, X = trained_on(*trained), numbers(*given)
+    for method in (model.predict, model.predict_proba, model.forward):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            method(X)
+        assert len(caught) == (difference is not None)
+        assert all(difference in str(each.message) for each in caught)
+        assert all(each.filename == __file__ for each in caught)
+    model.forward(X, model.weights[None])  # what a population does with data is its own affair
+
+
+def test_a_warning_is_the_same_for_every_image_and_so_shown_once():
+    model = trained_on(0, 1, scale=cnn.datasets.Scale(0, 255))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for image in numbers(0, 255, 9)[3:]:
+            model.predict(image[None])
+    assert len(caught) == 1
+    assert "bytes, divided by 255: model.scale.apply" in str(caught[0].message)
+
+
+def test_what_is_known_is_saved_and_copied(tmp_path):
+    model = trained_on(
+        0, 1, scale=cnn.datasets.Scale(0, 4095), class_names=np.array(["cat", "a $ b"])
+    )
+    model.save(tmp_path / "model.npz")
+    for again in (
+        cnn.load(tmp_path / "model.npz"),
+        copy.deepcopy(model),
+        pickle.loads(pickle.dumps(model)),
+        model.with_weights(model.weights),
+    ):
+        assert again.scale == cnn.datasets.Scale(0, 4095)
+        assert again.class_names == ("cat", "a $ b")
+        assert again.input_range == InputRange(0, 1, 1)
+    plain = cnn.Model(model.layers)
+    assert (plain.scale, plain.class_names, plain.input_range) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("scale", 255),
+        ("scale", (0, 255)),
+        ("class_names", "ab"),
+        ("class_names", ["a"]),
+        ("class_names", ["a", "a"]),
+        ("class_names", 2),
+        ("input_range", (0, 1, 1)),
+    ],
+)
+def test_wrong_meanings(name, value):
+    with pytest.raises((TypeError, ValueError), match=name):
+        trained_on(0, 1, **{name: value})
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid", None])
+def test_images_without_finite_outputs_are_of_no_class(activation):
+    outputs = 1 if activation == "sigmoid" else 3
+    dense = cnn.Dense(outputs, activation_function=activation)
+    model = cnn.Model([cnn.Input1D(2), cnn.Dense(2, activation_function=None), dense])
+    model.weights = [1e30, -1e30, *np.zeros(4), *np.full(model.num_weights - 6, 1e30)]
+    X = np.array([[0.0, 0.0], [1e9, 0.0], [0.0, 0.0]])
+    broken = ~np.isfinite(model.forward(X)).all(axis=1)
+    assert broken[1]
+    with pytest.warns(UserWarning, match="no finite outputs") as caught:
+        labels = model.predict(X)
+    assert caught[0].filename == __file__
+    np.testing.assert_array_equal(labels == -1, broken)
+    with pytest.warns(UserWarning, match="no finite outputs"):
+        proba = model.predict_proba(X)
+    np.testing.assert_array_equal(np.isnan(proba).all(axis=1), broken)

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import json
 import os
 import pickle
 import re
@@ -20,6 +21,7 @@ pytest.importorskip("sklearn")
 import joblib
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits
+from sklearn.ensemble import AdaBoostClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
@@ -30,10 +32,12 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from gacnn import CNNClassifier, CNNRegressor
 from gacnn.training.default_network import default_layers
 
-# All of them; two may differ by a rounding. The one for data frames needs pandas.
+# All of them; two may differ by a rounding, and one by where roundings lead a search. The one
+# for data frames needs pandas.
 ROUNDING = {
     "check_methods_sample_order_invariance": "float32 sums differ by where BLAS has their row",
     "check_methods_subset_invariance": "float32 sums differ by where BLAS has their row",
+    "check_sample_weight_equivalence_on_dense_data": "the standardisation does not heed weights",
 }
 
 
@@ -48,6 +52,9 @@ def test_scikit_learns_own_checks(estimator, check):
 # Data and networks
 
 
+QUICK = {"num_generations": 20, "num_solutions": 16, "random_state": 0}
+
+
 def images(number=60, shape=(6, 5), seed=0):
     """Images of three named classes that differ in brightness, as bytes."""
     rng = np.random.default_rng(seed)
@@ -59,12 +66,11 @@ def images(number=60, shape=(6, 5), seed=0):
 
 def classifier(*layers, **settings):
     """A classifier that takes no time, of these layers if there are any."""
-    quick = {"num_generations": 20, "num_solutions": 16, "random_state": 0}
-    return CNNClassifier(list(layers) or None, **{**quick, **settings})
+    return CNNClassifier(list(layers) or None, **{**QUICK, **settings})
 
 
 def regressor(*layers, **settings):
-    return CNNRegressor(**classifier(*layers, **settings).get_params())
+    return CNNRegressor(list(layers) or None, **{**QUICK, **settings})
 
 
 def kinds_of(estimator):
@@ -266,7 +272,7 @@ def test_callable_metric_is_given_what_the_network_learns():
 
     def negative_error(outputs, values):
         seen.append((values.mean(), values.std()))
-        return -np.abs(outputs[:, 0] - values).mean()
+        return -np.abs(outputs - values).mean()
 
     seen.clear()
     regressor(metric=negative_error, num_generations=1).fit(X, 50 + np.arange(60.0))
@@ -615,3 +621,183 @@ def test_diabetes():
     X, y = load_diabetes(return_X_y=True)
     scores = cross_val_score(CNNRegressor(num_generations=100, random_state=0), X, y, cv=3)
     assert scores.mean() > 0.3
+
+
+@pytest.mark.parametrize("kind", [CNNClassifier, CNNRegressor])
+def test_what_is_masked_is_refused(kind):
+    X, y = np.random.default_rng(0).random((30, 4)), np.arange(30) % 3
+    estimator = kind(num_generations=2, num_solutions=4)
+    with pytest.raises(ValueError, match="X is a masked array"):
+        estimator.fit(np.ma.masked_greater(X, 0.5), y)
+    with pytest.raises(ValueError, match="y is a masked array"):
+        estimator.fit(X, np.ma.masked_equal(y, 1))
+    estimator.fit(X, y)
+    with pytest.raises(ValueError, match="X is a masked array"):
+        estimator.predict(np.ma.masked_greater(X, 0.5))
+
+
+@pytest.mark.parametrize("kind", [CNNClassifier, CNNRegressor])
+def test_memory_limit(kind, monkeypatch):
+    X, y = np.random.default_rng(0).random((30, 4)), np.arange(30) % 3
+    limits, run = set(), cnn.NumpyEngine.run
+
+    def spied(*values, memory_limit, **options):
+        limits.add(memory_limit)
+        run(*values, memory_limit=memory_limit, **options)
+
+    monkeypatch.setattr(cnn.NumpyEngine, "run", spied)
+    kind(num_generations=2, num_solutions=4, memory_limit=12_345_678).fit(X, y).predict(X)
+    assert limits == {12_345_678}
+
+
+# What is outside of what was fitted
+
+
+@pytest.mark.parametrize("shape", [(6, 5, 1), (6, 5)])
+@pytest.mark.parametrize("factor", [255, 1 / 255])
+def test_inputs_of_another_scale_bring_one_warning(shape, factor):
+    X, y = images(shape=shape)
+    fitted = classifier().fit(X, y)
+    fitted.predict(X)
+    for method in (fitted.predict, fitted.predict_proba):
+        with pytest.warns(
+            UserWarning, match=f"X holds far {'larg' if factor > 1 else 'small'}er"
+        ) as caught:
+            method(X * float(factor))
+        assert len(caught) == 1
+        assert caught[0].filename == __file__
+
+
+def test_a_regressor_warns_too():
+    X, _ = images()
+    fitted = regressor().fit(X, np.arange(60.0))
+    with pytest.warns(UserWarning, match="X holds far smaller numbers") as caught:
+        fitted.predict(X / 255)
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize("kind", ["classifier", "regressor"])
+def test_rows_without_finite_outputs_are_refused_by_number(kind):
+    X, y = images()
+    fitted = classifier().fit(X, y) if kind == "classifier" else regressor().fit(X, np.arange(60.0))
+    fitted.model_.weights = np.full(fitted.model_.num_weights, 1e30)
+    with pytest.raises(ValueError, match=r"no finite outputs for X\[\d+\] \(\d+ of 60 rows\)"):
+        fitted.predict(X)
+
+
+def test_channels_first_is_refused_unless_it_is_said():
+    X, y = np.random.default_rng(0).random((12, 3, 9, 9)), np.arange(12) % 2
+    with pytest.raises(ValueError, match=r"np\.moveaxis"):
+        classifier().fit(X, y)
+    assert classifier(input_shape=(3, 9, 9)).fit(X, y).input_shape_ == (3, 9, 9)
+
+
+# Weights
+
+
+def test_weights_of_samples_and_classes():
+    rng = np.random.default_rng(0)
+    rare = rng.random(300) < 0.1
+    X = rng.normal(size=(300, 4)) + 0.8 * rare[:, None]
+    y = np.where(rare, "sick", "well")
+
+    def recall(estimator, **weights):
+        return np.mean(estimator.fit(X, y, **weights).predict(X[rare]) == "sick")
+
+    plain = recall(classifier(num_generations=60))
+    assert plain + 0.2 < recall(classifier(num_generations=60), sample_weight=np.where(rare, 9, 1))
+    for weights in ("balanced", {"sick": 9.0}):
+        assert plain + 0.2 < recall(classifier(num_generations=60, class_weight=weights))
+    with pytest.raises(ValueError, match="class_weight has a weight for 'ill', but y holds"):
+        classifier(class_weight={"ill": 1}).fit(X, y)
+    with pytest.raises(TypeError, match="settings must not hold 'class_weight'"):
+        classifier(settings={"class_weight": "balanced"}).fit(X, y)
+
+
+def test_boosting():
+    X, y = images()
+    boosted = AdaBoostClassifier(classifier(num_generations=5), n_estimators=3, random_state=0)
+    assert boosted.fit(X.reshape(60, -1), y).score(X.reshape(60, -1), y) > 0.5
+
+
+def test_a_regressor_weighs_too():
+    X = np.random.default_rng(0).normal(size=(80, 1))
+    y = np.where(np.arange(80) % 2, X[:, 0], -X[:, 0])
+    weights = np.where(np.arange(80) % 2, 1.0, 0.0)
+    fitted = regressor(num_generations=80).fit(X, y, sample_weight=weights)
+    assert fitted.score(X, y, sample_weight=weights) > 0.9
+
+
+# Elsewhere
+
+
+def fits():
+    X, y = images(shape=(6, 5, 2))
+    rows = X.reshape(60, -1).astype(float)
+    same = [cnn.Conv2D(3, 3, padding="same"), cnn.Flatten()]
+    two = np.where(y == "dark", "dark", "light")
+    sigmoid = cnn.Dense(1, activation_function="sigmoid")
+    yield "images", classifier().fit(X, y), X
+    yield "padding", classifier(*same).fit(X, y), X
+    yield "rows", classifier().fit(rows, y), rows
+    yield "rows without Dense first", classifier(cnn.Tanh(), cnn.Dense(4)).fit(rows, y), rows
+    yield "without bias", classifier(cnn.Flatten(), cnn.Dense(4, use_bias=False)).fit(X, y), X
+    yield "rows as images", classifier(input_shape=(6, 5, 2)).fit(rows, y), X
+    yield "one sigmoid", classifier(cnn.Flatten(), sigmoid).fit(X, two), X
+    values = np.stack([X.mean(axis=(1, 2, 3)), np.arange(60)], axis=1)
+    yield "values", regressor().fit(X, values), X
+    yield "a value", regressor().fit(rows, values[:, 0]), rows
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return {name: (estimator, X.astype(np.float32)) for name, estimator, X in fits()}
+
+
+NAMES = ["images", "padding", "rows", "rows without Dense first", "without bias"]
+NAMES += ["rows as images", "one sigmoid", "values", "a value"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_as_a_model_it_takes_what_the_estimator_takes(fitted, name, tmp_path):
+    estimator, X = fitted[name]
+    rows = X.reshape(60, -1) if name.startswith("rows") else X
+    model = estimator.as_model()
+    outputs = model.forward(X)
+    if isinstance(estimator, CNNRegressor):
+        np.testing.assert_allclose(outputs.squeeze(), estimator.predict(rows), rtol=1e-3, atol=1e-2)
+    else:
+        np.testing.assert_allclose(
+            model.predict_proba(X), estimator.predict_proba(rows), rtol=1e-3, atol=1e-4
+        )
+        assert model.class_names == tuple(estimator.classes_)
+        names = np.array(model.class_names)[model.predict(X)]
+        assert (names == estimator.predict(rows)).mean() > 0.98
+    estimator.save(tmp_path / "model.npz")
+    again = cnn.load(tmp_path / "model.npz")
+    np.testing.assert_array_equal(again.forward(X), outputs)
+    assert again.class_names == model.class_names
+    with pytest.warns(UserWarning, match="far smaller numbers"):
+        again.forward(X / 1000)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_exports_take_the_estimator(fitted, name, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    reference = pytest.importorskip("onnx.reference")
+    estimator, X = fitted[name]
+    cnn.to_onnx(estimator, tmp_path / "model.onnx")
+    read = onnx.load(tmp_path / "model.onnx")
+    session = reference.ReferenceEvaluator(read)
+    (outputs,) = session.run(None, {session.input_names[0]: X})
+    np.testing.assert_allclose(outputs, estimator.as_model().forward(X), rtol=1e-3, atol=1e-4)
+    known = {each.key: each.value for each in read.metadata_props}
+    if isinstance(estimator, CNNClassifier):
+        assert json.loads(known["class_names"]) == estimator.classes_.tolist()
+
+
+def test_an_estimator_that_is_not_fitted_is_not_exported(tmp_path):
+    with pytest.raises(NotFittedError):
+        cnn.to_onnx(CNNClassifier(), tmp_path / "model.onnx")
+    with pytest.raises(TypeError, match=r"must be a cnn\.Model, not"):
+        cnn.to_onnx(CNNClassifier, tmp_path / "model.onnx")

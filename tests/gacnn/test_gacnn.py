@@ -9,7 +9,7 @@ import pytest
 
 import cnn
 import gacnn
-from gacnn.training.held_out import hold_out
+from gacnn.training.held_out import Samples, hold_out
 
 
 def network(seed=0):
@@ -215,7 +215,8 @@ def test_two_solutions_evolve():
 
 
 def test_share_held_out_has_the_classes_in_proportion():
-    _, _, (_, y) = hold_out(network(), np.zeros((120, 6, 6, 1)), np.repeat([0, 1, 2], 40), 0.1, 0)
+    samples = Samples(np.zeros((120, 6, 6, 1)), np.repeat([0, 1, 2], 40))
+    _, (_, y, _) = hold_out(network(), samples, 0.1, 0, labels=True)
     assert np.bincount(y).tolist() == [4, 4, 4]
 
 
@@ -344,7 +345,7 @@ def test_bad_managers(arguments, error, message):
         ({"validation": 1.5}, ValueError, "validation must be a share"),
         ({"validation": True}, ValueError, "validation must be a share"),
         ({"validation": 0.999}, ValueError, "leaves some of 60 images"),
-        ({"validation": (1, 2, 3)}, ValueError, "not a tuple"),
+        ({"validation": (1, 2, 3, 4)}, ValueError, "not a tuple"),
         ({"threads": 0}, ValueError, "threads must be at least 1"),
         ({"metric": "acc"}, ValueError, "metric must be one of"),
         ({"batch_size": 10**6}, ValueError, "batch_size must be at most"),

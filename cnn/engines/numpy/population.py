@@ -7,6 +7,7 @@ share, and each is the work of one thread: the results are the same for any numb
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn import checks
 from cnn.engines.numpy import kernels
 from cnn.engines.numpy.lowering import Program, Step
 from cnn.engines.numpy.memory import keep_freed_memory
@@ -47,6 +49,8 @@ def choose_blocks(
 ) -> Blocks:
     """Choose blocks from the shapes: the largest maps fit the cache, everything the limit.
 
+    Where not even one image and one network do, these are a block, with a warning.
+
     families: for each step, how many consecutive members share what it returns; first: the
     position of the first step that is not the same for all; filters: of that step. Whole
     families form a group, or, where memory does not allow that, an even part of one.
@@ -70,9 +74,16 @@ def choose_blocks(
             held = max(1, memory_limit // 16 // max(1, unit * block * outputs))
             share = min(-(-members // unit // chunks), held)
             return Blocks(block, unit * group, unit * group * -(-share // group), needed)
-    raise ValueError(
-        f"memory_limit must be at least {needed} bytes for one image and one network of this "
-        f"size, not {memory_limit}"
+    _say_that_more_is_needed(needed, memory_limit)
+    return Blocks(1, 1, 1, needed)
+
+
+@functools.cache  # once is enough
+def _say_that_more_is_needed(needed: int, memory_limit: int) -> None:
+    checks.warn(
+        f"one image needs {needed:,} bytes in a network of this size, which is more than "
+        f"memory_limit={memory_limit:,}: it takes them, in one thread; give a larger "
+        "memory_limit for more threads, or smaller images"
     )
 
 

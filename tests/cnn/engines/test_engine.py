@@ -209,3 +209,16 @@ def test_settings_of_a_layer_stay(name, value):
     with pytest.raises(AttributeError, match=rf"{name} of Conv2D.* make another layer, Conv2D"):
         setattr(model.layers[1], name, value)
     np.testing.assert_array_equal(model.forward(X), before)
+
+
+@pytest.mark.parametrize("convert", [cnn.to_onnx, cnn.to_torch, cnn.to_keras, cnn.Model.save])
+def test_a_layer_of_ones_own_is_never_left_out_of_a_file(convert, tmp_path):
+    for package in {cnn.to_onnx: ["onnx"], cnn.to_torch: ["torch"], cnn.to_keras: ["keras"]}.get(
+        convert, []
+    ):
+        pytest.importorskip(package)
+    model, _, _ = case([*CHAIN[:2], Two(), *CHAIN[2:]])
+    given = () if convert in (cnn.to_torch, cnn.to_keras) else (tmp_path / "file",)
+    with pytest.raises(ValueError, match=r"layer 2, Two\(\), is one of your own and cannot be"):
+        convert(model, *given)
+    assert not list(tmp_path.iterdir())

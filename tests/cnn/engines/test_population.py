@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 import cnn
 from cnn.engines.families import weight_arrays
-from cnn.engines.numpy import kernels
+from cnn.engines.numpy import kernels, population
 from cnn.engines.numpy import threads as pool
 
 MIB = 2**20
@@ -259,6 +259,16 @@ def test_members_that_share_layers_with_some_give_what_each_gives_alone(layers, 
     naive.assert_close(model.forward(X, vectors[:-1]), alone[:-1], 2e-6)
 
 
+def least_memory(model, X, vectors, limit, **options):
+    """Run with a limit below what one image needs; return what the warning says, and outputs."""
+    population._say_that_more_is_needed.cache_clear()
+    with pytest.warns(UserWarning, match="one image needs") as caught:
+        outputs = model.forward(X, vectors, memory_limit=limit, engine=EAGER, **options)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    return int(str(caught[0].message).split()[3].replace(",", "")), outputs
+
+
 @pytest.mark.parametrize("sizes", [(52, 1), (12, 4), (12, 12), (27, 9), (104, 52), (104, 104)])
 @pytest.mark.parametrize("number", [1, 3, 40])
 def test_families_in_any_amount_of_memory(sizes, number):
@@ -272,9 +282,9 @@ def test_families_in_any_amount_of_memory(sizes, number):
     model, X, vectors = case(layers, 2 * sizes[0] if sizes[0] < 104 else 104, number)
     vectors = in_families(model, vectors, sizes)
     alone = np.stack([model.forward(X, vector[None])[0] for vector in vectors])
-    with pytest.raises(ValueError, match="memory_limit must be at least") as caught:
-        model.forward(X, vectors, memory_limit=1)
-    least = int(str(caught.value).split("at least ")[1].split()[0])
+    for limit in (1, 10):
+        naive.assert_close(least_memory(model, X, vectors, limit)[1], alone, 2e-6)
+    least, _ = least_memory(model, X, vectors, 1)
     for limit in np.geomspace(least, 10**8, 20).astype(int):
         outputs = model.forward(X, vectors, threads=1, memory_limit=limit)
         naive.assert_close(outputs, alone, 2e-6)
@@ -433,18 +443,32 @@ def test_memory_stays_under_the_limit(layers, members, number, kind, threads):
     assert peak - outputs.nbytes < 4 * MIB
 
 
-def test_a_limit_too_small_says_what_is_needed():
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_limit_too_small_is_said_once_and_gone_beyond(threads):
     model, X, vectors = case(DEEP, 3, 5)
-    with pytest.raises(ValueError, match="memory_limit must be at least") as caught:
-        model.forward(X, vectors, memory_limit=10)
-    needed = int(str(caught.value).split("at least ")[1].split()[0])
     wanted = model.forward(X, vectors)
+    needed, outputs = least_memory(model, X, vectors, 10, threads=threads)
+    naive.assert_close(outputs, wanted, 1e-6)
+    naive.assert_close(model.forward(X, vectors, memory_limit=10), wanted, 1e-6)  # silently
     naive.assert_close(model.forward(X, vectors, memory_limit=needed), wanted, 1e-6)
+
+
+def test_a_limit_too_small_is_exceeded_by_one_block(monkeypatch):
+    model, X, vectors = case(WIDE, 2, 40)
+    needed, _ = least_memory(model, X, vectors, MIB // 4)
+    tracemalloc.start()
+    try:
+        outputs = model.forward(X, vectors, memory_limit=MIB // 4, engine=EAGER, threads=3)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak - outputs.nbytes < 1.1 * needed
 
 
 # Numbers without end
 
 
+@pytest.mark.filterwarnings("ignore:the network gives no finite outputs")
 @pytest.mark.parametrize("activation", ["relu", "sigmoid", "tanh", "softmax", "leaky_relu", "step"])
 @pytest.mark.parametrize("size", [1e-300, 1e-38, 1e30, 3e38])
 def test_no_floating_point_warning_escapes(activation, size):

@@ -1,5 +1,6 @@
 """Files of to_onnx beside the models they were written from, run by onnxruntime."""
 
+import json
 import sys
 
 import naive
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cnn
+from cnn.inputs import InputRange
 from cnn.layers.activation import ACTIVATIONS
 
 onnx = pytest.importorskip("onnx")
@@ -119,3 +121,22 @@ def test_nothing_is_left_where_nothing_can_be_written(tmp_path, monkeypatch):
     with pytest.raises(ImportError, match=r"to_onnx needs onnx: pip install 'gacnn\[onnx\]'"):
         cnn.to_onnx(model, tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_metadata_tell_what_inputs_and_outputs_mean(file):
+    layers = [cnn.Input2D((4, 5, 3)), cnn.Flatten(), cnn.Dense(1, activation_function="sigmoid")]
+    model = cnn.Model(layers, random_seed=0)
+    session_of(model, file)
+    bare = {each.key: each.value for each in onnx.load(file).metadata_props}
+    shape = "images (batch, height, width, channels), each of the shape (4, 5, 3)"
+    assert bare == {"inputs": f"float32 {shape}"}
+    model.scale, model.class_names = cnn.datasets.Scale(0, 255), ["cat", "dög"]
+    model.input_range = InputRange(0, 0.9, 1)
+    read = session_of(model, file).get_modelmeta()
+    known = read.custom_metadata_map
+    assert known["inputs"].endswith("from 0 to 1: pixels are bytes, divided by 255")
+    assert json.loads(known["scale"]) == {"black": 0, "white": 255}
+    assert json.loads(known["class_names"]) == ["cat", "dög"]
+    assert json.loads(known["input_range"]) == [0, 1]
+    assert known["outputs"] == "the probability of dög"
+    assert "dög" in read.description

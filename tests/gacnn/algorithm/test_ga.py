@@ -1,6 +1,7 @@
 """gacnn.GA beside pygad.GA: the same runs where draws agree, the same distributions where not."""
 
 import contextlib
+import copy
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from threadpoolctl import threadpool_info, threadpool_limits
 
+import cnn
 import gacnn
 from gacnn.algorithm.ga import GA
 
@@ -813,3 +815,125 @@ def test_blas_has_one_thread_while_whole_populations_are_scored(
             ga.run()
         assert blas_threads() == before
     assert set.union(*seen) == ({1} if evaluator else before)
+
+
+# Luck on a batch
+
+
+class Lucky(gacnn.Evaluator):
+    """Solutions are worth 1 on every fifth batch; on all there is, what they are."""
+
+    reevaluates = True
+    batches = 0
+
+    def draw(self, rng):
+        self.batches += 1
+
+    def __call__(self, vectors):
+        return np.ones(len(vectors)) if self.batches % 5 == 0 else self.on_all(vectors)
+
+    def on_all(self, vectors):
+        return -np.abs(vectors).sum(axis=1)
+
+
+def lucky_ga(evaluator, **settings):
+    return GA(
+        num_generations=20,
+        num_parents_mating=4,
+        initial_population=np.random.default_rng(0).normal(size=(8, 3)),
+        fitness_func=evaluator,
+        random_seed=0,
+        suppress_warnings=True,
+        **settings,
+    )
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"stop_criteria": "reach_0.5"},
+        {"stop_criteria": ["reach_0.5", "saturate_500"]},
+        {"callbacks": [gacnn.EarlyStopping(threshold=0.5)]},
+    ],
+)
+def test_no_lucky_batch_ends_a_run(how):
+    ga = lucky_ga(Lucky(), **how)
+    given = ga.stop_criteria
+    ga.run()
+    assert ga.generations_completed == 20
+    assert ga.stop_criteria == given
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"stop_criteria": "reach_-1.5"}, {"callbacks": [gacnn.EarlyStopping(threshold=-1.5)]}],
+)
+def test_what_is_reached_on_all_data_ends_a_run(how):
+    ga = lucky_ga(Lucky(), **how)
+    ga.run()
+    assert ga.generations_completed < 20
+    assert ga.best_solution(ga.last_generation_fitness)[1] >= -1.5
+
+
+def stop_when_good(ga):
+    return "stop" if max(ga.last_generation_fitness) > 0.5 else None
+
+
+class StopWhenGood(gacnn.Callback):
+    on_generation = staticmethod(stop_when_good)
+
+
+@pytest.mark.parametrize(
+    "how", [{"on_generation": stop_when_good}, {"callbacks": [StopWhenGood()]}]
+)
+def test_a_function_that_a_lucky_batch_deceives_is_named(how):
+    ga = lucky_ga(Lucky(), **how)
+    with pytest.warns(UserWarning, match="stop_when_good ends the run with a best fitness of 1 on"):
+        ga.run()
+    assert ga.generations_completed == 4
+
+
+def test_a_function_that_stops_for_other_reasons_is_not():
+    ga = lucky_ga(Lucky(), on_generation=lambda ga: "stop" if ga.generations_completed == 4 else 0)
+    ga.run()
+    assert ga.generations_completed == 4
+
+
+# Saved, and copied
+
+
+@pytest.mark.parametrize("way", ["save", "pygad", "copy"])
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_copy_says_once_what_it_lacks(tmp_path, way, tied):
+    model = cnn.Model([cnn.Input1D(2), cnn.Dense(2)], random_seed=0)
+    networks = gacnn.GACNN(model, 8, random_seed=0)
+    population = networks.population_as_vectors() if tied else networks.population
+    ga = GA(
+        num_generations=2,
+        num_parents_mating=4,
+        initial_population=population,
+        fitness_func=Lucky(),
+        suppress_warnings=True,
+        callbacks=[] if tied else [gacnn.EarlyStopping(3), gacnn.History()],
+    )
+    lacks = "the tie to the networks" if tied else "EarlyStopping, History"
+    if way == "save":
+        ga.save(str(tmp_path / "ga"))
+        with pytest.warns(UserWarning, match=lacks) as caught:
+            again = gacnn.load(str(tmp_path / "ga"))
+        assert caught[0].filename == __file__
+    elif way == "pygad":
+        ga.save(str(tmp_path / "ga"))
+        again = pygad.load(str(tmp_path / "ga"))
+    else:
+        again = copy.deepcopy(copy.deepcopy(ga))
+    if way != "save":
+        with pytest.warns(UserWarning, match=lacks):
+            again.run()
+    again.run()
+
+
+def test_a_copy_that_lacks_nothing_says_nothing(tmp_path):
+    ga = lucky_ga(Lucky())
+    ga.save(str(tmp_path / "ga"))
+    gacnn.load(str(tmp_path / "ga")).run()

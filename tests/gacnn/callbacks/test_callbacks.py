@@ -734,7 +734,8 @@ def test_a_ga_that_is_pickled_leaves_its_callbacks_behind() -> None:
     ga.run()
     copy = pickle.loads(pickle.dumps(ga))
     assert copy.callbacks == []
-    copy.run()
+    with pytest.warns(UserWarning, match="a saved GA has no callbacks.*ProgressBar"):
+        copy.run()
     assert copy.generations_completed == 10
 
 
@@ -742,3 +743,16 @@ def test_worker_processes() -> None:
     ga = build(ProgressBar(disable=True), parallel_processing=["process", 2], num_generations=2)
     ga.run()
     np.testing.assert_allclose(ga.last_generation_fitness, ga.population.sum(axis=1))
+
+
+@pytest.mark.parametrize("objectives", [1, 2])
+def test_pandas_makes_columns_of_a_history(objectives):
+    pandas = pytest.importorskip("pandas")
+    history = gacnn.History()
+    values = np.arange(6.0).reshape(3, 2) if objectives == 2 else np.arange(3.0)
+    history.restore({name: values if name == "best" else np.arange(3) for name in history})
+    table = pandas.DataFrame(history)
+    assert list(table) == list(history)
+    assert table["best"].tolist() == history["best"]
+    assert len(history) == len(table) == 3
+    assert history != gacnn.History()

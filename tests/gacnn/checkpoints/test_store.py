@@ -28,7 +28,7 @@ from cnn import files
 from gacnn.checkpoints import lock as locks
 from gacnn.checkpoints import store as stores
 from gacnn.checkpoints.store import Store, read
-from gacnn.checkpoints.tree import Growing
+from gacnn.types import Growing
 
 IDENTITY = {"settings": {"random_seed": 1}}
 NEEDS_FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

@@ -16,7 +16,7 @@ import pytest
 
 import cnn
 from gacnn import plots
-from gacnn.checkpoints.slot import Slot
+from gacnn.checkpoints.store import Store
 from gacnn.command.main import main
 from gacnn.command.run_folder import RunFolder
 from gacnn.training.training import Training
@@ -25,7 +25,8 @@ pytest.importorskip("matplotlib")
 Image = pytest.importorskip("PIL.Image")
 
 WRITTEN = {
-    ".lock", "settings.json", "start.npz", "checkpoint", "model.npz", "results.json", "history.csv",
+    "settings.json", "start.npz", "checkpoint", "checkpoint.best.jsonl",
+    "checkpoint.history.jsonl", "model.npz", "results.json", "history.csv",
     "fitness.png", "filters.png", "confusion.png", "wrong.png",
 }  # fmt: skip
 QUICK = ["--generations", "3", "--population", "6"]
@@ -170,7 +171,8 @@ def test_one_process_at_a_time_evolves_a_run(photos, tmp_path, capsys):
     before = {path: path.read_bytes() for path in out.iterdir()}
     with RunFolder(out).locked():
         assert gacnn("resume", out, "--generations", 100) == 1
-        assert "being evolved by another process; wait" in capsys.readouterr().err
+        message = f"{out} is being written by process {os.getpid()} on "
+        assert message in capsys.readouterr().err
         assert gacnn("evaluate", out) == 0
     assert {path: path.read_bytes() for path in out.iterdir()} == before
     assert gacnn("resume", out, "--generations", 10) == 0
@@ -303,15 +305,15 @@ def test_interrupted_and_killed_runs_go_on(photos, tmp_path):
 
 def test_a_full_disk_is_named_and_the_run_goes_on(photos, tmp_path, capsys, monkeypatch):
     out = tmp_path / "run"
-    write = Slot.write
+    write = Store.write
 
-    def full(slot, *arguments):
-        if slot.path.with_name("checkpoint").exists():
+    def full(store, tree):
+        if store.path.exists():
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        write(slot, *arguments)
+        write(store, tree)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Slot, "write", full)
+        patched.setattr(Store, "write", full)
         assert gacnn("train", photos, "--out", out, "--size", 8, *QUICK) == 1
     error = capsys.readouterr().err
     assert "No space left" in error
@@ -349,7 +351,7 @@ def test_names_that_are_no_text(run, photos, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["train", "nowhere", "--out", "new"], "not there"),
+        (["train", "nowhere", "--out", "new"], "No such file"),
         (["train", "nowhere.npz", "--out", "new"], "No such file"),
         (["resume", "nowhere"], "is not the folder of a run"),
         (["predict", "RUN", "nowhere.png"], "No such file"),
@@ -358,7 +360,7 @@ def test_names_that_are_no_text(run, photos, tmp_path):
         (["export", "RUN", "model.pt"], "must end in .onnx"),
         (["export", "..", "model.onnx"], "is not the folder of a run"),
         (["export", "settings.json", "model.onnx"], "damaged or not a file of"),
-        (["info", "settings.json"], "damaged or no checkpoint"),
+        (["info", "settings.json"], "settings.json is damaged or not a file of"),
         (["info", "nowhere"], "No such file"),
     ],
 )
@@ -375,8 +377,6 @@ def test_what_is_wrong_is_named(arguments, complaint, run, capsys, monkeypatch):
     ("labels", "options", "complaint"),
     [
         ([0] * 10, (), "leaves images of 1 class to train on"),
-        ([0, 1], (), "leaves images of 1 class to train on"),
-        ([0, 1] * 5, ("--test-share", 0.99), "leaves images of 0 class to train on"),
         ([0, 1] * 5, ("--batch-size", 9), "at most the number of images to train on, 8, not 9"),
         ([0, 1] * 5, ("--size", "8"), "--size is for folders of images; those of .* are 6 x 6"),
         ([0, 1] * 5, ("--model", "run"), "--model takes images of"),
@@ -456,7 +456,7 @@ def test_pictures_are_left_out_without_matplotlib(photos, tmp_path, monkeypatch,
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     assert gacnn("train", photos, "--out", tmp_path / "run", "--size", 8, *QUICK) == 0
-    assert "gacnn: no pictures: " in capsys.readouterr().err
+    assert "gacnn: no pictures of fitness, filters" in capsys.readouterr().err
     assert (tmp_path / "run/results.json").exists()
 
 
@@ -464,5 +464,152 @@ def test_pictures_are_left_out_without_matplotlib(photos, tmp_path, monkeypatch,
 def test_pictures_that_fail_do_not_cost_the_run(photos, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(plots, "filters", lambda _: int("none"))
     assert gacnn("train", photos, "--out", tmp_path / "run", "--size", 8, *QUICK) == 0
-    assert "gacnn: no pictures: invalid literal" in capsys.readouterr().err
+    assert "gacnn: no pictures of filters: invalid literal" in capsys.readouterr().err
     assert (tmp_path / "run/results.json").exists()
+    drawn = {path.name for path in (tmp_path / "run").glob("*.png")}
+    assert {"fitness.png", "confusion.png", "wrong.png"} == drawn
+
+
+# What pixels mean, from train to export
+
+
+def idx(array):
+    sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+    return bytes([0, 0, 8, array.ndim]) + sizes + array.astype(np.uint8).tobytes()
+
+
+@pytest.fixture
+def bits(tmp_path):
+    """Images of zeros and ones of three classes, as bool in train.npz."""
+    rng = np.random.default_rng(0)
+    y = np.arange(150) % 3
+    X = np.logical_xor((rng.random((3, 8, 8)) > 0.5)[y], rng.random((150, 8, 8)) < 0.1)
+    np.savez(tmp_path / "train.npz", x_train=X[:90], y_train=y[:90], x_test=X[90:], y_test=y[90:])
+    return X[90:], y[90:]
+
+
+@pytest.fixture
+def bits_run(bits, tmp_path, capsys):
+    options = ["--generations", 40, "--population", 16]
+    assert gacnn("train", tmp_path / "train.npz", "--out", tmp_path / "run", *options) == 0
+    assert "\npixels: numbers from 0 to 1, left as they are\n" in capsys.readouterr().out
+    return tmp_path / "run"
+
+
+def right(run, data, capsys, *options):
+    """The share that evaluate finds right, None where it refuses; and what it says."""
+    code = gacnn("evaluate", run, data, *options)
+    output, error = capsys.readouterr()
+    return (float(re.search(r"([\d.]+)% of", output)[1]) if code == 0 else None), error
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.int64, np.float64, np.uint16])
+def test_the_same_pixels_of_another_type_are_taken_alike(kind, bits, bits_run, tmp_path, capsys):
+    np.savez(tmp_path / "other.npz", x=bits[0].astype(kind), y=bits[1])
+    own, _ = right(bits_run, tmp_path / "train.npz", capsys)
+    assert right(bits_run, tmp_path / "other.npz", capsys) == (own, "")
+
+
+def test_pixels_in_other_numbers_are_refused_until_they_are_said(bits, bits_run, tmp_path, capsys):
+    np.savez(tmp_path / "other.npz", x=bits[0] * np.uint8(255), y=bits[1])
+    own, _ = right(bits_run, tmp_path / "train.npz", capsys)
+    share, error = right(bits_run, tmp_path / "other.npz", capsys)
+    assert share is None
+    assert "--scale 0,255" in error
+    assert "Scale(" not in error
+    assert right(bits_run, tmp_path / "other.npz", capsys, "--scale", "0,255") == (own, "")
+
+
+def test_pictures_are_predicted_by_the_scale_of_the_run(bits, bits_run, tmp_path, capsys):
+    for name, white in (("bits", 1), ("bytes", 255)):
+        Image.fromarray(bits[0][0].astype(np.uint8) * white).save(tmp_path / f"{name}.png")
+    assert (
+        gacnn("predict", bits_run, "--csv", *(tmp_path / f"{n}.png" for n in ("bits", "bytes")))
+        == 0
+    )
+    first, second = (line.split(",")[1:] for line in capsys.readouterr().out.splitlines()[1:])
+    assert first == second
+
+
+def test_the_folder_and_the_files_of_a_run_say_the_scale(bits_run, tmp_path, capsys):
+    onnx = pytest.importorskip("onnx")
+    settings = json.loads((bits_run / "settings.json").read_text())
+    assert settings["scale"] == {"black": 0, "white": 1}
+    for name in ("start", "model"):
+        model = cnn.load(bits_run / f"{name}.npz")
+        assert (model.scale, model.class_names) == (cnn.datasets.Scale(0, 1), ("0", "1", "2"))
+    assert gacnn("export", bits_run, tmp_path / "m.onnx") == 0
+    assert 'class_names: ["0", "1", "2"]' in capsys.readouterr().out
+    known = {each.key: each.value for each in onnx.load(tmp_path / "m.onnx").metadata_props}
+    assert json.loads(known["class_names"]) == ["0", "1", "2"]
+
+
+def test_a_run_of_before_scales_were_noted_goes_on(bits_run, tmp_path, capsys):
+    path = bits_run / "settings.json"
+    settings = json.loads(path.read_text())
+    for name in ("scale", "max_pixels"):
+        del settings[name]
+    path.write_text(json.dumps(settings))
+    assert gacnn("evaluate", bits_run) == 0
+    assert gacnn("resume", bits_run, "--generations", 45) == 0
+    path.write_text(json.dumps({**settings, "scale": {"black": "x"}}))
+    assert gacnn("evaluate", bits_run) == 1
+    assert "settings.json is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "parts", [("train", "val"), ("Training", "testing"), ("train", "valid", "test")]
+)
+def test_folders_of_splits(parts, photos, tmp_path, capsys):
+    for part in parts:
+        shutil.copytree(photos, tmp_path / "data" / part)
+    assert gacnn("train", tmp_path / "data", "--out", tmp_path / "run", "--size", 8, *QUICK) == 0
+    output = capsys.readouterr().out
+    assert "24 images to train on, 24 set aside" in output
+    assert f"24 images to train on, {24 if len(parts) == 3 else 0} to validate" in output
+
+
+def test_the_root_of_idx_files_and_a_file_without_its_ending(tmp_path, capsys):
+    raw, rng = tmp_path / "data/MNIST/raw", np.random.default_rng(0)
+    raw.mkdir(parents=True)
+    X, y = rng.integers(0, 256, (20, 8, 8)), np.arange(20) % 2
+    (raw / "train-images-idx3-ubyte").write_bytes(idx(X))
+    (raw / "train-labels-idx1-ubyte").write_bytes(idx(y))
+    np.savez(tmp_path / "arrays.npz", x=X, y=y)
+    (tmp_path / "arrays.npz").rename(tmp_path / "arrays")
+    for data in ("data", "arrays"):
+        assert gacnn("train", tmp_path / data, "--out", tmp_path / f"run-{data}", *QUICK) == 0
+        assert "pixels: bytes, divided by 255" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ((), r"give --size, such as 32, or 32x48 for rows x columns, to make them one"),
+        (
+            ("--size", "8", "--max-pixels", "100"),
+            r"over 100; if it is no trap give --max-pixels \d+",
+        ),
+        (("--size", "9000x9000"), r"--size must be 67,108,864 pixels at most"),
+    ],
+)
+def test_cures_are_options(options, complaint, photos, tmp_path, capsys):
+    assert gacnn("train", photos, "--out", tmp_path / "run", *options) == 1
+    assert re.search(complaint, capsys.readouterr().err)
+
+
+def test_scales_that_are_none(capsys):
+    for text in ("255", "0,0", "a,b", "0,1,2"):
+        with pytest.raises(SystemExit):
+            gacnn("train", "digits", "--out", "run", "--scale", text)
+        assert "must be two different numbers" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_class_of_one_image_is_trained_on_and_named(tmp_path, capsys):
+    X, y = np.random.default_rng(0).random((25, 8, 8)), np.array([0, 1] * 12 + [2])
+    np.savez(tmp_path / "data.npz", x=X, y=y)
+    for seed in range(3):
+        run = tmp_path / f"run-{seed}"
+        assert gacnn("train", tmp_path / "data.npz", "--out", run, "--seed", seed, *QUICK) == 0
+        assert capsys.readouterr().err.count("class 2 has one image") == 1

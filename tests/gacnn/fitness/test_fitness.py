@@ -141,7 +141,7 @@ def test_batch_is_common_and_new_each_time():
     model, (X, y) = network(), data()
     fitness = Fitness(model, X, y, batch_size=20)
     fitness.draw(np.random.default_rng(5))
-    images, targets = fitness.scorer.data(fitness.batch)
+    images, targets, _ = fitness.scorer.data(fitness.batch)
     rows = [np.flatnonzero((image == X).all(axis=(1, 2, 3)))[0] for image in images]
     assert len(set(rows)) == 20
     np.testing.assert_array_equal(targets, y[rows])
@@ -188,15 +188,47 @@ def test_metric_that_fails_names_the_solution():
         in_parts(Fitness(model, X, y, nan))(vectors)
 
 
-def test_networks_that_overflow_are_named_with_importance_sampling_too():
-    model, (X, y) = network(), data()
-    vectors = population(model)
+def overflowing(members=7):
+    """Vectors of which number 5 gives NaN for every image."""
+    vectors = population(network(), members)
     vectors[5] = 1e35
-    fitness = Fitness(model, X, y, batch_size=20, sampling="importance")
-    errors = fitness.sampler.errors.copy()
-    with pytest.raises(MetricError, match=r"cross_entropy failed for solution 5: .*NaN"):
-        fitness(vectors)
-    np.testing.assert_array_equal(fitness.sampler.errors, errors)
+    return vectors
+
+
+def count_of_right(outputs, y):
+    return float(np.sum(outputs.argmax(axis=1) == y))
+
+
+@pytest.mark.parametrize("metric", [*sorted(METRICS.keys() - {"mse"}), count_of_right])
+@pytest.mark.parametrize("batch_size", [None, 20])
+def test_networks_without_numbers_are_the_worst(metric, batch_size):
+    X, y = data()
+    fitness = Fitness(network(), X, y, metric, batch_size=batch_size, random_seed=0)
+    fitness.draw(np.random.default_rng(0))
+    vectors, others = overflowing(), np.arange(7) != 5
+    scores = fitness(vectors)
+    assert scores[5] == -np.inf
+    np.testing.assert_allclose(scores[others], fitness(vectors[others]), rtol=1e-6)
+    assert (in_parts(fitness)(overflowing()) == scores)[5]
+    assert np.isfinite(Fitness(network(), X, y, [metric, metric])(vectors)).all()
+
+
+def test_networks_without_numbers_know_no_image_for_importance_sampling():
+    X, y = data()
+    fitness = Fitness(network(), X, y, batch_size=20, sampling="importance")
+    fitness.draw(np.random.default_rng(0))
+    assert fitness(overflowing())[5] == -np.inf
+    fitness.draw(np.random.default_rng(0))
+    assert np.isfinite(fitness.sampler.errors).all()
+
+
+def test_images_on_which_only_some_outputs_are_numbers():
+    model, (X, y) = network(), data()
+    X[3] = 3e38
+    vectors = population(model)
+    broken = ~np.isfinite(model.log_proba(X, vectors)).all(axis=(1, 2))
+    assert 0 < broken.sum() < 7
+    np.testing.assert_array_equal(Fitness(model, X, y, "accuracy")(vectors) == -np.inf, broken)
 
 
 @pytest.mark.parametrize(
@@ -236,3 +268,42 @@ def test_partial_is_known_by_its_function_and_arguments():
         ["partial(loss, power=1)"],
         ["partial(loss, power=2)"],
     ]
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "mse", lambda outputs, y: float(outputs.mean())])
+def test_what_is_masked_is_refused(metric):
+    model, (X, y) = network(), data()
+    targets = np.eye(3)[y] if metric == "mse" else y
+    with pytest.raises(ValueError, match="X is a masked array"):
+        Fitness(model, np.ma.masked_greater(X, 0.5), targets, metric)
+    with pytest.raises(ValueError, match="y is a masked array"):
+        Fitness(model, X, np.ma.masked_equal(targets, 1), metric)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "mse", lambda outputs, y: -float(y.mean())])
+def test_targets_that_the_caller_changes_later(metric):
+    model, (X, y) = network(), data()
+    targets = np.eye(3, dtype=np.float32)[y] if metric == "mse" else y
+    fitness, vectors = Fitness(model, X, targets, metric), population(model)
+    before, known = fitness(vectors), fitness.fingerprint()
+    targets[...] = 0
+    np.testing.assert_array_equal(fitness(vectors), before)
+    assert fitness.fingerprint() == known
+
+
+def test_memory_limit(monkeypatch):
+    model, (X, y) = network(), data()
+    limits, run = [], cnn.NumpyEngine.run
+
+    def spied(*values, memory_limit, **options):
+        limits.append(memory_limit)
+        run(*values, memory_limit=memory_limit, **options)
+
+    monkeypatch.setattr(cnn.NumpyEngine, "run", spied)
+    for metric in ("accuracy", "cross_entropy", lambda outputs, y: 0.0):
+        Fitness(model, X, y, metric, memory_limit=12_345_678)(population(model))
+    model.predict(X, memory_limit=12_345_678)
+    model.predict_proba(X, memory_limit=12_345_678)
+    assert limits == [12_345_678] * 5
+    with pytest.raises(ValueError, match="memory_limit must be at least 1, not 0"):
+        Fitness(model, X, y, memory_limit=0)

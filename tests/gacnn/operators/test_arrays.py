@@ -1,6 +1,7 @@
 """The operators on arrays, beside naive ones and the distributions they promise."""
 
 import itertools
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -75,6 +76,28 @@ def naive_fronts(fitness: Array) -> list[int]:
 def test_front_numbers_equal_naive_sorting(objectives: int) -> None:
     fitness = generator().integers(0, 6, size=(40, objectives))
     np.testing.assert_array_equal(operators.front_numbers(fitness), naive_fronts(fitness))
+
+
+@pytest.mark.parametrize("objectives", [2, 3])
+def test_front_numbers_of_equal_and_infinite_ones(objectives: int, monkeypatch: Any) -> None:
+    monkeypatch.setattr(operators, "_COMPARED", 7 * 40 * objectives)  # a few rows at a time
+    values = np.array([-np.inf, -1.5, -0.0, 0.0, 2.0, np.inf])
+    for seed in range(20):
+        fitness = values[generator(seed).integers(0, 6, size=(40, objectives))]
+        np.testing.assert_array_equal(operators.front_numbers(fitness), naive_fronts(fitness))
+
+
+@pytest.mark.parametrize(("number", "objectives"), [(100_000, 2), (3_000, 3)])
+def test_front_numbers_of_many_take_little_memory(number: int, objectives: int) -> None:
+    """As those of the best of all generations, when a long run ends."""
+    fitness = generator().random((number, objectives))
+    tracemalloc.start()
+    try:
+        operators.front_numbers(fitness)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 60e6
 
 
 def test_crowding_distances_by_hand() -> None:

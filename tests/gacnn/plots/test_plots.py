@@ -331,7 +331,7 @@ def test_repeated_runs_end_with_the_shortest():
 
 def test_runs_that_do_not_overlap_have_no_common_curve():
     early, late = history(3), history(3)
-    late._columns["seconds"] = [value + 1000 for value in late["seconds"]]
+    late["seconds"] = [value + 1000 for value in late["seconds"]]
     with pytest.raises(ValueError, match="runs must overlap"):
         plots.fitness([early, late], axes(), x="seconds")
 
@@ -763,3 +763,16 @@ def test_class_names_are_no_mathematics():
     ax = plots.wrong_predictions(np.zeros((3, 4, 4, 1)), [0, 1, 1], [0, 1, 0], names)
     ax.figure.canvas.draw()
     assert "b$_ → $a" in [text.get_text() for text in ax.texts]
+
+
+@pytest.mark.parametrize("name", ["price in $", "$x^$", "_hidden", "{", r"\alpha_"])
+def test_names_of_runs_and_objectives_are_shown_as_they_are(name):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    for draw in (gacnn.plots.fitness, gacnn.plots.diversity):
+        for ax in (draw({name: history(3), "other": history(3)}), draw(history(3), label=name)):
+            ax.figure.canvas.draw()
+            assert name in [text.get_text() for text in ax.get_legend().get_texts()]
+    ax = gacnn.plots.pareto_front(np.eye(2), (name, "other"))
+    ax.figure.canvas.draw()
+    assert ax.get_xlabel() == name
+    pyplot.close("all")

@@ -4,6 +4,7 @@ import math
 import re
 import signal
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from gacnn.training.defaults import (
     default_sigma,
     strategy_settings,
 )
-from gacnn.training.held_out import hold_out
+from gacnn.training.held_out import Samples, hold_out
 from gacnn.training.training import Training
 
 
@@ -210,7 +211,8 @@ def test_a_tenth_is_held_out_where_there_are_enough(number, held):
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.5, 0.9])
 def test_held_out_images_are_no_training_images(share):
     X, y = data(40)
-    inner, labels, (outer, outer_labels) = hold_out(network(), X, y, share, 0)
+    train, held_out = hold_out(network(), Samples(X, y), share, 0, labels=True)
+    (inner, labels, _), (outer, outer_labels, _) = train, held_out
     assert len(outer) == round(share * 40)
     both = np.concatenate([inner, outer]).reshape(40, -1)
     np.testing.assert_array_equal(np.unique(both, axis=0), np.unique(X.reshape(40, -1), axis=0))
@@ -221,7 +223,8 @@ def test_held_out_images_are_no_training_images(share):
 
 def test_held_out_images_depend_on_the_seed_alone():
     X, y = data(40)
-    held = [hold_out(network(), X, y, 0.2, seed)[2][0] for seed in (1, 1, 2)]
+    data_ = Samples(X, y)
+    held = [hold_out(network(), data_, 0.2, seed, labels=True)[1].X for seed in (1, 1, 2)]
     np.testing.assert_array_equal(held[0], held[1])
     assert not np.array_equal(held[0], held[2])
 
@@ -229,8 +232,47 @@ def test_held_out_images_depend_on_the_seed_alone():
 def test_held_out_share_of_values():
     X, _ = data(40)
     y = np.random.default_rng(0).random((40, 3))
-    inner, targets, (outer, _) = hold_out(network(), X, y, 0.25, 0)
-    assert (len(inner), len(targets), len(outer)) == (30, 30, 10)
+    train, held_out = hold_out(network(), Samples(X, y), 0.25, 0, labels=False)
+    assert (len(train.X), len(train.y), len(held_out.X)) == (30, 30, 10)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.6, 0.9])
+@pytest.mark.parametrize("seed", range(4))
+def test_every_class_keeps_an_image_to_train_on(share, seed):
+    y = np.array([0] * 25 + [1] + [2] * 2 + [3] * 12)
+    weights = np.arange(40.0)
+    samples = Samples(np.zeros((40, 6, 6, 1)), y, weights)
+    train, held_out = hold_out(network(4), samples, share, seed, labels=True)
+    assert set(train.y) == {0, 1, 2, 3}
+    assert 1 not in held_out.y
+    assert len(held_out.y) >= 1
+    np.testing.assert_array_equal(y[train.sample_weight.astype(int)], train.y)
+    np.testing.assert_array_equal(y[held_out.sample_weight.astype(int)], held_out.y)
+
+
+def test_a_share_of_classes_of_one_image_is_refused():
+    samples = Samples(np.zeros((3, 6, 6, 1)), np.arange(3))
+    with pytest.raises(ValueError, match="no class has an image to spare"):
+        hold_out(network(), samples, 0.4, 0, labels=True)
+
+
+def test_values_are_no_classes_of_one_image():
+    y = np.random.default_rng(0).random(40)
+    model = cnn.Model([cnn.Input1D(3), cnn.Dense(1)], random_seed=0)
+    X = np.ones((40, 3))
+    gacnn.GACNN(model, 4).train(
+        X, y, metric="mse", validation=0.3, num_generations=1, verbose=False
+    )
+
+
+def test_a_class_of_one_image_is_named_once():
+    X, y = data(40)
+    y[:] = np.arange(40) % 2
+    y[7] = 2
+    with pytest.warns(UserWarning, match="class 2 has one image") as caught:
+        train(X, y, validation=0.2)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
 
 
 @pytest.mark.parametrize("operators", [{}, {"crossover_type": "uniform"}])
@@ -802,7 +844,7 @@ def test_resume_of_a_run_that_patience_has_ended_changes_nothing(tmp_path):
         ({"validation": "none"}, ValueError, "validation must be .*auto.*not 'none'"),
         ({"validation": 0}, ValueError, "validation must be a share between 0 and 1.*not 0"),
         ({"validation": np.nan}, ValueError, "validation must be a share between 0 and 1.*nan"),
-        ({"validation": [1, 2]}, ValueError, r"or \(X, y\), not a list"),
+        ({"validation": [1, 2]}, ValueError, "or .X, y, sample_weight., not a list"),
         ({"batch_size": "all"}, ValueError, "batch_size must be .*auto.*not 'all'"),
         (
             {"batch_size": 61},
@@ -874,3 +916,99 @@ def test_checkpoint_as_often_as_it_says(tmp_path):
     )
     assert len(first.history) == 4
     assert len(longer.history) == 6
+
+
+def test_memory_limit_is_for_all_forwards(monkeypatch, tmp_path):
+    X, y = data(60)
+    limits, run = set(), cnn.NumpyEngine.run
+
+    def spied(*values, memory_limit, **options):
+        limits.add(memory_limit)
+        run(*values, memory_limit=memory_limit, **options)
+
+    monkeypatch.setattr(cnn.NumpyEngine, "run", spied)
+    train(X, y, validation=0.2, batch_size=20, memory_limit=12_345_678)
+    manager = gacnn.GACNN(network(), 8)
+    manager.fitness(X, y, memory_limit=12_345_678)(manager.population)
+    manager.plan(X, y, memory_limit=12_345_678)
+    assert limits == {12_345_678}
+
+
+@pytest.mark.parametrize("validation", ["auto", 0.2, None])
+def test_what_is_masked_is_refused(validation):
+    X, y = data(300)
+    with pytest.raises(ValueError, match="y is a masked array"):
+        train(X, np.ma.masked_equal(y, 1), validation=validation)
+    with pytest.raises(ValueError, match="X is a masked array"):
+        train(np.ma.masked_greater(X, 1), y, validation=validation)
+
+
+def test_resume_without_a_checkpoint_begins(tmp_path):
+    X, y = data(60)
+    result = train(X, y, checkpoint=tmp_path / "run", resume=True)
+    assert result.ga.generations_completed == 6
+
+
+# What was trained on
+
+
+def test_a_training_notes_the_range_of_its_inputs_in_the_model_it_returns():
+    X, y = data(200)
+    model = train(X, y, validation=None).model
+    assert model.input_range == (X.min(), pytest.approx(np.median(X.max(axis=(1, 2, 3)))), X.max())
+    assert network().input_range is None
+
+
+@pytest.mark.parametrize(
+    ("factor", "message"), [(1 / 255, "of at most"), (255, "of about"), (1, None)]
+)
+def test_inputs_far_from_one_bring_a_warning(factor, message):
+    X, y = data()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        train(X / X.max() * factor, y)
+    assert [message in str(each.message) for each in caught] == ([True] if message else [])
+    assert all(each.filename == __file__ for each in caught)
+
+
+# Luck, and networks without numbers
+
+
+@pytest.mark.parametrize("validation", [0.2, None])
+@pytest.mark.parametrize("batch_size", [10, None])
+@pytest.mark.parametrize("way", ["criterion", "callback"])
+def test_a_lucky_batch_ends_no_training(validation, batch_size, way):
+    X, y = data()
+    how = {"stop_criteria": "reach_0.9"}
+    if way == "callback":
+        how = {"callbacks": [gacnn.EarlyStopping(threshold=0.9)]}
+    settings = {"metric": "accuracy", "validation": validation, "batch_size": batch_size}
+    if batch_size is None:
+        train(X, y, **settings, **how)
+        return
+    cure = 'threshold=0.9, monitor="validation"' if validation else "batch_size=None"
+    with pytest.raises(ValueError, match=f"lucky batch; give .*{cure}"):
+        train(X, y, **settings, **how)
+
+
+def test_a_threshold_of_the_validation_ends_a_training_on_batches():
+    X, y = data(200)
+    stopping = gacnn.EarlyStopping(threshold=0.3, monitor="validation")
+    result = train(X, y, metric="accuracy", callbacks=[stopping], num_generations=50)
+    assert result.ga.generations_completed < 50
+    assert result.validation_score >= 0.3
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "cross_entropy", ["accuracy", "f1_macro"]])
+def test_the_result_gives_numbers(metric):
+    X, y = data()
+    model = network()
+    model.weights = np.full(model.num_weights, 1e30)  # its softmax is NaN
+    result = gacnn.GACNN(model, 8, random_seed=0).train(
+        X, y, metric=metric, num_generations=3, validation=0.2, verbose=False
+    )
+    assert np.isfinite(result.model.forward(X)).all()
+    with pytest.raises(ValueError, match="no network of the last population gives finite"):
+        gacnn.GACNN(model, 8, random_seed=0, spread=0.0).train(
+            X, y, metric=metric, num_generations=3, verbose=False
+        )
