@@ -104,7 +104,7 @@ def nearest(
 
 def unmasked(value: ArrayLike, name: str) -> NDArray[Any]:
     """Return an array of anything, of which nothing is masked: NumPy would drop the mask."""
-    if np.ma.is_masked(value):
+    if "numpy.ma" in sys.modules and np.ma.is_masked(value):  # without it there is no such array
         raise ValueError(
             f"{name} is a masked array, and its masked values are no numbers; replace them by "
             f"{name}.filled(0), or leave such rows out"

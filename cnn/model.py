@@ -31,6 +31,7 @@ from cnn.layers.layer import Input1D, Input2D, Layer
 from cnn.layers.network import build, chain_of, check_known, describe
 from cnn.layers.vector import split
 from cnn.layers.weighted import WeightedLayer
+from cnn.report import Report, of_labels
 from cnn.types import AnyArray, Array, FilePath, Labels
 
 FORMAT = "gacnn model 1"
@@ -428,6 +429,31 @@ class Model:
         engine, device, memory_limit: as for `forward`.
         """
         return labels_of(self._class_outputs(data_inputs, engine_for(engine, device), memory_limit))
+
+    def score(self, X: ArrayLike, y: ArrayLike) -> float:
+        """Return the accuracy: the share of the images X that `predict` gives their labels y (N,).
+
+        For regression compare `forward` with the values.
+        """
+        return self.evaluate(X, y).accuracy
+
+    def evaluate(
+        self, X: ArrayLike, y: ArrayLike, class_names: Sequence[str] | None = None
+    ) -> Report:
+        """Return a report on labelled images: accuracy, and recall, precision and F1 of each class.
+
+        X: as for `forward`. y: labels (N,). class_names: one for each class; None for
+        those that the model has, or numbers.
+        Raises ValueError or TypeError where they do not fit.
+        """
+        predicted = self.predict(X)
+        labels = checks.labels(y, "y", len(predicted), self.num_classes)
+        names: Sequence[Any] = class_names or self.class_names or range(self.num_classes)
+        if len(names) != self.num_classes:
+            raise ValueError(
+                f"class_names must name the {self.num_classes} classes, not {len(names)}"
+            )
+        return of_labels(labels, predicted, [str(name) for name in names])
 
     def _class_outputs(self, data_inputs: ArrayLike, engine: Engine, memory_limit: int) -> Array:
         self.check_classifies()

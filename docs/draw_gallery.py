@@ -55,6 +55,7 @@ def pictures() -> Iterator[tuple[str, tuple[float, float], Callable[[Any], Any]]
     yield "diversity", (5, 3), lambda ax: plots.diversity(runs, ax)
     yield "filters", (3, 3), lambda ax: plots.filters(model, ax=ax)
     yield "feature_maps", (3, 3), lambda ax: plots.feature_maps(model, X_test[0], ax=ax)
+    yield "occlusion", (4, 3), lambda ax: plots.occlusion(model, X_test[0], ax=ax)
     yield "confusion_matrix", (4, 4), lambda ax: plots.confusion_matrix(y_test, predicted, ax=ax)
     yield (
         "wrong_predictions",

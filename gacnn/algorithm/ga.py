@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import multiprocessing
 import os
 import signal
 import threading
@@ -259,9 +258,8 @@ class GA(Remembering, Run):
         """The share of the run that is done, from 0 to 1: of the generations, or of a TimeLimit."""
         done = self.generations_completed - self.course.since
         shares = [done / max(1, self.course.until - self.course.since)]
-        if self.run_start_time is not None:
-            limits = [each.seconds for each in self.callbacks if isinstance(each, TimeLimit)]
-            shares += [self.seconds / limit for limit in limits if limit > 0]
+        limits = [each.seconds for each in self.callbacks if isinstance(each, TimeLimit)]
+        shares += [self.seconds / limit for limit in limits if limit > 0]
         return min(1.0, max(shares))
 
     def tie(self, population: Any) -> None:
@@ -505,4 +503,6 @@ def _signals() -> Iterator[int]:
 
 def _is_worker() -> bool:
     """Tell whether another process has started this one to work for it."""
+    import multiprocessing  # as late as it is needed
+
     return multiprocessing.current_process().name != "MainProcess"

@@ -23,6 +23,7 @@ from cnn import datasets
 from cnn.checks import printable
 from cnn.exchange.onnx import metadata
 from cnn.model import MEMORY_LIMIT
+from gacnn.command import words
 from gacnn.command.data import Data, load, numbered, parts
 from gacnn.command.reports import class_table, information
 from gacnn.command.run_folder import RunFolder
@@ -32,6 +33,7 @@ from gacnn.command.wording import in_options
 from gacnn.gacnn import GACNN
 from gacnn.training.default_network import default_network
 from gacnn.training.defaults import NUM_GENERATIONS, NUM_SOLUTIONS
+from gacnn.training.plan import counted
 
 EXAMPLES = """\
 examples:
@@ -110,6 +112,7 @@ def parser() -> argparse.ArgumentParser:
     each = _command(commands, resume, "go on with a run that was stopped or killed, or for longer")
     each.add_argument("folder", type=RunFolder, metavar="RUN", help="the folder of the run")
     _add_limits(each)
+    words.add_quiet(each)
     _add_scheduler(each)
     _add_resources(each)
     each = _command(commands, evaluate, "count what a run gets right on images it has not seen")
@@ -133,9 +136,7 @@ def parser() -> argparse.ArgumentParser:
 
 def version() -> str:
     """Return the version of the package."""
-    from importlib.metadata import version as installed
-
-    return installed("gacnn")
+    return cnn.__version__
 
 
 def _command(commands: Any, run: Any, what: str) -> argparse.ArgumentParser:
@@ -174,6 +175,7 @@ def _add_train(commands: Any) -> None:
     each.add_argument("--metric", choices=CLASS_METRICS, default="cross_entropy")
     each.add_argument("--seed", type=_whole(0), default=0, help="of all that is random (0)")
     _add_limits(each)
+    words.add_quiet(each)
     _add_pixels(each)
     _add_resources(each)
     _add_scheduler(each)
@@ -328,7 +330,7 @@ def train(options: argparse.Namespace) -> int:
     )  # or says what is wrong: no folder yet
     folder.create(settings, model, data)
     with folder.locked():
-        return evolve(going_on=False)
+        return evolve(going_on=False, verbose=not options.quiet)
 
 
 def resume(options: argparse.Namespace) -> int:
@@ -351,7 +353,7 @@ def resume(options: argparse.Namespace) -> int:
         data = folder.data(settings)
         folder.reopen(settings)
         evolve = _evolution(folder, settings, data, folder.start(), options.scheduler)
-        return evolve(going_on=True)
+        return evolve(going_on=True, verbose=not options.quiet)
 
 
 def _given(**options: Any) -> dict[str, Any]:
@@ -506,15 +508,17 @@ def _evolution(
         with training.fitness.session():  # or says that none answers
             pass
 
-    def evolve(*, going_on: bool) -> int:
+    def evolve(*, going_on: bool, verbose: bool) -> int:
         set_aside = 0 if test is None else len(test.X)
-        say(f"{len(images.X):,} images to train on, {set_aside:,} set aside")
-        say(f"pixels: {images.scale}\n\n{model}\n")
+        if verbose:
+            say(f"{len(images.X):,} images to train on, {set_aside:,} set aside")
+            say(f"pixels: {images.scale}\n\n{model}\n")
         try:
             result = training.run(
                 networks.population_as_vectors(),
                 checkpoint=folder.checkpoint(settings.checkpoint_seconds),
                 resume=going_on,
+                verbose=verbose,
             )
             results = folder.finish(result, test, settings.memory_limit or MEMORY_LIMIT)
         except (KeyboardInterrupt, OSError, MemoryError) as error:
@@ -530,7 +534,7 @@ def _evolution(
 def _say_results(folder: RunFolder, results: dict[str, Any]) -> None:
     say(
         f"\n{results['generations']:,} generations, {results['seconds']:,} seconds, "
-        f"{results['image_evaluations'] / 1e6:,.1f} million image evaluations"
+        f"{counted(results['image_evaluations'])} image evaluations"
     )
     if results["test_accuracy"] is not None:
         number = results["test_images"]

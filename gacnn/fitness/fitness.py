@@ -106,6 +106,8 @@ class Fitness(Evaluator):
         self.model = check_model(model)
         several = isinstance(metric, list | tuple)
         metrics: list[Any] = list(metric) if isinstance(metric, list | tuple) else [metric]
+        if isinstance(metric, str):
+            self.measure = metric
         if not metrics:
             raise ValueError("metric is an empty list; name at least one")
         measures = [measure_of(each) for each in metrics]
