@@ -21,7 +21,6 @@ from cnn.classification import (
     probabilities,
     without_class,
 )
-from cnn.datasets.scale import Scale, given
 from cnn.engines.engine import Engine, engine_for, engine_named
 from cnn.engines.families import weight_arrays
 from cnn.engines.numpy.threads import available_threads
@@ -32,6 +31,7 @@ from cnn.layers.network import build, chain_of, check_known, describe
 from cnn.layers.vector import split
 from cnn.layers.weighted import WeightedLayer
 from cnn.report import Report, of_labels
+from cnn.scale import Scale, given
 from cnn.types import AnyArray, Array, FilePath, Labels
 
 FORMAT = "gacnn model 1"

@@ -14,7 +14,7 @@ from cnn.checks import printable
 from cnn.datasets.array_files import Arrays, Named, idx_below, idx_sets, read_idx, read_npz
 from cnn.datasets.folders import in_order
 from cnn.datasets.images import How, Loaded, load_folder
-from cnn.datasets.scale import UNIT, Range, Scale, decided, given, joined
+from cnn.scale import UNIT, Range, Scale, decided, given, joined
 from cnn.types import FilePath
 
 _CLASSES = 2**16  # labels from here on are no numbers of classes
