@@ -60,6 +60,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         memory_limit: int = MEMORY_LIMIT,
         verbose: bool = False,
         executor: Any = None,
+        device: str | None = None,
         settings: dict[str, Any] | None = None,
     ) -> None:
         self.layers = layers
@@ -79,6 +80,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         self.memory_limit = memory_limit
         self.verbose = verbose
         self.executor = executor
+        self.device = device
         self.settings = settings
 
     def __sklearn_clone__(self) -> Self:
@@ -222,6 +224,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
             "verbose": bool(self.verbose),
             "threads": self._threads if self.executor is None else None,
             "executor": self.executor,
+            "device": self.device,
             "memory_limit": self.memory_limit,
         }
         more = {} if self.settings is None else self.settings
@@ -242,6 +245,10 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
                 "to hold nothing out give early_stopping=False"
             )
         return share
+
+    @property
+    def _limits(self) -> dict[str, Any]:
+        return {"threads": self._threads, "memory_limit": self.memory_limit}
 
     @property
     def _threads(self) -> int:
@@ -314,7 +321,8 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
     of the first. random_state: an integer gives the same bits for any number of threads.
     n_jobs: threads; None is 1, -1 all. memory_limit: as for `Model.forward`. verbose: whether to
     show plan and progress. executor: who scores the population, as for `GACNN.train`, in place of
-    these threads; a copy has the same, and what is pickled only its address.
+    these threads; a copy has the same, and what is pickled only its address. device: such as
+    "cuda", for PyTorch's engine on it; None for NumPy's.
     settings: further arguments of `GACNN.train`, such as {"gene_space": [-1, 0, 1]}.
 
     After `fit`: model_, a `cnn.Model` of standardised inputs; input_scaler_, which standardises
@@ -346,6 +354,7 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
         n_jobs: int | None = None,
         memory_limit: int = MEMORY_LIMIT,
         executor: Any = None,
+        device: str | None = None,
         verbose: bool = False,
         settings: dict[str, Any] | None = None,
     ) -> None:
@@ -366,6 +375,7 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
             n_jobs=n_jobs,
             memory_limit=memory_limit,
             executor=executor,
+            device=device,
             verbose=verbose,
             settings=settings,
         )
@@ -421,9 +431,7 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
         """Return probabilities (N, classes), float64, in the order of classes_."""
         check_is_fitted(self)
         inputs = self._inputs(self._validated(X, reset=False))
-        logarithms = self.model_.log_proba(
-            inputs, threads=self._threads, memory_limit=self.memory_limit
-        )
+        logarithms = self.model_.log_proba(inputs, device=self.device, **self._limits)
         likelihood: Array = np.exp(self._finite(logarithms).astype(np.float64))
         likelihood /= likelihood.sum(axis=1, keepdims=True)
         return likelihood
@@ -494,9 +502,9 @@ class CNNRegressor(RegressorMixin, _Estimator):  # type: ignore[misc] # no types
         check_is_fitted(self)
         inputs = self._inputs(self._validated(X, reset=False))
         own = self.model_.weights[None]
-        (outputs,) = self.model_.forward(
-            inputs, own, threads=self._threads, memory_limit=self.memory_limit
-        ).astype(np.float64)
+        (outputs,) = self.model_.forward(inputs, own, device=self.device, **self._limits).astype(
+            np.float64
+        )
         values = self.target_scaler_.inverse_transform(self._finite(outputs))
         return np.asarray(values).reshape(len(values), *self._shape_of_target)
 

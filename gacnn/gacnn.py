@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cnn import (
+    Engine,
     Model,
     checks,
     layers_weights_as_matrix,
@@ -157,6 +158,8 @@ class GACNN:
         batch_size: int | None = None,
         sampling: str = "uniform",
         augment: Augmentation | None = None,
+        engine: str | Engine | None = None,
+        device: str | None = None,
         threads: int | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
@@ -175,6 +178,8 @@ class GACNN:
             sampling=sampling,
             augment=augment,
             random_seed=self.random_seed,
+            engine=engine,
+            device=device,
             threads=threads,
             sample_weight=sample_weight,
             class_weight=class_weight,
@@ -200,6 +205,8 @@ class GACNN:
         checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
         resume: bool = False,
         verbose: bool = True,
+        engine: str | Engine | None = None,
+        device: str | None = None,
         threads: int | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
@@ -244,7 +251,7 @@ class GACNN:
             verbose: whether to print the plan and show a progress bar.
             executor, shard: who scores the population, and in which parts, as for `Fitness`; `plan`
                 tells whether it pays. Validation stays here.
-            threads, memory_limit: as for `Model.forward`.
+            engine, device, threads, memory_limit: as for `Model.forward`.
             settings: of `gacnn.GA`.
 
         Returns:
@@ -267,6 +274,8 @@ class GACNN:
             sampling=sampling,
             augment=augment,
             patience=patience,
+            engine=engine,
+            device=device,
             threads=threads,
             sample_weight=sample_weight,
             class_weight=class_weight,

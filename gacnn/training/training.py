@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cnn import Model, checks
+from cnn import Engine, Model, checks
 from cnn.inputs import InputRange
 from cnn.model import MEMORY_LIMIT
 from gacnn.algorithm.events import checked_callbacks
@@ -73,6 +73,8 @@ class Training:
         sampling: str = "auto",
         augment: Augmentation | None = None,
         patience: int | str | None = "auto",
+        engine: str | Engine | None = None,
+        device: str | None = None,
         threads: int | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
@@ -117,6 +119,8 @@ class Training:
             sampling=sampling,
             augment=augment,
             random_seed=self.seed,
+            engine=engine,
+            device=device,
             threads=threads,
             sample_weight=sample_weight,
             class_weight=class_weight,
@@ -144,6 +148,8 @@ class Training:
                 held_out.X,
                 held_out.y,
                 [*listed, "accuracy"] if judges else metric,
+                engine=engine,
+                device=device,
                 threads=threads,
                 memory_limit=memory_limit,
                 sample_weight=held_out.sample_weight,
