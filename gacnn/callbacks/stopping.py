@@ -165,7 +165,7 @@ class TimeLimit(Callback):
 
     def __init__(self, seconds: float) -> None:
         endless = isinstance(seconds, float) and seconds == math.inf
-        if isinstance(seconds, bool):
+        if isinstance(seconds, bool | str):
             raise ValueError(f"seconds must be a number of at least 0, not {seconds!r}")
         self.seconds = math.inf if endless else checks.number(seconds, "seconds", 0)
 

@@ -184,7 +184,7 @@ class _BlockCrossover(Crossover):
     def cross(self, parents: Array, num_offspring: int, run: Run) -> Array:
         """Return offspring (num_offspring, n)."""
         rng, probability = generator(run), run.crossover_probability
-        blocks = self.blocks(model_of(run, self) if self.model is None else self.model)
+        blocks = self.blocks(model_of(run, self) if self.model is None else check_model(self.model))
         if len(blocks) != parents.shape[1]:
             raise ValueError(
                 f"model has {len(blocks)} trainable weights, but solutions {parents.shape[1]} genes"
@@ -224,9 +224,6 @@ class FilterCrossover(_BlockCrossover):
 
     model: Model | None = field(default=None, repr=False)
 
-    def __post_init__(self) -> None:
-        _check_optional(self.model)
-
     def blocks(self, model: Model) -> Array:
         """Return the filter or unit (num_weights,) that each weight belongs to."""
         return _numbered(model, units=True)
@@ -246,17 +243,9 @@ class LayerCrossover(_BlockCrossover):
 
     model: Model | None = field(default=None, repr=False)
 
-    def __post_init__(self) -> None:
-        _check_optional(self.model)
-
     def blocks(self, model: Model) -> Array:
         """Return the layer (num_weights,) that each weight belongs to."""
         return _numbered(model, units=False)
-
-
-def _check_optional(model: Any) -> None:
-    if model is not None:
-        check_model(model)
 
 
 def _numbered(model: Model, *, units: bool) -> Array:

@@ -590,7 +590,7 @@ REFUSED = {
         ),
         "layer must give maps, but Flatten.* gives 20 flat values",
     ),
-    "a batch": (lambda: plots.feature_maps(network(), digits_like()), "sample must have the shape"),
+    "a batch": (lambda: plots.feature_maps(network(), digits_like()), "image must have the shape"),
     "lengths": (
         lambda: plots.confusion_matrix([0, 1], [0]),
         r"y_true and y_pred .*\(2,\) and \(1,\)",
