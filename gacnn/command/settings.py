@@ -47,6 +47,8 @@ class Settings:
     max_pixels: int | None = None
     checkpoint_seconds: float | None = None
     memory_limit: int | None = None
+    validation: float | None = None
+    threads: int | None = None
 
     @classmethod
     def of(cls, stored: dict[str, Any]) -> Settings:
@@ -76,6 +78,8 @@ class Settings:
             "augment": augment.Compose(*steps) if steps else None,
             "patience": "auto" if self.early_stopping else None,
             "shard": self.shard,
+            "validation": "auto" if self.validation is None else self.validation or None,
+            "threads": self.threads,
             "memory_limit": self.memory_limit or MEMORY_LIMIT,
         }
 
@@ -122,4 +126,6 @@ _CHECKS: dict[str, Check] = {
     "shard": partial(checks.one_of, choices=(None, "auto")),
     "checkpoint_seconds": _optional(_number),
     "memory_limit": _optional(checks.whole),
+    "validation": _optional(_share),
+    "threads": _optional(checks.whole),
 }
