@@ -49,6 +49,8 @@ class Settings:
     device: str | None = None
     checkpoint_seconds: float | None = None
     memory_limit: int | None = None
+    validation: float | None = None
+    threads: int | None = None
 
     @classmethod
     def of(cls, stored: dict[str, Any]) -> Settings:
@@ -79,6 +81,8 @@ class Settings:
             "patience": "auto" if self.early_stopping else None,
             "shard": self.shard,
             "device": self.device,
+            "validation": "auto" if self.validation is None else self.validation or None,
+            "threads": self.threads,
             "memory_limit": self.memory_limit or MEMORY_LIMIT,
         }
 
@@ -126,4 +130,6 @@ _CHECKS: dict[str, Check] = {
     "device": _optional(_name),
     "checkpoint_seconds": _optional(_number),
     "memory_limit": _optional(checks.whole),
+    "validation": _optional(_share),
+    "threads": _optional(checks.whole),
 }
