@@ -311,7 +311,7 @@ def test_a_full_disk_is_named_and_the_run_goes_on(photos, tmp_path, capsys, monk
     def full(store, tree):
         if store.path.exists():
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        write(store, tree)
+        return write(store, tree)
 
     with monkeypatch.context() as patched:
         patched.setattr(Store, "write", full)
