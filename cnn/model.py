@@ -534,7 +534,10 @@ class Model:
     # What it looks like
 
     def summary(self) -> None:
-        """Print a table of the layers: output shape and number of weights, and the total."""
+        """Print a table of the layers: output shape, weights, multiplications, and the totals.
+
+        Multiplications are those of weights for one image, which is what evolution pays for.
+        """
         self._say(str(self))
 
     def _say(self, text: str) -> None:
@@ -544,15 +547,20 @@ class Model:
             self.logger.info(text)
 
     def _table(self, write: Callable[..., str]) -> str:
-        rows = []
+        rows, total = [], 0
         for layer in self._chain:
-            count, fixed = 0, ""
+            count, fixed, products = 0, "", 0
             if isinstance(layer, WeightedLayer):
                 count = sum(values.size for values in layer.trained)
                 fixed = "" if layer.trainable else " (fixed)"
-            rows.append((type(layer).__name__, str(layer.layer_output_size), f"{count:,}{fixed}"))
-        header, total = ("Layer", "Output shape", "Weights"), ("Total", "", f"{self.num_weights:,}")
-        return write(header, rows, names=2, total=total)
+                products = _multiplications(layer)
+                total += products
+            kind, shape = type(layer).__name__, str(layer.layer_output_size)
+            rows.append((kind, shape, f"{count:,}{fixed}", f"{products:,}"))
+        header = ("Layer", "Output shape", "Weights", "Multiplications")
+        return write(
+            header, rows, names=2, total=("Total", "", f"{self.num_weights:,}", f"{total:,}")
+        )
 
     def __str__(self) -> str:
         return self._table(tables.as_text)
@@ -614,6 +622,13 @@ def _is_ready(rows: AnyArray) -> bool:
     """Tell whether engines may take the rows as they are: an unaligned one has other bits."""
     flags = rows.flags
     return rows.dtype == np.float32 and flags.c_contiguous and flags.aligned
+
+
+def _multiplications(layer: WeightedLayer) -> int:
+    """Return how many weights are multiplied for one image, the same one at every place."""
+    size = layer.layer_output_size
+    places = size[0] * size[1] if isinstance(size, tuple) else 1
+    return int(layer.trained[0].size) * places
 
 
 def _join(arrays: Sequence[Array]) -> Array:

@@ -31,6 +31,8 @@ from gacnn.training.default_network import default_layers
 from gacnn.training.defaults import NUM_SOLUTIONS, default_sigma
 from gacnn.types import Array, FilePath, Growing
 
+LEAST_SIDE = 8  # pixels of a side: fewer features are hardly an image
+
 
 class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no types
     """What both estimators share: inputs, network and evolution."""
@@ -122,6 +124,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
             self.__dict__.pop("model_", None)  # it would not fit what a fit that fails has noted
             shape = self._declared_shape() or _shape_of(checks.channels_last(X, "X"))
             inputs = _shaped(X, shape)
+            if self.layers is None and len(shape) == 1:
+                _say_dense(X)
             self.input_scaler_ = StandardScaler().fit(_columns(inputs))
             self.input_range_ = InputRange.of(inputs)
             self.input_shape_ = shape
@@ -533,6 +537,18 @@ def _shaped(X: Array, shape: tuple[int, ...]) -> Array:
             f"features, but X has the shape {X.shape}"
         )
     return X.reshape(len(X), *shape)
+
+
+def _say_dense(X: Array) -> None:
+    """Warn of rows that look like the pixels of square images, which get a dense network."""
+    side = math.isqrt(X.shape[1])
+    if side < LEAST_SIDE or side**2 != X.shape[1] or X.min() < 0 or X.max() > 255:
+        return
+    checks.warn(
+        f"X has rows of {X.shape[1]} features, for which this is a dense network; if they are the "
+        f"pixels of images, input_shape=({side}, {side}, 1) makes it a convolutional one; if not, "
+        "say so by layers=[cnn.Dense(16, activation_function='tanh')], which it takes now"
+    )
 
 
 def _columns(inputs: Array) -> Array:

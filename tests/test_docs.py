@@ -52,7 +52,7 @@ def test_commands_are_understood():
 
     text = (DOCS / "command_line.md").read_text("utf-8")
     commands = re.findall(r"^gacnn (.+)$", text, re.MULTILINE)
-    assert len(commands) == 8
+    assert len(commands) == 9
     for command in commands:
         parser().parse_args(command.split())
 

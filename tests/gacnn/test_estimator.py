@@ -154,7 +154,7 @@ def test_scale_of_inputs_and_targets_does_not_matter():
 @pytest.mark.parametrize(
     ("shape", "weights"),
     [
-        ((64,), 1040 + 170),
+        ((65,), 1056 + 170),
         ((8, 8, 1), 80 + 1290),
         ((28, 28, 1), 80 + 584 + 3930),
         ((32, 32, 3), 224 + 584 + 5130),
@@ -169,6 +169,19 @@ def test_default_network(shape, weights):
     fitted = classifier(num_generations=1, num_solutions=2).fit(X, y)
     assert fitted.model_.num_weights == weights
     assert fitted.model_.output_shape == (10,)
+
+
+def test_rows_of_pixels_are_told_that_their_network_is_dense():
+    X, y = np.random.default_rng(0).random((20, 64)), np.arange(20) % 10
+    quick = {"num_generations": 1, "num_solutions": 2}
+    with pytest.warns(UserWarning, match=r"input_shape=\(8, 8, 1\) makes it a convolutional one"):
+        dense = classifier(**quick).fit(X, y)
+    for options in ({"input_shape": (8, 8, 1)}, {"layers": [cnn.Dense(16, None, "tanh")]}):
+        fitted = classifier(**quick, **options).fit(X, y)
+        same = fitted.model_.num_weights == dense.model_.num_weights
+        assert same == ("layers" in options)
+    classifier(**quick).fit(X - 0.5, y)  # no pixels
+    classifier(**quick).fit(X[:, :49], y)
 
 
 @pytest.mark.parametrize(

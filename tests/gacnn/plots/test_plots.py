@@ -681,7 +681,7 @@ def cells(shown):
 
 def test_model_as_a_table():
     rows = cells(network())
-    assert rows[0] == ["Layer", "Output shape", "Weights"]
+    assert rows[0] == ["Layer", "Output shape", "Weights", "Multiplications"]
     assert rows[2] == ["Conv2D", "(6, 6, 4)", "40"]
     assert rows[-1] == ["Total", "", f"{network().num_weights:,}"]
     lines = str(network()).splitlines()
