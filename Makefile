@@ -4,7 +4,7 @@ BIN := .venv/bin
 MINIMAL := .venv-minimal/bin
 OLDEST := .venv-oldest/bin
 
-.PHONY: help demo test test-minimal test-oldest bench docs docs-serve docs-look clean
+.PHONY: help demo test test-minimal test-oldest bench docs docs-serve docs-look dist release clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,8 +38,18 @@ docs-serve: .venv/docs  ## show the documentation at http://127.0.0.1:8000, and 
 docs-look: docs  ## open every page in Chromium: screenshots, and a list of what is wrong
 	$(BIN)/python tests/docs_in_browser.py
 
+dist: .venv/installed  ## build the source distribution and the wheel, and check them
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist . > build.log || (cat build.log; false)
+	rm build.log
+	$(BIN)/twine check --strict dist/*
+
+release: .venv/installed  ## check, build, commit and tag a release: VERSION=1.2.0
+	$(BIN)/python .ci/release $(VERSION)
+
 clean:  ## remove environments, caches and results
-	rm -rf .venv .venv-minimal .venv-oldest build .mypy_cache .pytest_cache .ruff_cache .hypothesis runs
+	rm -rf .venv .venv-minimal .venv-oldest build dist
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis runs
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -6,22 +6,24 @@ import errno
 import json
 import os
 import re
-import secrets
 import stat
 import time
-import zipfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from zipfile import ZipFile, ZipInfo
+
 Array = NDArray[Any]
 FilePath = str | os.PathLike[str]
 
+_STORED = 0  # zipfile.ZIP_STORED
 _ABANDONED = 3600.0  # seconds after which nobody writes to a temporary file any more
 
 
@@ -39,7 +41,7 @@ def replacing(path: FilePath, follow: bool = True) -> Iterator[IO[bytes]]:
     try:
         target = writable(path, follow)
         _sweep_once(target)
-        name = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+        name = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
         with open(name, "xb") as file:
             if target.exists():
                 handle = file.fileno() if os.chmod in os.supports_fd else name
@@ -171,7 +173,7 @@ def format_of(path: FilePath) -> str | None:
     Raises OSError where there is no file to read.
     """
     with open_regular(path) as file, suppress(Exception):
-        with zipfile.ZipFile(file) as archive:
+        with _opened(file) as archive:
             header = json.loads(str(_array(archive, _item(archive, "header"))[()]))
         return str(header["format"])
     return None
@@ -182,7 +184,7 @@ def _read(
 ) -> tuple[dict[str, Any], dict[str, Array]]:
     if file.read(4) != b"PK\x03\x04":
         raise ValueError("it is no such file")
-    with zipfile.ZipFile(file) as archive:
+    with _opened(file) as archive:
         header = json.loads(str(_array(archive, _item(archive, "header"))[()]))
         check_format(header, format_name)
         wanted = header["arrays"] if names is None else names
@@ -207,17 +209,23 @@ def check_format(header: Any, format_name: str) -> None:
     raise ValueError("its format is another")
 
 
-def _item(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+def _opened(file: IO[bytes]) -> ZipFile:
+    from zipfile import ZipFile  # as late as NumPy loads it
+
+    return ZipFile(file)
+
+
+def _item(archive: ZipFile, name: str) -> ZipInfo:
     try:
         item = archive.getinfo(f"{name}.npy")
     except KeyError:
         raise ValueError(f"it holds no {name}") from None
-    if item.compress_type != zipfile.ZIP_STORED:
+    if item.compress_type != _STORED:
         raise ValueError("it is compressed, which this format is not")
     return item
 
 
-def _array(archive: zipfile.ZipFile, item: zipfile.ZipInfo) -> Array:
+def _array(archive: ZipFile, item: ZipInfo) -> Array:
     with archive.open(item) as member:
         array: Array = np.lib.format.read_array(member, allow_pickle=False)
         if member.read(1):  # at the end, and not before it, the checksum is looked at

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib import pyplot
+from sklearn.datasets import load_sample_image
 
 import cnn
 import gacnn
-from gacnn import plots
+from gacnn import augment, plots
 
 FOLDER = Path(__file__).parent / "images/gallery"
 STYLES = {
@@ -55,6 +57,7 @@ def pictures() -> Iterator[tuple[str, tuple[float, float], Callable[[Any], Any]]
     yield "diversity", (5, 3), lambda ax: plots.diversity(runs, ax)
     yield "filters", (3, 3), lambda ax: plots.filters(model, ax=ax)
     yield "feature_maps", (3, 3), lambda ax: plots.feature_maps(model, X_test[0], ax=ax)
+    yield "occlusion", (4, 3), lambda ax: plots.occlusion(model, X_test[0], ax=ax)
     yield "confusion_matrix", (4, 4), lambda ax: plots.confusion_matrix(y_test, predicted, ax=ax)
     yield (
         "wrong_predictions",
@@ -66,7 +69,29 @@ def pictures() -> Iterator[tuple[str, tuple[float, float], Callable[[Any], Any]]
         X, (y == 8).astype(int), metric=[found, left_alone], num_generations=60, verbose=False
     )
     labels = "eights found", "others left alone"
+    yield "augment", (6, 4), augmented
     yield "pareto_front", (5, 3), lambda ax: plots.pareto_front(front, labels, ax)
+
+
+def augmented(ax: Any) -> None:
+    """Draw copies of a photograph, a row for each augmentation."""
+    photograph = load_sample_image("flower.jpg")[::4, ::4][:104, 20:148] / 255  # of scikit-learn
+    steps = {
+        "Flip()": augment.Flip(),
+        "Shift(12)": augment.Shift(12),
+        "Rotate(15)": augment.Rotate(15),
+        "Crop(0.7)": augment.Crop(0.7),
+        "Light(0.2, 0.4)": augment.Light(0.2, 0.4),
+    }
+    rng = np.random.default_rng(1)
+    copies = np.repeat(photograph[None], 6, axis=0)
+    rows = [np.concatenate([*step(copies, rng)], axis=1) for step in steps.values()]
+    ax.imshow(np.clip(np.concatenate(rows), 0, 1))
+    height = len(photograph)
+    ax.set_yticks([height * (row + 0.5) for row in range(len(rows))], list(steps))
+    ax.set(xticks=[])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
 
 
 def found(outputs: Any, eight: Any) -> float:

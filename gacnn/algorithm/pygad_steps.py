@@ -5,6 +5,8 @@ All names that PyGAD keeps to itself are used in this file, and in no other.
 # mypy: disable-error-code="no-any-return"
 # (pygad ships no types, so whatever it returns is Any)
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -18,12 +20,12 @@ from gacnn.algorithm.known_rows import SolutionIndex, find_rows
 from gacnn.fitness.evaluator import Evaluator
 from gacnn.fitness.metrics import MetricError
 from gacnn.operators import arrays
-from gacnn.operators.arrays import Generator, Numbers
+from gacnn.operators.arrays import Numbers
 from gacnn.operators.operator import generator
 from gacnn.types import Array, Indices
 
 Selection = tuple[Array, Indices]
-Change = Callable[[Array, Indices, Generator], Array]
+Change = Callable[[Array, Indices, "np.random.Generator"], Array]
 
 _LARGEST_SPACE = 1024  # values of a stepped gene space that are listed to draw from
 
@@ -396,7 +398,7 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
             return None
         return partial(arrays.other_values, self.get_gene_space_values(0))
 
-    def _step_genes(self, values: Array, genes: Indices, rng: Generator) -> Array:
+    def _step_genes(self, values: Array, genes: Indices, rng: np.random.Generator) -> Array:
         low, high = self.random_mutation_min_val, self.random_mutation_max_val
         if np.ndim(low):
             low, high = (np.take(bound, genes % self.num_genes) for bound in (low, high))
@@ -406,7 +408,7 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
             drawn += values
         return self.change_gene_dtype_and_round(0, drawn)
 
-    def _draw_in_interval(self, values: Array, genes: Indices, rng: Generator) -> Array:
+    def _draw_in_interval(self, values: Array, genes: Indices, rng: np.random.Generator) -> Array:
         low, high = self.gene_space["low"], self.gene_space["high"]
         exact = arrays.uniform_values(low, high, len(values), rng)
         drawn = self.change_gene_dtype_and_round(0, exact)
@@ -415,7 +417,7 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
             drawn[outside] = self._convert_initial_population_range_values(0, low, high, [low])
         return drawn
 
-    def _draw_steps(self, values: Array, genes: Indices, rng: Generator) -> Array:
+    def _draw_steps(self, values: Array, genes: Indices, rng: np.random.Generator) -> Array:
         space, count = self.gene_space, self._finite_gene_space_length(self.gene_space)
         steps = [self._finite_gene_space_value(space, step) for step in range(count)]
         return self.change_gene_dtype_and_round(0, steps)[rng.integers(count, size=len(values))]

@@ -87,6 +87,7 @@ class Remembering(PygadSteps):
         self.course = Course(since, done + self.num_generations)
         self.has_ended = self.took_up = False
         self._drawn_for: int | None = None  # the generation of the latest draw
+        self.run_start_time: float | None = None
         # A run that failed, or was checkpointed, has saved one more solution than fitness.
         self.best_solutions = self.best_solutions[: len(self.best_solutions_fitness)]
 
@@ -109,7 +110,9 @@ class Remembering(PygadSteps):
     @property
     def seconds(self) -> float:
         """How long the run has taken, before a resume included; 0.0 before it begins."""
-        return 0.0 if self.run_start_time is None else time.monotonic() - self.run_start_time
+        if self.run_start_time is None or self._resumed is not None:
+            return self.seconds_before
+        return time.monotonic() - self.run_start_time
 
     @property
     def seconds_before(self) -> float:

@@ -7,12 +7,12 @@ import os
 import time
 import warnings
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cnn import checks
+from gacnn.algorithm.events import checked_callbacks
 from gacnn.algorithm.ga import GA
 from gacnn.algorithm.state import complete
 from gacnn.callbacks.callback import Callback
@@ -67,7 +67,7 @@ class Checkpoint(Callback):
         *,
         follow: bool = True,
     ) -> None:
-        self.path = Path(path)
+        self.path = checks.path(path, "path")
         self.follow = follow
         self._cost = COST if every is None and seconds is None else math.inf
         if seconds is None:
@@ -171,7 +171,7 @@ def resume(
             )
         fitness_func = fitness_func.on(executor)
     identity, stored = store.read(path, follow)
-    callbacks = list(callbacks)
+    callbacks = checked_callbacks(callbacks)
     given = {"fitness_func": fitness_func, **settings}
     given |= {name: resolved(name, given[name]) for name in OPERATORS.keys() & given.keys()}
     with complete(os.fspath(path)):

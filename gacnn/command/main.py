@@ -23,6 +23,7 @@ from cnn import datasets
 from cnn.checks import printable
 from cnn.exchange.onnx import metadata
 from cnn.model import MEMORY_LIMIT
+from gacnn.command import comparison, pictures, words
 from gacnn.command.data import Data, load, numbered, parts
 from gacnn.command.reports import class_table, information
 from gacnn.command.run_folder import RunFolder
@@ -32,6 +33,7 @@ from gacnn.command.wording import in_options
 from gacnn.gacnn import GACNN
 from gacnn.training.default_network import default_network
 from gacnn.training.defaults import NUM_GENERATIONS, NUM_SOLUTIONS
+from gacnn.training.plan import counted
 
 EXAMPLES = """\
 examples:
@@ -41,6 +43,7 @@ examples:
   gacnn resume runs/mnist --time-limit 1200
   gacnn evaluate runs/mnist
   gacnn predict runs/photos new/*.jpg
+  gacnn compare runs/mnist runs/other
   gacnn export runs/photos photos.onnx
   gacnn info runs/photos
 
@@ -61,7 +64,11 @@ DATA = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; return the exit code."""
-    options = parser().parse_args(arguments)
+    reader = parser()
+    options = reader.parse_args(arguments)
+    if "run" not in options:
+        reader.print_help()
+        return 0
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be anything
     with warnings.catch_warnings():
@@ -105,11 +112,13 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     whole.add_argument("--version", action="version", version=f"gacnn {version()}")
-    commands = whole.add_subparsers(required=True, metavar="COMMAND")
+    commands = whole.add_subparsers(metavar="COMMAND")
     _add_train(commands)
     each = _command(commands, resume, "go on with a run that was stopped or killed, or for longer")
     each.add_argument("folder", type=RunFolder, metavar="RUN", help="the folder of the run")
     _add_limits(each)
+    words.add_quiet(each)
+    words.add_threads(each)
     _add_scheduler(each)
     _add_resources(each)
     each = _command(commands, evaluate, "count what a run gets right on images it has not seen")
@@ -119,13 +128,19 @@ def parser() -> argparse.ArgumentParser:
     _add_memory(each)
     each = _command(commands, predict, "name the class of images")
     each.add_argument("folder", type=RunFolder, metavar="RUN", help="the folder of the run")
-    each.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="files of images")
+    each.add_argument(
+        "images", nargs="+", type=Path, metavar="IMAGE", help="pictures, folders of them, or .npz"
+    )
     each.add_argument("--csv", action="store_true", help="print CSV, with all probabilities")
     _add_pixels(each)
     _add_memory(each)
     each = _command(commands, export, "write the network of a run for ONNX Runtime")
     each.add_argument("folder", type=Path, metavar="RUN", help="a run, or a file of Model.save")
     each.add_argument("file", type=Path, metavar="FILE.onnx")
+    each = _command(commands, compare, "draw runs in one picture, and list what came out")
+    each.add_argument("folders", nargs="+", type=RunFolder, metavar="RUN", help="folders of runs")
+    each.add_argument("--out", type=Path, default=Path("compare.png"), help="(compare.png)")
+    each.add_argument("--x", choices=("generation", "evaluations", "seconds"), default="seconds")
     each = _command(commands, info, "tell what is in a run, a model or a checkpoint")
     each.add_argument("file", type=Path, metavar="FILE", help="a run's folder, or a file")
     return whole
@@ -133,9 +148,7 @@ def parser() -> argparse.ArgumentParser:
 
 def version() -> str:
     """Return the version of the package."""
-    from importlib.metadata import version as installed
-
-    return installed("gacnn")
+    return cnn.__version__
 
 
 def _command(commands: Any, run: Any, what: str) -> argparse.ArgumentParser:
@@ -174,9 +187,13 @@ def _add_train(commands: Any) -> None:
     each.add_argument("--metric", choices=CLASS_METRICS, default="cross_entropy")
     each.add_argument("--seed", type=_whole(0), default=0, help="of all that is random (0)")
     _add_limits(each)
+    words.add_quiet(each)
+    words.add_network(each)
+    words.add_threads(each)
     _add_pixels(each)
     _add_resources(each)
     _add_scheduler(each)
+    _add_device(each)
 
 
 def _add_scheduler(each: argparse.ArgumentParser) -> None:
@@ -187,8 +204,20 @@ def _add_scheduler(each: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_device(each: argparse.ArgumentParser) -> None:
+    each.add_argument(
+        "--device",
+        help='where PyTorch runs the networks: "cuda", "cuda:1" or "cpu"; without it NumPy does',
+    )
+
+
 def _add_limits(each: argparse.ArgumentParser) -> None:
-    each.add_argument("--time-limit", type=_number, metavar="SECONDS", help="in all")
+    each.add_argument(
+        "--time-limit",
+        type=words.seconds,
+        metavar="TIME",
+        help="in all: seconds, or like 10m, 1h30m",
+    )
     each.add_argument(
         "--generations", type=_whole(1), help=f"in all ({NUM_GENERATIONS:,} without a time limit)"
     )
@@ -310,16 +339,23 @@ def train(options: argparse.Namespace) -> int:
         random_seed=options.seed,
         shard=None if options.scheduler is None else "auto",
         max_pixels=options.max_pixels,
+        device=options.device,
         checkpoint_seconds=options.checkpoint_seconds,
         memory_limit=options.memory_limit,
+        validation=options.validation,
+        threads=options.threads,
     )
     folder: RunFolder = options.out
     folder.check_free()
     data = load(settings, options.scale)
     images = data.train
-    if options.model is None:
-        classes = len(images.class_names)
-        model = default_network(images.X.shape[1:], classes, random_seed=settings.random_seed)
+    shape, classes = images.X.shape[1:], len(images.class_names)
+    if options.layers is not None:
+        if options.model is not None:
+            raise ValueError("--layers and --model both name a network; give one of them")
+        model = words.network(options.layers, shape, classes, settings.random_seed)
+    elif options.model is None:
+        model = default_network(shape, classes, random_seed=settings.random_seed)
     else:
         model = _model(options.model)
         _check_fits(model, images)
@@ -328,7 +364,7 @@ def train(options: argparse.Namespace) -> int:
     )  # or says what is wrong: no folder yet
     folder.create(settings, model, data)
     with folder.locked():
-        return evolve(going_on=False)
+        return evolve(going_on=False, verbose=not options.quiet)
 
 
 def resume(options: argparse.Namespace) -> int:
@@ -336,7 +372,9 @@ def resume(options: argparse.Namespace) -> int:
     folder: RunFolder = options.folder
     limits = _given(time_limit=options.time_limit, num_generations=options.generations)
     resources = _given(
-        checkpoint_seconds=options.checkpoint_seconds, memory_limit=options.memory_limit
+        checkpoint_seconds=options.checkpoint_seconds,
+        memory_limit=options.memory_limit,
+        threads=options.threads,
     )
     settings = replace(folder.settings(), **limits, **resources)
     with folder.locked():
@@ -351,7 +389,7 @@ def resume(options: argparse.Namespace) -> int:
         data = folder.data(settings)
         folder.reopen(settings)
         evolve = _evolution(folder, settings, data, folder.start(), options.scheduler)
-        return evolve(going_on=True)
+        return evolve(going_on=True, verbose=not options.quiet)
 
 
 def _given(**options: Any) -> dict[str, Any]:
@@ -407,34 +445,40 @@ def predict(options: argparse.Namespace) -> int:
     model, names = folder.trained_model(), folder.class_names()
     height, width, channels = model.input_shape
     table = csv.writer(sys.stdout, lineterminator="\n")
-    shown = [printable(path) for path in options.images]
-    wide = max(map(len, shown))
     limit = options.memory_limit or folder.settings().memory_limit or MEMORY_LIMIT
+    scale = options.scale or folder.scale()
+
+    def read(path: Path) -> Any:
+        return datasets.load_images(
+            [path],
+            size=(height, width),
+            channels=channels,
+            scale=scale,
+            max_pixels=options.max_pixels or folder.settings().max_pixels,
+        )
+
+    unread = list(pictures.found(options.images, read, scale, options.memory_limit))
+    wide = max(len(name) for each in unread for name in each.names)
     if options.csv:
         table.writerow(["file", "class", *map(cell, names)])
     code = 0
-    for path, name in zip(options.images, shown, strict=True):
+    for each in unread:
         try:
-            X = datasets.load_images(
-                [path],
-                size=(height, width),
-                channels=channels,
-                scale=options.scale or folder.scale(),
-                max_pixels=options.max_pixels or folder.settings().max_pixels,
-            )
+            X = each.read()
+            rows = model.predict_proba(X, memory_limit=limit)  # which warns of one without numbers
         except (OSError, ValueError) as error:
             _say(error)
             code = 1
             continue
-        row = model.predict_proba(X, memory_limit=limit)[0]  # which warns of one that is no numbers
-        if np.isnan(row).any():
-            code = 1
-            continue
-        best = names[row.argmax()]
-        if options.csv:
-            table.writerow([cell(path), cell(best), *(f"{value:.6f}" for value in row)])
-        else:
-            say(f"{name:<{wide}}  {printable(best)}  {row.max():.1%}")
+        for name, row in zip(each.names, rows, strict=True):
+            if np.isnan(row).any():
+                code = 1
+                continue
+            best = names[row.argmax()]
+            if options.csv:
+                table.writerow([cell(name), cell(best), *(f"{value:.6f}" for value in row)])
+            else:
+                say(f"{name:<{wide}}  {printable(best)}  {row.max():.1%}")
     return code
 
 
@@ -447,6 +491,13 @@ def export(options: argparse.Namespace) -> None:
     say(f"{options.file}: images {model.input_shape}, {model.num_classes} classes")
     for name, value in metadata(model).items():
         say(f"{name}: {value}")
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Print what came out of several runs, and draw their course into one picture."""
+    say(comparison.table(options.folders))
+    comparison.draw(options.folders, options.out, options.x)
+    say(f"\nthe picture is {options.out}")
 
 
 def info(options: argparse.Namespace) -> None:
@@ -506,15 +557,17 @@ def _evolution(
         with training.fitness.session():  # or says that none answers
             pass
 
-    def evolve(*, going_on: bool) -> int:
+    def evolve(*, going_on: bool, verbose: bool) -> int:
         set_aside = 0 if test is None else len(test.X)
-        say(f"{len(images.X):,} images to train on, {set_aside:,} set aside")
-        say(f"pixels: {images.scale}\n\n{model}\n")
+        if verbose:
+            say(f"{len(images.X):,} images to train on, {set_aside:,} set aside")
+            say(f"pixels: {images.scale}\n\n{model}\n")
         try:
             result = training.run(
                 networks.population_as_vectors(),
                 checkpoint=folder.checkpoint(settings.checkpoint_seconds),
                 resume=going_on,
+                verbose=verbose,
             )
             results = folder.finish(result, test, settings.memory_limit or MEMORY_LIMIT)
         except (KeyboardInterrupt, OSError, MemoryError) as error:
@@ -530,7 +583,7 @@ def _evolution(
 def _say_results(folder: RunFolder, results: dict[str, Any]) -> None:
     say(
         f"\n{results['generations']:,} generations, {results['seconds']:,} seconds, "
-        f"{results['image_evaluations'] / 1e6:,.1f} million image evaluations"
+        f"{counted(results['image_evaluations'])} image evaluations"
     )
     if results["test_accuracy"] is not None:
         number = results["test_images"]

@@ -8,33 +8,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 import cnn
-from cnn import files, tables
+from cnn import files
 from cnn.checks import printable
+from cnn.report import of_labels
+from cnn.types import Labels
 from gacnn.checkpoints import checkpoint
 from gacnn.command.run_folder import RunFolder
 
-Labels = NDArray[np.intp]
-
 
 def class_table(labels: Labels, predicted: Labels, names: Sequence[str]) -> str:
-    """Return a table of images, recall and precision of every class, and the accuracy."""
-    rows = []
-    for number, name in enumerate(map(printable, names)):
-        its, said = labels == number, predicted == number
-        both, all_its = int(np.sum(its & said)), int(its.sum())
-        precision = _percent(both, int(said.sum()))
-        rows.append((name, f"{all_its:,}", _percent(both, all_its), precision))
-    right = _percent(int(np.sum(labels == predicted)), len(labels))
-    table = tables.as_text(("class", "images", "recall", "precision"), rows, names=1)
-    return f"{table}\n\n{right} of {len(labels):,} images are right"
-
-
-def _percent(part: int, whole: int) -> str:
-    return f"{part / whole:.1%}" if whole else "-"
+    """Return a table of images, recall, precision and F1 of every class, and the accuracy."""
+    return str(of_labels(labels, predicted, [printable(name) for name in names]))
 
 
 def information(path: Path) -> str:

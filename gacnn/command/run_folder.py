@@ -216,6 +216,7 @@ class RunFolder:
             "seconds": round(float(result.history["seconds"][-1]), 1) if len(result.history) else 0,
             "training_score": float(result.score),
             "validation_score": result.validation_score,
+            "validation_accuracy": result.validation_accuracy,
             "test_accuracy": None if said is None else float(np.mean(said.labels == said.images.y)),
             "test_images": 0 if said is None else len(said.labels),
         }
@@ -266,7 +267,7 @@ class RunFolder:
 
 def _pictures(result: Result, said: Predicted | None) -> dict[str, Callable[[], Any]]:
     """Return what draws each picture of a run."""
-    drawn: dict[str, Callable[[], Any]] = {"fitness": lambda: plots.fitness(result.history)}
+    drawn: dict[str, Callable[[], Any]] = {"fitness": result.history.plot}
     if any(isinstance(layer, cnn.Conv2D) for layer in result.model.layers):
         drawn["filters"] = lambda: plots.filters(result.model)
     if said is not None:

@@ -38,6 +38,9 @@ class Evaluator:
     model: Model | None = None
     """The network whose weights the solutions are, for operators that need its layers."""
 
+    measure: str = "fitness"
+    """What its number is called: a progress bar and pictures say so."""
+
     reevaluates: bool = False
     """Whether kept solutions are scored anew in every generation, because what they are scored on
     is another; True in a class that has a `draw` of its own and does not say otherwise."""

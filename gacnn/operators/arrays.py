@@ -4,15 +4,20 @@ An operator is `operator(parents, num_offspring, rng) -> offspring`: (K, n) to (
 of the same dtype, with a `numpy.random.Generator`. Costs are linear in members times genes.
 """
 
+from __future__ import annotations
+
 import bisect
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gacnn.types import Array, Indices
 
-Generator = np.random.Generator
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
 Numbers = float | Array  # one for all, or one for each
 
 _COMPARED = 2**24  # numbers that are compared at a time

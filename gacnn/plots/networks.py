@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _TILE = 32  # pixels of a picture in a sheet at least: gaps can then be thin
 _GAP = 0.08  # between pictures, of their width
 _HEAD = 0.3  # above a picture with a caption, of its width
+_LONGEST_NAME = 24  # letters of a class in a confusion matrix
 _SMALLEST_PRINT = 4.0  # points; counts that would be smaller are left out
 
 
@@ -48,10 +49,20 @@ def filters(model: Model, layer: Layer | int = 0, ax: Axes | None = None) -> Axe
         tiles = np.moveaxis(weights, 3, 1).reshape(-1, height, width)
         columns = None if channels == 1 else channels
         _draw_sheet(ax, tiles, columns, cmap="coolwarm", vmin=-largest, vmax=largest)
+        _draw_scale(ax, largest)
     if channels not in (1, 3):
         ax.set(xlabel=f"{channels} channels", ylabel=f"{number} filters")
     ax.set_title(f"{number} filters of {height} x {width}")
     return ax
+
+
+def _draw_scale(ax: Any, largest: float) -> None:
+    """Say beside a sheet which colour is which sign."""
+    ticks = [-largest, 0.0, largest]
+    names = [f"\N{MINUS SIGN}{largest:.2g}", "0", f"+{largest:.2g}"]
+    bar = ax.figure.colorbar(ax.images[-1], ax=ax, shrink=0.6, aspect=15, pad=0.02)
+    bar.set_ticks(ticks, labels=names)
+    bar.outline.set_visible(False)
 
 
 def feature_maps(
@@ -84,6 +95,8 @@ def feature_maps(
             f"layer must give maps, but {shown} gives {shown.layer_output_size} flat values; "
             "take one before Flatten"
         )
+    axes = "height, width, channels"
+    checks.finite(checks.shaped(image, "image", model.input_shape, axes, "give one"), "image")
     model.feed_sample(image)
     height, width, channels = shown.layer_output_size
     maps = image if shown is model.input_layer else shown.layer_output
@@ -123,14 +136,22 @@ def confusion_matrix(
         >>> [label.get_text() for label in ax.get_xticklabels()]
         ['cat', 'dog']
     """
+    normalize = checks.flag(normalize, "normalize")
     true, predicted, names = _labels(y_true, y_pred, class_names)
     counts = np.zeros((len(names), len(names)), int)
     np.add.at(counts, (true, predicted), 1)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    ax = axes_for(ax, (5, 5))
+    names = [
+        name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in names
+    ]
+    letters = max(map(len, names))
+    beside = 0.07 * letters if letters > 3 else 0.0  # inches that the names take
+    side = max(5.0, 0.25 * len(names) + 1) + beside
+    ax = axes_for(ax, (side, side))
     ax.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)
     longest = 4 if normalize else len(str(counts.max()))
-    size = min(10.0, 1.3 * _points(ax)[0] / len(names) / longest)
+    room = max(_points(ax)[0] - 72 * beside, 1.0) / len(names)  # points a cell
+    size = min(10.0, 1.3 * room / longest)
     if size >= _SMALLEST_PRINT:
         for row, column in np.argwhere(counts):
             text = f"{shares[row, column]:.2f}" if normalize else str(counts[row, column])
@@ -140,6 +161,8 @@ def confusion_matrix(
     turned = 90 if max(map(len, names)) > 3 else 0
     ax.set_xticks(ticks, names, rotation=turned, parse_math=False)  # names may have a $
     ax.set_yticks(ticks, names, parse_math=False)
+    if 0.85 * room < 10:
+        ax.tick_params(labelsize=max(_SMALLEST_PRINT, 0.85 * room))
     ax.set(xlabel="predicted", ylabel="true")
     return ax
 
@@ -231,7 +254,8 @@ def _draw_sheet(
         (index // columns * down + head, index % columns * across + gap) for index in range(number)
     ]
     rows = -(-number // columns)
-    sheet = _assembled(tiles, corners, (rows * down + gap, columns * across + gap))
+    below = max(gap, head // 2)  # captions stand above: as much air at the lower edge
+    sheet = _assembled(tiles, corners, (rows * down + below, columns * across + gap))
     longest = max(map(len, captions), default=1)
     size = min(11, scale(columns) * min(0.7 * head, 1.5 * across / (longest + 2)))
     for text, (top, left) in zip(captions, corners, strict=bool(captions)):
@@ -280,11 +304,18 @@ def _layer_of(model: Model, layer: Layer | int) -> Layer:
     return convolutions[layer]
 
 
+def _array(labels: ArrayLike, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(labels)
+    except ValueError as error:
+        raise ValueError(f"{name} must hold one label for each image, but {error}") from error
+
+
 def _labels(
     y_true: ArrayLike, y_pred: ArrayLike, class_names: Sequence[Any] | None
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], list[str]]:
     """Return the labels (N,) as indices of names, and the names."""
-    true, predicted = np.asarray(y_true), np.asarray(y_pred)
+    true, predicted = _array(y_true, "y_true"), _array(y_pred, "y_pred")
     if true.ndim != 1 or true.shape != predicted.shape or not len(true):
         raise ValueError(
             "y_true and y_pred must hold one label for each image, with the shape (N,), not "
@@ -293,6 +324,8 @@ def _labels(
     if class_names is None:
         classes, indices = np.unique(np.concatenate([true, predicted]), return_inverse=True)
         return indices[: len(true)], indices[len(true) :], [str(each) for each in classes]
+    if isinstance(class_names, str) or not np.iterable(class_names):
+        raise TypeError(f"class_names must be a list of names, not {class_names!r}")
     names = [str(each) for each in class_names]
     for labels, argument in ((true, "y_true"), (predicted, "y_pred")):
         unnamed = labels[~np.isin(labels, np.arange(len(names)))]

@@ -22,8 +22,10 @@ Column = NDArray[np.float64]
 Table = dict[str, Column]
 
 _X_LABELS = {"generation": "generation", "evaluations": "networks evaluated", "seconds": "seconds"}
+_ACCURACY = "validation_accuracy"
 _POINTS = 400  # of a smoothed curve, at most
 _SIZE = (7, 4)
+_LONGEST = 2**31  # generations
 _MARK = "\N{ZERO WIDTH SPACE}"  # before a name that begins with _, until the legend is made
 
 
@@ -46,7 +48,8 @@ def fitness(
 ) -> Axes:
     """Draw the fitness over a run: the best, the mean with its deviation, and the validation.
 
-    A rise at the beginning is cut off where it would flatten all the rest.
+    A rise at the beginning is cut off where it would flatten all the rest. The accuracy on
+    validation data of a single run without a name has an axis of its own, at the right.
 
     Args:
         history: a `gacnn.History`; a list of them, repeated runs, of which medians and quartiles
@@ -71,7 +74,7 @@ def fitness(
         'fitness'
     """
     runs = _runs(history, label, x)
-    span = None if smooth is None else checks.whole(smooth, "smooth")
+    span = None if smooth is None else min(checks.whole(smooth, "smooth"), _LONGEST)
     for table in chain(*runs.values()):
         for name in {"best", "validation"} & table.keys():
             if table[name].ndim > 1:
@@ -84,7 +87,13 @@ def fitness(
     shown = [_draw_run(ax, name, tables, x, span) for name, tables in runs.items()]
     _set_limits(ax, np.concatenate(shown), before)
     title = None if None in runs else _explanation(runs)
-    _plain(ax.legend(loc="lower right", title=title, title_fontsize="small", alignment="left"))
+    handles = list(ax.get_legend_handles_labels()[0])
+    if None in runs and _ACCURACY in runs[None][0] and len(runs[None]) == 1:
+        handles.append(_draw_accuracy(ax, runs[None][0], x))
+    legend = ax.legend(
+        handles=handles, loc="lower right", title=title, title_fontsize="small", alignment="left"
+    )
+    _plain(legend)
     ax.set(xlabel=_X_LABELS[x], ylabel="fitness")
     ax.grid(alpha=0.3)
     return ax
@@ -209,6 +218,17 @@ def _draw_run(ax: Any, name: str | None, tables: list[Table], x: str, span: int 
         validation, _ = _draw_column(ax, tables, "validation", x, span, **style)
         shown += [validation.low, validation.high]
     return np.concatenate(shown)
+
+
+def _draw_accuracy(ax: Any, table: Table, x: str) -> Any:
+    """Draw the accuracy on validation data at the right; return its line."""
+    right = ax.twinx()
+    (line,) = right.plot(
+        table[x], 100 * table[_ACCURACY], color="C3", linewidth=1, label="accuracy, at the right"
+    )
+    right.set_ylim(0, 100)
+    right.set_ylabel("accuracy on validation data, %")
+    return line
 
 
 def _draw_column(

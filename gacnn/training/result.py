@@ -27,6 +27,7 @@ class Result:
         ga: the genetic algorithm after its run.
         plan: what was planned.
         image_evaluations: what it cost, networks times images, validation included.
+        validation_accuracy: the share of the held-out images that are right, or None.
 
     Examples:
         >>> model = cnn.Model([cnn.Input1D(2), cnn.Dense(2)], random_seed=0)
@@ -45,6 +46,7 @@ class Result:
     ga: GA
     plan: Plan
     image_evaluations: int
+    validation_accuracy: float | None = None
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
         """Draw the fitness over the run, or the front of two objectives; return the Axes.
@@ -57,6 +59,8 @@ class Result:
 
     def _facts(self) -> dict[str, str]:
         facts = {"score": _score(self.score), "validation score": _score(self.validation_score)}
+        if self.validation_accuracy is not None:
+            facts["validation accuracy"] = f"{100 * self.validation_accuracy:.1f} %"
         seconds = self.history["seconds"][-1] if len(self.history) else 0.0
         return {
             **facts,

@@ -13,9 +13,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from threadpoolctl import ThreadpoolController
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 _SHARE = os.environ.get("OMP_NUM_THREADS", "")  # as OpenMP reads it, once: Dask sets it later
 _hold = threading.RLock()  # of what follows, also while a process forks
@@ -91,6 +92,8 @@ def available_threads() -> int:
 
 @functools.cache
 def _blas() -> ThreadpoolController:
+    from threadpoolctl import ThreadpoolController  # when first needed: it takes a while
+
     return ThreadpoolController()
 
 

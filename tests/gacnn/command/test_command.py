@@ -422,7 +422,6 @@ def test_damaged_json(name, run, tmp_path, capsys):
 @pytest.mark.parametrize(
     "arguments",
     [
-        [],
         ["train", "digits"],
         ["train", "digits", "--out", "a", "--size", "0x3"],
         ["train", "digits", "--out", "a", "--test-share", "1"],
