@@ -20,7 +20,7 @@ NEEDED = {
     "quick_start": ["sklearn"],
     "more_machines": ["distributed", "sklearn"],
     "unbalanced_classes": ["sklearn"],
-    "exporting": ["onnx", "onnxruntime", "torch"],
+    "exporting": ["onnx", "onnxruntime", "sklearn", "torch"],
 }
 PAGES = sorted(page.stem for page in DOCS.glob("*.md"))
 
