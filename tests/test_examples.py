@@ -21,6 +21,7 @@ EXAMPLES = {
     "ternary": ("--time-limit 0.5", "filters.png", "on 360 images never seen before"),
     "regression_xor": ("--generations 20", "diabetes.png", "of 10 seeds\ndiabetes: R2"),
     "readme_picture": ("--generations 3", "run.png", "of 360 unseen images are right"),
+    "search": ("--generations 9 --candidates 3", "search.png", "best of the halving search"),
     "two_objectives": ("--generations 3", "front.png", "networks on the front"),
 }
 
