@@ -409,7 +409,11 @@ class Model:
 
         The outputs of a network that does not end in softmax are put through one; a single
         sigmoid output p gives the two columns 1 - p and p. Outputs that are no finite numbers
-        give NaN, with a warning. engine, device, memory_limit: as for `forward`.
+        give NaN, with a warning.
+
+        Args:
+            data_inputs: (N, height, width, channels), or (N, inputs) for an Input1D.
+            engine, device, memory_limit: as for `forward`.
         """
         outputs = self._class_outputs(data_inputs, engine_for(engine, device), memory_limit)
         return probabilities(outputs, output_activation(self.last_layer))
@@ -426,7 +430,10 @@ class Model:
 
         A single sigmoid output is label 1 above one half. An image whose outputs are no finite
         numbers is of no class: its label is -1, with a warning. For regression use `forward`.
-        engine, device, memory_limit: as for `forward`.
+
+        Args:
+            data_inputs: (N, height, width, channels), or (N, inputs) for an Input1D.
+            engine, device, memory_limit: as for `forward`.
         """
         return labels_of(self._class_outputs(data_inputs, engine_for(engine, device), memory_limit))
 
