@@ -3,10 +3,11 @@
     python benchmarks/distributed.py [--rounds 8] [--generations 2000]
 
 A population of networks for MNIST is scored on a batch, by this process and by one and two worker
-processes of one thread on this machine; all take turns in every round, and the best round of each
-counts. CPU is that of driver, scheduler and workers together. Bytes are those of the arrays, and
-beside them all that passes the loopback device, where it is counted: on the way to the scheduler,
-and from there to the workers. The model then predicts more workers; it says what it assumes.
+processes of one thread on this machine; all take turns in every round, and the least of each
+number counts. CPU is that of driver, scheduler and workers together. Bytes are those of the
+arrays, and beside them all that passes the loopback device, where it is counted: on the way to the
+scheduler, and from there to the workers. The model then predicts more workers, and says what it
+assumes.
 With --generations, so many small ones are run, and the memory of all processes is noted.
 """
 
@@ -98,44 +99,30 @@ def measured(score: Callable[[], Any], workers_cpu: Callable[[], float]) -> Cost
     return Cost(wall, driver + workers_cpu() - theirs, driver, device)
 
 
-def race(rounds: int) -> tuple[dict[str, Cost], gacnn.Fitness]:
-    """Return the costs of a generation by contender, and the fitness with two workers."""
+def race(workers: int, rounds: int) -> tuple[dict[str, list[Cost]], gacnn.Fitness]:
+    """Return what a generation costs in every round, by contender; and the workers' fitness."""
     rng = np.random.default_rng(0)
     model = network()
     X, y = rng.random((DATA, 28, 28, 1), np.float32), rng.integers(0, 10, DATA)
     vectors = rng.standard_normal((MEMBERS, model.num_weights), np.float32) * np.float32(0.1)
     costs: dict[str, list[Cost]] = {}
-    with (
-        LocalCluster(n_workers=1, **QUIET) as one,
-        LocalCluster(n_workers=2, **QUIET) as two,
-        Client(one) as first,
-        Client(two) as second,
-    ):
+    there = "1 worker" if workers == 1 else f"{workers} workers"
+    with LocalCluster(n_workers=workers, **QUIET) as cluster, Client(cluster) as client:
+        own = {"batch_size": IMAGES, "shard": "auto"}
         contenders = {
-            "here, 1 thread": ({"threads": 1}, None),
-            "here, 2 threads": ({"threads": 2}, None),
-            "1 worker": ({}, first),
-            "2 workers": ({}, second),
-        }
-        fitness = {
-            name: gacnn.Fitness(
-                model, X, y, batch_size=IMAGES, shard="auto", executor=client, **threads
-            )
-            for name, (threads, client) in contenders.items()
+            "here, 1 thread": gacnn.Fitness(model, X, y, threads=1, **own),
+            "here, 2 threads": gacnn.Fitness(model, X, y, threads=2, **own),
+            there: gacnn.Fitness(model, X, y, executor=client, **own),
         }
         for number in range(rounds + 1):
-            for name, (_, client) in contenders.items():
-                cpu = (lambda: 0.0) if client is None else _workers_cpu(client)
-                with fitness[name].session():
-                    fitness[name].draw(np.random.default_rng(number))
-                    if number == 0:
-                        fitness[name](vectors)  # the data travel
-                    else:
-                        score = _scoring(fitness[name], vectors)
-                        costs.setdefault(name, []).append(measured(score, cpu))
-    return {name: min(each, key=lambda cost: cost.cpu) for name, each in costs.items()}, fitness[
-        "2 workers"
-    ]
+            for name, fitness in contenders.items():
+                cpu = _workers_cpu(client) if name == there else (lambda: 0.0)
+                with fitness.session():
+                    fitness.draw(np.random.default_rng(number))
+                    cost = measured(_scoring(fitness, vectors), cpu)
+                if number:  # in the first the data travel
+                    costs.setdefault(name, []).append(cost)
+    return costs, contenders[there]
 
 
 def _scoring(fitness: gacnn.Fitness, vectors: Any) -> Callable[[], Any]:
@@ -210,7 +197,7 @@ def print_costs(costs: dict[str, Cost], fitness: gacnn.Fitness) -> None:
 
 
 def print_predictions(costs: dict[str, Cost], tasks: int, task: float) -> None:
-    image = costs["here, 1 thread"].wall / (MEMBERS * IMAGES)
+    image = costs["here, 1 thread"].cpu / (MEMBERS * IMAGES)
     for members in {case.members for case in CASES}:
         algorithm_seconds_of[members] = algorithm_seconds(members)
     print(
@@ -291,7 +278,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--generations", type=int, default=0, help="to note the memory over (0)")
     options = parser.parse_args()
-    costs, fitness = race(options.rounds)
+    one, _ = race(1, options.rounds)
+    rounds, fitness = race(2, options.rounds)
+    rounds = {
+        **{name: [*one[name], *rounds.get(name, [])] for name in one},
+        **{name: rounds[name] for name in rounds.keys() - one.keys()},
+    }
+    costs = {name: Cost(*map(min, zip(*each, strict=True))) for name, each in rounds.items()}
     print_costs(costs, fitness)
     task = driver_seconds_of_a_task()
     print_predictions(costs, fitness.shards.journey.tasks, task)

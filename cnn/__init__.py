@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnn.engines.engine import Engine
 from cnn.engines.numpy.engine import NumpyEngine
+from cnn.engines.torch.engine import TorchEngine
 from cnn.layers.elementwise import LeakyReLU, ReLU, Sigmoid, Softmax, Step, Tanh
 from cnn.layers.layer import Flatten, Input1D, Input2D
 from cnn.layers.weighted import Dense
@@ -55,6 +56,7 @@ __all__ = [
     "Softmax",
     "Step",
     "Tanh",
+    "TorchEngine",
     "datasets",
     "from_keras",
     "from_pygad",

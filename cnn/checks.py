@@ -10,6 +10,7 @@ import stat
 import sys
 import warnings
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,7 +22,7 @@ Choice = TypeVar("Choice")
 def whole(value: Any, name: str, minimum: int = 1) -> int:
     """Return the value as an int of at least `minimum`."""
     try:
-        integer = None if isinstance(value, bool) else operator.index(value)
+        integer = None if isinstance(value, bool | np.bool_) else operator.index(value)
     except TypeError:
         integer = None
     if integer is None:
@@ -57,8 +58,24 @@ def number(value: ArrayLike, name: str, minimum: float = -math.inf) -> float:
     return float(array)
 
 
+def flag(value: Any, name: str) -> bool:
+    """Return True or False; TypeError for what is neither, nor a whole number."""
+    if isinstance(value, bool | np.bool_ | int):
+        return bool(value)
+    raise TypeError(f"{name} must be True or False, not {value!r} ({type(value).__name__})")
+
+
+def path(value: Any, name: str) -> Path:
+    """Return the path of a file or folder; TypeError for what is none."""
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{name} must be a path, not {value!r} ({type(value).__name__})")
+    if not os.fspath(value):
+        raise ValueError(f"{name} must be a path, not an empty one")
+    return Path(value)
+
+
 def one_of(
-    value: Choice, name: str, choices: Collection[Choice], others: Mapping[str, str] | None = None
+    value: Choice, name: str, choices: Collection[Choice], others: Mapping[str, Any] | None = None
 ) -> Choice:
     """Return the value if it is among the choices.
 
@@ -72,13 +89,13 @@ def one_of(
 
 
 def nearest(
-    value: object, choices: Collection[Any], others: Mapping[str, str] | None = None
+    value: object, choices: Collection[Any], others: Mapping[str, Any] | None = None
 ) -> str:
     """Return "; did you mean …?" with the choice nearest to a mistyped name, or nothing."""
     if not isinstance(value, str):
         return ""
     word, known = value.lower(), others or {}
-    if word in known:
+    if word in known and known[word] in choices:
         return f"; did you mean {known[word]!r}?"
     names = {each.lower(): each for each in choices if isinstance(each, str)}
     found = difflib.get_close_matches(word, names, 1)
@@ -105,10 +122,22 @@ def real(value: ArrayLike, name: str) -> NDArray[Any]:
         try:
             array = array.astype(np.float64)
         except (OverflowError, TypeError, ValueError) as error:
-            raise TypeError(f"{name} must hold real numbers, but {error}") from error
+            raise TypeError(
+                f"{name} must hold real numbers, but {error}{_stack(array, name)}"
+            ) from error
     if array.dtype.kind not in "buif":
-        raise TypeError(f"{name} must hold real numbers, not {array.dtype}")
+        cure = ""
+        if array.dtype.kind in "US" and array.ndim:
+            cure = f"; of names of classes np.unique({name}, return_inverse=True)[1] makes numbers"
+        raise TypeError(f"{name} must hold real numbers, not {array.dtype}{cure}")
     return array
+
+
+def _stack(array: NDArray[Any], name: str) -> str:
+    """Return what makes one array of a column of arrays, such as a pandas Series of images."""
+    if array.ndim == 1 and array.size and np.ndim(array[0]):
+        return f"; if it is a column of arrays of one shape, np.stack({name}) makes one of them"
+    return ""
 
 
 def shaped(
@@ -170,12 +199,12 @@ def labels(value: ArrayLike, name: str, images: int, classes: int) -> NDArray[np
     return array.astype(np.intp)
 
 
-def channels_last(array: NDArray[Any], name: str) -> NDArray[Any]:
+def channels_last(array: NDArray[Any], name: str, *, said: bool = False) -> NDArray[Any]:
     """Return images (N, height, width, channels), if they are not (N, channels, height, width).
 
     Raises ValueError for 1 or 3 rows of square images, such as (N, 3, 32, 32): rows as wide as
     they have channels are no coincidence. Warns where images of few rows and many channels may be
-    meant. Other shapes pass.
+    meant, and where they are `said` to be, as by a network for such images. Other shapes pass.
     """
     if array.ndim != 4:
         return array
@@ -187,7 +216,7 @@ def channels_last(array: NDArray[Any], name: str) -> NDArray[Any]:
         f"are (N, height, width, channels): "
     )
     cure = "np.moveaxis(images, 1, -1) makes them so"
-    if first in (1, 3) and second == last:
+    if first in (1, 3) and second == last and not said:
         raise ValueError(doubt + cure)
     warn(f"{doubt}taken as {first} rows of {second} pixels with {last} channels; {cure}")
     return array
@@ -227,4 +256,4 @@ def warn(message: str) -> None:
 
 
 def _is_own(module: str) -> bool:
-    return module.partition(".")[0] in ("cnn", "gacnn", "pygad")
+    return module.partition(".")[0] in ("cnn", "gacnn", "pygad")  # whose loop calls gacnn

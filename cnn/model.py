@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import logging
 import os
@@ -22,8 +21,7 @@ from cnn.classification import (
     probabilities,
     without_class,
 )
-from cnn.datasets.scale import Scale, given
-from cnn.engines.engine import Engine, engine_named
+from cnn.engines.engine import Engine, engine_for, engine_named
 from cnn.engines.families import weight_arrays
 from cnn.engines.numpy.threads import available_threads
 from cnn.engines.operations import listed, with_logarithms
@@ -33,6 +31,7 @@ from cnn.layers.network import build, chain_of, check_known, describe
 from cnn.layers.vector import split
 from cnn.layers.weighted import WeightedLayer
 from cnn.report import Report, of_labels
+from cnn.scale import Scale, given
 from cnn.types import AnyArray, Array, FilePath, Labels
 
 FORMAT = "gacnn model 1"
@@ -101,6 +100,8 @@ class Model:
         self.learning_rate = checks.number(learning_rate, "learning_rate")
         self.logger = logger
         self._chain = chain_of(last_layer)
+        for layer in self._chain:
+            layer.place()
         if random_seed is not None:
             rng = np.random.default_rng(checks.whole(random_seed, "random_seed", minimum=0))
             for layer in self.weighted_layers:
@@ -123,9 +124,7 @@ class Model:
         twin.__dict__.update(self.__dict__)
         twin._chain = []
         for layer in self._chain:
-            layer = copy.copy(layer)
-            layer.previous_layer = twin._chain[-1] if twin._chain else None
-            twin._chain.append(layer)
+            twin._chain.append(layer.copy_behind(twin._chain[-1] if twin._chain else None))
         twin._vector = vector
         twin._bind()
         return twin
@@ -205,9 +204,9 @@ class Model:
         return self._chain[0]  # type: ignore[return-value] # checked by _walk
 
     @property
-    def layers(self) -> list[Layer]:
-        """All layers, from the input to the output."""
-        return list(self._chain)
+    def layers(self) -> tuple[Layer, ...]:
+        """All layers, from the input to the output: a tuple, for a model keeps its layers."""
+        return tuple(self._chain)
 
     @property
     def last_layer(self) -> Layer:
@@ -295,7 +294,8 @@ class Model:
         X: ArrayLike,
         vectors: ArrayLike | None = None,
         *,
-        engine: str | Engine = "numpy",
+        engine: str | Engine | None = None,
+        device: str | None = None,
         threads: int | None = None,
         memory_limit: int = MEMORY_LIMIT,
     ) -> Array:
@@ -304,7 +304,9 @@ class Model:
         Args:
             X: (N, height, width, channels) of any real type, or (N, inputs) for an Input1D.
             vectors: (P, num_weights), a network a row; None for the model's own weights.
-            engine: what computes, by name or as an object (`cnn.engines.engine`).
+            engine: what computes, by name ("numpy", "torch") or as an object, such as
+                `cnn.TorchEngine(…)`; None is NumPy.
+            device: the short way to PyTorch's engine on "cuda", "cuda:1" or "cpu".
             threads: cores that it may use; None for all that there are, or as many as
                 OMP_NUM_THREADS says. The result is the same for any number.
             memory_limit: bytes that it takes beyond input and output, about; 256 MiB. Where a
@@ -320,14 +322,15 @@ class Model:
         images = self.check_images(X, "X")
         if vectors is None:
             self._check_range(images, "X")
-        return self._run(engine, images, vectors, threads, memory_limit)
+        return self._run(engine_for(engine, device), images, vectors, threads, memory_limit)
 
     def log_proba(
         self,
         X: ArrayLike,
         vectors: ArrayLike | None = None,
         *,
-        engine: str | Engine = "numpy",
+        engine: str | Engine | None = None,
+        device: str | None = None,
         threads: int | None = None,
         memory_limit: int = MEMORY_LIMIT,
     ) -> Array:
@@ -338,11 +341,12 @@ class Model:
         """
         self.check_classifies()
         images = self.check_images(X, "X")
-        return self._run(engine, images, vectors, threads, memory_limit, logarithms=True)
+        chosen = engine_for(engine, device)
+        return self._run(chosen, images, vectors, threads, memory_limit, logarithms=True)
 
     def _run(
         self,
-        engine: str | Engine,
+        engine: Engine,
         images: AnyArray,
         vectors: ArrayLike | None,
         threads: int | None,
@@ -350,7 +354,6 @@ class Model:
         *,
         logarithms: bool = False,
     ) -> Array:
-        engine = engine_named(engine)
         workers = checks.whole(available_threads() if threads is None else threads, "threads")
         limit = checks.whole(memory_limit, "memory_limit")
         program = self._program(engine, logarithms)
@@ -394,24 +397,45 @@ class Model:
         images = checks.shaped(X, name, (None, *self.input_shape), axes, cure)
         return checks.finite(images, name)
 
-    def predict_proba(self, data_inputs: ArrayLike, *, memory_limit: int = MEMORY_LIMIT) -> Array:
+    def predict_proba(
+        self,
+        data_inputs: ArrayLike,
+        *,
+        engine: str | Engine | None = None,
+        device: str | None = None,
+        memory_limit: int = MEMORY_LIMIT,
+    ) -> Array:
         """Return class probabilities (N, classes) for images (N, height, width, channels).
 
         The outputs of a network that does not end in softmax are put through one; a single
         sigmoid output p gives the two columns 1 - p and p. Outputs that are no finite numbers
-        give NaN, with a warning. memory_limit: as for `forward`.
+        give NaN, with a warning.
+
+        Args:
+            data_inputs: (N, height, width, channels), or (N, inputs) for an Input1D.
+            engine, device, memory_limit: as for `forward`.
         """
-        outputs = self._class_outputs(data_inputs, memory_limit)
+        outputs = self._class_outputs(data_inputs, engine_for(engine, device), memory_limit)
         return probabilities(outputs, output_activation(self.last_layer))
 
-    def predict(self, data_inputs: ArrayLike, *, memory_limit: int = MEMORY_LIMIT) -> Labels:
+    def predict(
+        self,
+        data_inputs: ArrayLike,
+        *,
+        engine: str | Engine | None = None,
+        device: str | None = None,
+        memory_limit: int = MEMORY_LIMIT,
+    ) -> Labels:
         """Return the labels (N,) of the largest output, for images (N, height, width, channels).
 
         A single sigmoid output is label 1 above one half. An image whose outputs are no finite
         numbers is of no class: its label is -1, with a warning. For regression use `forward`.
-        memory_limit: as for `forward`.
+
+        Args:
+            data_inputs: (N, height, width, channels), or (N, inputs) for an Input1D.
+            engine, device, memory_limit: as for `forward`.
         """
-        return labels_of(self._class_outputs(data_inputs, memory_limit))
+        return labels_of(self._class_outputs(data_inputs, engine_for(engine, device), memory_limit))
 
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
         """Return the accuracy: the share of the images X that `predict` gives their labels y (N,).
@@ -425,23 +449,24 @@ class Model:
     ) -> Report:
         """Return a report on labelled images: accuracy, and recall, precision and F1 of each class.
 
-        X: as for `forward`. y: labels (N,). class_names: one for each class; None for numbers.
+        X: as for `forward`. y: labels (N,). class_names: one for each class; None for
+        those that the model has, or numbers.
         Raises ValueError or TypeError where they do not fit.
         """
         predicted = self.predict(X)
         labels = checks.labels(y, "y", len(predicted), self.num_classes)
-        names = range(self.num_classes) if class_names is None else class_names
+        names: Sequence[Any] = class_names or self.class_names or range(self.num_classes)
         if len(names) != self.num_classes:
             raise ValueError(
                 f"class_names must name the {self.num_classes} classes, not {len(names)}"
             )
         return of_labels(labels, predicted, [str(name) for name in names])
 
-    def _class_outputs(self, data_inputs: ArrayLike, memory_limit: int) -> Array:
+    def _class_outputs(self, data_inputs: ArrayLike, engine: Engine, memory_limit: int) -> Array:
         self.check_classifies()
         images = self.check_images(data_inputs, "data_inputs")
         self._check_range(images, "data_inputs")
-        outputs = self._run("numpy", images, None, None, memory_limit)
+        outputs = self._run(engine, images, None, None, memory_limit)
         broken = np.flatnonzero(without_class(outputs))
         if broken.size:
             checks.warn(
@@ -494,7 +519,7 @@ class Model:
         try:
             for epoch in range(self.epochs):
                 self._say(f"Epoch {epoch}")
-                outputs = self._run("numpy", images, None, None, MEMORY_LIMIT)
+                outputs = self._run(engine_for(None, None), images, None, None, MEMORY_LIMIT)
                 error += float(np.abs(labels_of(outputs) - labels).sum())
                 self.update_weights(error)
         except BaseException:
@@ -552,6 +577,13 @@ class Model:
 
     def _repr_html_(self) -> str:
         return self._table(tables.as_html)
+
+
+def check_model(model: Any, name: str = "model") -> Model:
+    """Return a model; TypeError for anything else."""
+    if not isinstance(model, Model):
+        raise TypeError(f"{name} must be a cnn.Model, not {type(model).__name__}")
+    return model
 
 
 def load(path: FilePath) -> Model:

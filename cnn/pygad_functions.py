@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cnn import checks
 from cnn.layers.vector import split
-from cnn.model import Model
+from cnn.model import Model, check_model
 from cnn.types import Array
 
 
@@ -30,7 +30,7 @@ def layers_weights_as_vector(model: Model, initial: bool = True) -> Array:
 
 def layers_weights_as_matrix(model: Model, vector_weights: ArrayLike) -> NDArray[Any]:
     """Return an object array of the layers' weight arrays that a vector (num_weights,) holds."""
-    shape = (model.num_weights,)
+    shape = (check_model(model).num_weights,)
     vector = checks.shaped(vector_weights, "vector_weights", shape, "weights of the model")
     arrays = _matrices(model, vector)
     matrices = np.empty(len(arrays), dtype=object)
@@ -42,6 +42,9 @@ def layers_weights_as_matrix(model: Model, vector_weights: ArrayLike) -> NDArray
 def update_layers_trained_weights(model: Model, final_weights: Sequence[ArrayLike]) -> None:
     """Give a model new trained weights, an array for each of `layers_weights(model)`."""
     wanted = layers_weights(model, initial=False)
+    is_array = isinstance(final_weights, np.ndarray) and final_weights.ndim > 0
+    if not is_array and not isinstance(final_weights, list | tuple):
+        raise TypeError(f"final_weights must be a list of arrays, not {final_weights!r}")
     if len(final_weights) != len(wanted):
         raise ValueError(
             f"final_weights must hold {len(wanted)} arrays, as layers_weights(model) does (a bias "
@@ -55,6 +58,7 @@ def update_layers_trained_weights(model: Model, final_weights: Sequence[ArrayLik
 
 
 def _vector(model: Model, initial: bool) -> Array:
+    check_model(model)
     if not isinstance(initial, bool):
         raise ValueError(f"initial must be True or False, not {initial!r}")
     return model.initial_weights if initial else model.weights

@@ -62,6 +62,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         memory_limit: int = MEMORY_LIMIT,
         verbose: bool = False,
         executor: Any = None,
+        device: str | None = None,
         settings: dict[str, Any] | None = None,
     ) -> None:
         self.layers = layers
@@ -81,6 +82,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         self.memory_limit = memory_limit
         self.verbose = verbose
         self.executor = executor
+        self.device = device
         self.settings = settings
 
     def __sklearn_clone__(self) -> Self:
@@ -100,9 +102,15 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
 
     def _validated(self, X: Any, **options: Any) -> Any:
         """Return X, or X and y, as arrays that scikit-learn has no complaints about."""
-        rows = checks.unmasked(X, "X").ndim < 3
+        array = checks.unmasked(X, "X")
         if "y" in options:
             checks.unmasked(options["y"], "y")
+        rows = array.ndim < 3
+        if array.dtype == object and array.size and np.ndim(array.flat[0]):
+            raise ValueError(
+                "X holds arrays in a column; np.stack(X), of a DataFrame np.stack(X[name]), makes "
+                "one array of them"
+            )
         return validate_data(self, X, ensure_2d=rows, allow_nd=True, **options)
 
     @property
@@ -187,7 +195,10 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         self, X: Array, y: Array, num_outputs: int, sample_weight: Any, class_weight: Any = None
     ) -> Self:
         """Train on inputs of the network (N, *input_shape_) and what it shall give for them."""
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        try:
+            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"random_state must be an integer or None: {error}") from error
         spread = earlier = None
         if self._goes_on:
             model, earlier = self.model_, self.history_
@@ -217,6 +228,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
             "verbose": bool(self.verbose),
             "threads": self._threads if self.executor is None else None,
             "executor": self.executor,
+            "device": self.device,
             "memory_limit": self.memory_limit,
         }
         more = {} if self.settings is None else self.settings
@@ -230,7 +242,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         share = self.validation_fraction
         if not self.early_stopping:
             return None
-        if share != "auto" and not (isinstance(share, numbers.Real) and 0 < share < 1):
+        auto = isinstance(share, str) and share == "auto"
+        if not auto and not (isinstance(share, numbers.Real) and 0 < share < 1):
             raise ValueError(
                 f'validation_fraction must be "auto" or between 0 and 1, not {share!r}; '
                 "to hold nothing out give early_stopping=False"
@@ -238,8 +251,17 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         return share
 
     @property
+    def _limits(self) -> dict[str, Any]:
+        return {"threads": self._threads, "memory_limit": self.memory_limit}
+
+    @property
     def _threads(self) -> int:
-        return int(joblib.effective_n_jobs(self.n_jobs))
+        if self.n_jobs is not None and not isinstance(self.n_jobs, numbers.Integral):
+            raise TypeError(f"n_jobs must be an integer or None, not {self.n_jobs!r}")
+        try:
+            return int(joblib.effective_n_jobs(self.n_jobs))
+        except ValueError as error:
+            raise ValueError(f"n_jobs must be a number of threads, -1 for all: {error}") from error
 
     def as_model(self) -> Model:
         """Return a network that takes X as it is and has the standardisation in it.
@@ -303,7 +325,8 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
     of the first. random_state: an integer gives the same bits for any number of threads.
     n_jobs: threads; None is 1, -1 all. memory_limit: as for `Model.forward`. verbose: whether to
     show plan and progress. executor: who scores the population, as for `GACNN.train`, in place of
-    these threads; a copy has the same, and what is pickled only its address.
+    these threads; a copy has the same, and what is pickled only its address. device: such as
+    "cuda", for PyTorch's engine on it; None for NumPy's.
     settings: further arguments of `GACNN.train`, such as {"gene_space": [-1, 0, 1]}.
 
     After `fit`: model_, a `cnn.Model` of standardised inputs; input_scaler_, which standardises
@@ -335,6 +358,7 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
         n_jobs: int | None = None,
         memory_limit: int = MEMORY_LIMIT,
         executor: Any = None,
+        device: str | None = None,
         verbose: bool = False,
         settings: dict[str, Any] | None = None,
     ) -> None:
@@ -355,6 +379,7 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
             n_jobs=n_jobs,
             memory_limit=memory_limit,
             executor=executor,
+            device=device,
             verbose=verbose,
             settings=settings,
         )
@@ -410,9 +435,7 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
         """Return probabilities (N, classes), float64, in the order of classes_."""
         check_is_fitted(self)
         inputs = self._inputs(self._validated(X, reset=False))
-        logarithms = self.model_.log_proba(
-            inputs, threads=self._threads, memory_limit=self.memory_limit
-        )
+        logarithms = self.model_.log_proba(inputs, device=self.device, **self._limits)
         likelihood: Array = np.exp(self._finite(logarithms).astype(np.float64))
         likelihood /= likelihood.sum(axis=1, keepdims=True)
         return likelihood
@@ -483,9 +506,9 @@ class CNNRegressor(RegressorMixin, _Estimator):  # type: ignore[misc] # no types
         check_is_fitted(self)
         inputs = self._inputs(self._validated(X, reset=False))
         own = self.model_.weights[None]
-        (outputs,) = self.model_.forward(
-            inputs, own, threads=self._threads, memory_limit=self.memory_limit
-        ).astype(np.float64)
+        (outputs,) = self.model_.forward(inputs, own, device=self.device, **self._limits).astype(
+            np.float64
+        )
         values = self.target_scaler_.inverse_transform(self._finite(outputs))
         return np.asarray(values).reshape(len(values), *self._shape_of_target)
 

@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cnn import (
+    Engine,
     Model,
     checks,
     layers_weights_as_matrix,
     update_layers_trained_weights,
 )
-from cnn.model import MEMORY_LIMIT
+from cnn.model import MEMORY_LIMIT, check_model
+from gacnn.algorithm.events import checked_callbacks
+from gacnn.algorithm.ties import check_networks as _check_networks
 from gacnn.algorithm.ties import population_as_vectors
 from gacnn.callbacks.callback import Callback
 from gacnn.checkpoints.checkpoint import Checkpoint
@@ -34,15 +37,23 @@ def population_as_matrices(
     population_networks: Sequence[Model], population_vectors: Sequence[ArrayLike] | Array
 ) -> list[Array]:
     """Return, for each network and its vector, the vector as arrays of the layers' weights."""
+    _check_networks(population_networks)
+    vectors: Any = population_vectors
+    if not isinstance(vectors, list | tuple) and np.ndim(vectors) == 0:
+        raise TypeError(f"population_vectors must be a list of vectors, not {population_vectors!r}")
     if len(population_networks) != len(population_vectors):
         raise ValueError(
             f"population_vectors must hold a vector for each of {len(population_networks)} "
             f"networks, not {len(population_vectors)}"
         )
-    return [
-        layers_weights_as_matrix(network, vector)
-        for network, vector in zip(population_networks, population_vectors, strict=True)
-    ]
+    try:
+        return [
+            layers_weights_as_matrix(network, vector)
+            for network, vector in zip(population_networks, population_vectors, strict=True)
+        ]
+    except (TypeError, ValueError) as error:
+        error.add_note("of population_vectors")
+        raise
 
 
 class GACNN:
@@ -81,17 +92,20 @@ class GACNN:
         random_seed: int | None = None,
         spread: float | None = None,
     ) -> None:
-        if not isinstance(model, Model):
-            raise TypeError(f"model must be a cnn.Model, not {type(model).__name__}")
-        if model.num_weights == 0:
+        if check_model(model).num_weights == 0:
             raise ValueError("model has no trainable weights, so there is nothing to evolve")
         self.model = model
         self.num_solutions = checks.whole(num_solutions, "num_solutions", minimum=2)
-        if random_seed is not None:
-            checks.whole(random_seed, "random_seed", minimum=0)
-        self.random_seed = random_seed
+        self.random_seed = (
+            None if random_seed is None else checks.whole(random_seed, "random_seed", minimum=0)
+        )
         self.spread = None if spread is None else checks.number(spread, "spread", 0)
-        self.population = np.empty((self.num_solutions, model.num_weights), np.float32)
+        try:
+            self.population = np.empty((self.num_solutions, model.num_weights), np.float32)
+        except ValueError as error:
+            raise ValueError(
+                f"num_solutions is too large, {self.num_solutions}: {error}"
+            ) from error
         self.population_networks = self.create_population()
 
     def create_population(self) -> list[Model]:
@@ -144,6 +158,8 @@ class GACNN:
         batch_size: int | None = None,
         sampling: str = "uniform",
         augment: Augmentation | None = None,
+        engine: str | Engine | None = None,
+        device: str | None = None,
         threads: int | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
@@ -152,6 +168,7 @@ class GACNN:
         shard: int | str | None = None,
     ) -> Fitness:
         """Return the fitness of such networks on data: see `gacnn.Fitness`."""
+        checks.channels_last(checks.real(X, "X"), "X", said=True)
         return Fitness(
             self.model,
             X,
@@ -161,6 +178,8 @@ class GACNN:
             sampling=sampling,
             augment=augment,
             random_seed=self.random_seed,
+            engine=engine,
+            device=device,
             threads=threads,
             sample_weight=sample_weight,
             class_weight=class_weight,
@@ -186,6 +205,8 @@ class GACNN:
         checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
         resume: bool = False,
         verbose: bool = True,
+        engine: str | Engine | None = None,
+        device: str | None = None,
         threads: int | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
@@ -230,7 +251,7 @@ class GACNN:
             verbose: whether to print the plan and show a progress bar.
             executor, shard: who scores the population, and in which parts, as for `Fitness`; `plan`
                 tells whether it pays. Validation stays here.
-            threads, memory_limit: as for `Model.forward`.
+            engine, device, threads, memory_limit: as for `Model.forward`.
             settings: of `gacnn.GA`.
 
         Returns:
@@ -253,6 +274,8 @@ class GACNN:
             sampling=sampling,
             augment=augment,
             patience=patience,
+            engine=engine,
+            device=device,
             threads=threads,
             sample_weight=sample_weight,
             class_weight=class_weight,
@@ -262,13 +285,13 @@ class GACNN:
             **settings,
         )
         if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
-            checkpoint = Checkpoint(checkpoint)
+            checkpoint = Checkpoint(checks.path(checkpoint, "checkpoint"))
         return training.run(
             self.population_as_vectors(),
             callbacks=callbacks,
             checkpoint=checkpoint,
-            resume=resume,
-            verbose=verbose,
+            resume=checks.flag(resume, "resume"),
+            verbose=checks.flag(verbose, "verbose"),
         )
 
     def plan(self, X: ArrayLike, y: ArrayLike, **options: Any) -> Plan:
@@ -276,7 +299,8 @@ class GACNN:
 
         A few generations of a copy are tried, without callbacks, to estimate the seconds.
         """
-        for name in {"callbacks", "checkpoint", "resume", "verbose"} & options.keys():
+        checked_callbacks(options.pop("callbacks", ()))
+        for name in {"checkpoint", "resume", "verbose"} & options.keys():
             del options[name]
         return self.training(X, y, **options).tried_plan(self.population)
 
@@ -285,5 +309,6 @@ class GACNN:
 
         Raises what `train` does for data and settings that do not fit.
         """
+        checks.channels_last(checks.real(X, "X"), "X", said=True)
         options.setdefault("random_seed", self.random_seed)
         return Training(self.model, self.num_solutions, X, y, **options)

@@ -18,6 +18,8 @@ DOCS = ROOT / "docs"
 NEEDED = {
     "index": ["sklearn"],
     "quick_start": ["sklearn"],
+    "more_machines": ["distributed", "sklearn"],
+    "unbalanced_classes": ["sklearn"],
     "exporting": ["onnx", "onnxruntime", "torch"],
 }
 PAGES = sorted(page.stem for page in DOCS.glob("*.md"))

@@ -16,7 +16,7 @@ ROOT = Path(cnn.__file__).parent.parent
 ROOMS = {  # from the ground up: a room imports itself and those before it
     "cnn": [
         "checks files tables types",
-        "datasets",
+        "datasets scale",
         "layers",
         "classification engines inputs report",
         "model",

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from cnn.datasets.scale import Scale
+from cnn.scale import Scale
 
 if TYPE_CHECKING:
     from cnn.datasets.images import load_images as load_images

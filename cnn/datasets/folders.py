@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,11 +67,18 @@ def _check_folder(path: Path) -> None:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """Return the folders in a folder that are neither hidden nor a system's, sorted."""
+    """Return the folders in a folder that are neither hidden nor a system's, in order."""
     with os.scandir(folder) as entries:
-        return sorted(
-            folder / each.name for each in entries if _counts(each.name) and each.is_dir()
-        )
+        names = [each.name for each in entries if _counts(each.name) and each.is_dir()]
+    return [folder / name for name in in_order(names)]
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return names in alphabetical order, but 2 before 10 where all of them are numbers."""
+    listed = sorted(names)
+    if all(name.isascii() and name.isdecimal() for name in listed):
+        listed.sort(key=int)
+    return listed
 
 
 def _counts(name: str) -> bool:

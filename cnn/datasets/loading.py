@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from cnn import checks
 from cnn.checks import printable
 from cnn.datasets.array_files import Arrays, Named, idx_below, idx_sets, read_idx, read_npz
+from cnn.datasets.folders import in_order
 from cnn.datasets.images import How, Loaded, load_folder
-from cnn.datasets.scale import UNIT, Range, Scale, decided, given, joined
+from cnn.scale import UNIT, Range, Scale, decided, given, joined
 from cnn.types import FilePath
 
 _CLASSES = 2**16  # labels from here on are no numbers of classes
@@ -84,7 +85,8 @@ def load_image_folder(
 ) -> Dataset:
     """Return the images of a folder that has one sub-folder for each class.
 
-    The classes are the names of the sub-folders, sorted; images may lie in folders below these,
+    The classes are the names of the sub-folders, in alphabetical order, or where all are numbers
+    in that of these; images may lie in folders below these,
     also in links to folders. Where the sub-folders are splits, such as train/ and val/ with the
     classes inside, those of train/ are returned, with a warning: `load_splits` returns all. Reads
     BMP, GIF, JPEG, PNG, PPM, TIFF and WebP files, by what is in them, not by their names; of an
@@ -123,7 +125,8 @@ def load_npz(
             X_train, train_images, y_valid, test_labels. Images are (N, height, width) or (N,
             height, width, channels): bytes, numbers in [0, 1], or of 10 to 32 bits. Labels are
             (N,) or (N, 1): integers from 0, or strings. Names of the classes may be in
-            class_names; without, strings are numbered in alphabetical order.
+            class_names; without, strings are numbered in alphabetical order, or where all are
+            numbers in that of these.
         scale: what is black and white; None decides by range and type of all images in the file.
         memory_limit: bytes that the file may take in memory, as more may be a trap; None for 1
             GiB, or 64 times the size of the file if that is more.
@@ -299,7 +302,9 @@ def _class_names(found: NDArray[Any], class_names: Named | None) -> tuple[str, .
     """Return a name for each class, where these labels are found."""
     strings = found.dtype.kind == "U"
     if class_names is None:
-        return tuple((found if strings else np.arange(found.max() + 1).astype(str)).tolist())
+        if strings:
+            return tuple(in_order(found.tolist()))
+        return tuple(np.arange(found.max() + 1).astype(str).tolist())
     title, given = class_names
     names = tuple(np.ravel(given).astype(str).tolist())
     if len(set(names)) < len(names):

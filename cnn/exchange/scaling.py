@@ -24,7 +24,7 @@ def with_inputs(model: Model, mean: ArrayLike, deviation: ArrayLike) -> Model:
     Args:
         mean, deviation: a number, or one for each channel, or for each feature of rows.
     """
-    layers = model.layers
+    layers = list(model.layers)
     size = model.input_shape[-1]
     factors = np.broadcast_to(1 / np.asarray(deviation, np.float64), (size,))
     shift = -np.broadcast_to(np.asarray(mean, np.float64), (size,)) * factors
@@ -48,7 +48,7 @@ def with_outputs(model: Model, mean: ArrayLike, deviation: ArrayLike) -> Model:
 
     mean, deviation: a number for each output. The model ends in a Dense layer without activation.
     """
-    layers = model.layers
+    layers = list(model.layers)
     last = layers[-1]
     weights, bias = _weights(last)
     factors = np.asarray(deviation, np.float64)

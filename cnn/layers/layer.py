@@ -7,12 +7,14 @@ weights belong to the model, which hands them to the engine as arguments; `initi
 
 from __future__ import annotations
 
+import copy
+import functools
 import inspect
 import logging
 import math
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -70,6 +72,18 @@ class Layer:
 
     arguments: ClassVar[tuple[str, ...]] = ()
     """Names of the constructor's settings, which are attributes: repr, save and copy use them."""
+    _is_placed = False  # in a model, which is built on where it is
+
+    def __new__(cls, *args: Any, **settings: Any) -> Self:
+        """Refuse arguments that there are not, with the name of what is meant."""
+        known = _parameters(cls)  # type: ignore[arg-type] # mypy: a class is no Hashable
+        for name in settings:
+            if known and name not in known:
+                raise TypeError(
+                    f"{cls.__name__} has no argument {name!r}; it takes {', '.join(known)}"
+                    + (_CURES.get(name) or checks.nearest(name, known, _WORDS))
+                )
+        return super().__new__(cls)
 
     def __init__(
         self, previous_layer: Layer | None = None, logger: logging.Logger | None = None
@@ -120,7 +134,22 @@ class Layer:
                 f"are built on it; make another layer, {type(self).__name__}(…, {name}={value!r}), "
                 "and give the list of layers to cnn.Model, which keeps the weights of the others"
             )
+        if self._is_placed and name in _PLACE:
+            raise AttributeError(
+                f"{name} of {self} cannot be changed once a model is built of the layer: give a "
+                "list of layers in their new order to cnn.Model, which copies them"
+            )
         super().__setattr__(name, value)
+
+    def place(self) -> None:
+        """Stay where it is from now on, because a model is built of it."""
+        self._is_placed = True
+
+    def copy_behind(self, previous_layer: Layer | None) -> Self:
+        """Return a copy of a layer of a model, behind the copy of the one before it."""
+        twin = copy.copy(self)
+        twin.__dict__["previous_layer"] = previous_layer
+        return twin
 
     def settings(self) -> dict[str, Any]:
         """Return the constructor arguments, without the previous layer."""
@@ -140,6 +169,36 @@ class Layer:
         return f"{type(self).__name__}({', '.join(settings)})"
 
 
+_PLACE = ("previous_layer", "layer_input_size", "layer_output_size", "rows", "columns")
+_WORDS = {  # of Keras and PyTorch, and what is meant
+    **dict.fromkeys(("filters", "out_channels", "kernels"), "num_filters"),
+    **dict.fromkeys(("units", "neurons", "out_features"), "num_neurons"),
+    **dict.fromkeys(("activation", "nonlinearity"), "activation_function"),
+    **dict.fromkeys(("strides",), "stride"),
+    **dict.fromkeys(("dilation_rate", "dilations"), "dilation"),
+    **dict.fromkeys(("kernel", "filter_size"), "kernel_size"),
+    **dict.fromkeys(("pool", "window"), "pool_size"),
+    **dict.fromkeys(("bias",), "use_bias"),
+    **dict.fromkeys(("alpha", "slope"), "negative_slope"),
+    **dict.fromkeys(("shape", "input_size"), "input_shape"),
+    **dict.fromkeys(("input_layer", "previous", "input"), "previous_layer"),
+}
+_TAKEN = "; the layer takes that from the one before it: leave it out"
+_CURES = {
+    "input_shape": "; a network begins with Input2D(input_shape), the first of the list",
+    **dict.fromkeys(("in_channels", "in_features", "input_dim", "num_inputs"), _TAKEN),
+}
+
+
+@functools.cache
+def _parameters(kind: type[Layer]) -> tuple[str, ...]:
+    """Return the names of what makes a layer; none where any will do."""
+    parameters = inspect.signature(kind.__init__).parameters.values()
+    if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
+        return ()
+    return tuple(each.name for each in parameters if each.name != "self")
+
+
 class Input2D(Layer):
     """The input of a network of images (height, width, channels); two numbers mean one channel.
 
@@ -151,7 +210,8 @@ class Input2D(Layer):
     arguments = ("input_shape",)
 
     def __init__(self, input_shape: Any, logger: logging.Logger | None = None) -> None:
-        sizes = tuple(input_shape) if np.iterable(input_shape) else (input_shape,)
+        known = isinstance(input_shape, list | tuple | np.ndarray) and np.iterable(input_shape)
+        sizes = tuple(input_shape) if known else (input_shape,)
         if len(sizes) not in (2, 3):
             raise ValueError(
                 "input_shape must be (height, width) or (height, width, channels), "

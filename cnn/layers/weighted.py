@@ -14,6 +14,13 @@ from cnn.layers.activation import ACTIVATIONS, Activation
 from cnn.layers.layer import Kind, Layer, Operation, Shape
 from cnn.types import Array
 
+_OTHER_NAMES = {  # of Keras, PyTorch and scikit-learn
+    **dict.fromkeys(("linear", "identity", "none"), None),
+    **dict.fromkeys(("leakyrelu", "leaky"), "leaky_relu"),
+    **dict.fromkeys(("sign", "heaviside", "binary_step"), "step"),
+    "logistic": "sigmoid",
+}
+
 
 class WeightedLayer(Layer):
     """A layer with weights and, if `use_bias`, a bias for each channel of its output.
@@ -31,7 +38,9 @@ class WeightedLayer(Layer):
 
     def _set_weights(self, activation_function: Any, use_bias: bool, trainable: bool) -> None:
         names = [None, *ACTIVATIONS]
-        self.activation_function = checks.one_of(activation_function, "activation_function", names)
+        self.activation_function = checks.one_of(
+            activation_function, "activation_function", names, _OTHER_NAMES
+        )
         self.use_bias = bool(checks.one_of(use_bias, "use_bias", [True, False]))
         self.trainable = bool(checks.one_of(trainable, "trainable", [True, False]))
         self._initial: list[Array] = []

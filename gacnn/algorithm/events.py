@@ -90,7 +90,10 @@ def checked_callbacks(callbacks: Any) -> list[Callback]:
     """Return the callbacks as a list; TypeError for anything else."""
     if isinstance(callbacks, Callback | str) or not isinstance(callbacks, Iterable):
         raise TypeError(f"callbacks must be a list of gacnn.Callback, not {callbacks!r}")
-    listed = list(callbacks)
+    try:
+        listed = list(callbacks)
+    except TypeError as error:  # an array of no axis
+        raise TypeError(f"callbacks must be a list of gacnn.Callback, not {callbacks!r}") from error
     for position, callback in enumerate(listed):
         if not isinstance(callback, Callback):
             cure = "; call it to make one" if isinstance(callback, type) else ""

@@ -32,7 +32,13 @@ from gacnn.algorithm.ties import networks_of, write_networks
 from gacnn.callbacks.callback import Callback
 from gacnn.callbacks.stopping import TimeLimit
 from gacnn.fitness.evaluator import Evaluator
-from gacnn.operators.names import OPERATORS, check_heeded, resolved
+from gacnn.operators.names import (
+    OPERATORS,
+    OTHER_SETTINGS,
+    check_heeded,
+    resolved,
+    unknown_operator,
+)
 from gacnn.operators.operator import Crossover, Mutation, Selection, generator
 from gacnn.operators.run import Run
 from gacnn.types import Array
@@ -227,6 +233,9 @@ class GA(Remembering, Run):
         self, args: tuple[Any, ...], callbacks: Iterable[Callback], settings: dict[str, Any]
     ) -> None:
         self.callbacks = checked_callbacks(callbacks)
+        for name in settings.keys() - _PYGAD.parameters.keys():
+            meant = checks.nearest(name, _PYGAD.parameters.keys(), OTHER_SETTINGS)
+            raise TypeError(f"gacnn.GA has no setting {name!r}{meant}")
         bound = _PYGAD.bind(*args, **settings)
         bound.apply_defaults()
         given = bound.arguments["initial_population"]
@@ -239,9 +248,7 @@ class GA(Remembering, Run):
         try:
             super().__init__(*bound.args, **bound.kwargs)
         except TypeError as error:
-            for name in (each for each in OPERATORS if f"Unknown {each}" in str(error)):
-                error.add_note(f"gacnn.GA knows beside these: {', '.join(OPERATORS[name])}")
-            raise
+            raise unknown_operator(error) from error
         self.interrupted_by: int | None = None
         self.remember_settings(bound.arguments)
         write_networks(self._networks, self.population)

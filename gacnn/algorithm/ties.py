@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnn import Model, layers_weights_as_vector
+from cnn.model import check_model
 from gacnn.types import Array
 
 
@@ -27,6 +28,7 @@ def population_as_vectors(population_networks: Sequence[Model]) -> list[Array]:
 
     Given to `gacnn.GA`, those of all networks of a `GACNN` tie the networks to it.
     """
+    check_networks(population_networks)
     vectors = [layers_weights_as_vector(each, initial=False) for each in population_networks]
     base = population_networks[0].weights.base
     if not _are_rows(population_networks, base):
@@ -35,6 +37,18 @@ def population_as_vectors(population_networks: Sequence[Model]) -> list[Array]:
     for vector in tied:
         vector.networks_array = base
     return list(tied)
+
+
+def check_networks(population_networks: Any) -> None:
+    """Raise TypeError or ValueError for what is no list of networks."""
+    if not isinstance(population_networks, list | tuple):
+        raise TypeError(
+            f"population_networks must be a list of models, not {population_networks!r}"
+        )
+    if not population_networks:
+        raise ValueError("population_networks is empty; give at least one model")
+    for position, network in enumerate(population_networks):
+        check_model(network, f"population_networks[{position}]")
 
 
 def _are_rows(networks: Sequence[Model], array: Array | None) -> bool:

@@ -164,9 +164,10 @@ class TimeLimit(Callback):
     """
 
     def __init__(self, seconds: float) -> None:
-        if not np.isscalar(seconds) or isinstance(seconds, str | bool) or not seconds >= 0:
+        endless = isinstance(seconds, float) and seconds == math.inf
+        if isinstance(seconds, bool | str):
             raise ValueError(f"seconds must be a number of at least 0, not {seconds!r}")
-        self.seconds = seconds
+        self.seconds = math.inf if endless else checks.number(seconds, "seconds", 0)
 
     def on_generation(self, ga: Run) -> str | None:
         """Stop when it is time."""

@@ -7,12 +7,12 @@ import os
 import time
 import warnings
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cnn import checks
+from gacnn.algorithm.events import checked_callbacks
 from gacnn.algorithm.ga import GA
 from gacnn.algorithm.state import complete
 from gacnn.callbacks.callback import Callback
@@ -25,6 +25,7 @@ from gacnn.types import FilePath
 
 SECONDS = 1.0  # from one write to the next, where nothing is said
 COST = 0.03  # and the share of a run's time that all writes take, at most
+MINUTE = 60.0
 
 
 class Checkpoint(Callback):
@@ -66,7 +67,7 @@ class Checkpoint(Callback):
         *,
         follow: bool = True,
     ) -> None:
-        self.path = Path(path)
+        self.path = checks.path(path, "path")
         self.follow = follow
         self._cost = COST if every is None and seconds is None else math.inf
         if seconds is None:
@@ -81,7 +82,7 @@ class Checkpoint(Callback):
         self._store.open(identity_of(ga))
         self._written = None
         self._began = self._next = time.monotonic()
-        self._spent = 0.0
+        self._spent = [0.0, 0.0]
 
     def commit(self, ga: Run) -> None:
         """Write if it is time."""
@@ -89,14 +90,23 @@ class Checkpoint(Callback):
         due = ga.has_ended or (done % self.every == 0 and start >= self._next)
         if not due or self._written == done:
             return
-        self._store.write(ga.state())
+        rows = self._store.write(ga.state())
         self._written = done
-        end = time.monotonic()
-        took = end - start
-        self._spent += took
-        pause = max(self.seconds, took / self._cost)
-        # Another one, and the last, are to be paid out of the time by then.
-        self._next = max(end + pause, self._began + (self._spent + 2 * took) / self._cost)
+        self._next = self._due(start, time.monotonic(), rows)
+
+    def _due(self, start: float, end: float, rows: float) -> float:
+        """Return when to write again, after a write from start to end.
+
+        rows: seconds of it that waiting does not save. Where they alone are more than the share,
+        as with `save_solutions`, it waits for a minute, not for ever longer.
+        """
+        dues = []
+        for kind, took in enumerate((end - start, end - start - rows)):
+            self._spent[kind] += took
+            # Another one, and the last, are to be paid out of the time by then.
+            paid = self._began + (self._spent[kind] + 2 * took) / self._cost
+            dues.append(max(end + took / self._cost, paid))
+        return max(end + self.seconds, min(dues[0], max(dues[1], end + MINUTE)))
 
     def close(self) -> None:
         """Remove the second copy, and let others have the path."""
@@ -161,7 +171,7 @@ def resume(
             )
         fitness_func = fitness_func.on(executor)
     identity, stored = store.read(path, follow)
-    callbacks = list(callbacks)
+    callbacks = checked_callbacks(callbacks)
     given = {"fitness_func": fitness_func, **settings}
     given |= {name: resolved(name, given[name]) for name in OPERATORS.keys() & given.keys()}
     with complete(os.fspath(path)):

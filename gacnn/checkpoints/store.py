@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -71,10 +72,11 @@ class Store:
             raise
         self._lock = lock
 
-    def write(self, tree: dict[str, Any]) -> None:
+    def write(self, tree: dict[str, Any]) -> float:
         """Replace the checkpoint by this tree; OSError where that fails, and it stays.
 
-        Raises TypeError for what no tree can hold.
+        Returns how many of the seconds that it took went into new rows, and would be as many if
+        they were written later. Raises TypeError for what no tree can hold.
         """
         arrays: list[Array] = []
         growing: dict[str, Growing] = {}
@@ -84,6 +86,7 @@ class Store:
         }
         with self._errors():
             records = {name: rows[name].put(part, arrays) for name, part in growing.items()}
+            seconds = sum(rows[name].seconds for name in growing)
             named = {str(number): array for number, array in enumerate(arrays)}
             header = {"format": FORMAT, "identity": self._identity, "arrays": list(named)}
             header |= {"tree": encoded, "growing": records}
@@ -93,6 +96,7 @@ class Store:
         for each in self._rows.values():
             each.commit()
         self._written = True
+        return seconds
 
     def _keep_spare(self) -> None:
         if not self._written:  # what is there may be damaged, and the spare the only copy
@@ -274,6 +278,7 @@ class _Rows:
     def __init__(self, path: Path, on_disk: _Counted = _NOTHING) -> None:
         self.path = path
         self._on_disk, self._next = on_disk, _NOTHING
+        self.seconds = 0.0  # that the latest rows took
         files.sweep(path)
 
     def put(self, rows: Growing, arrays: list[Array]) -> dict[str, Any]:
@@ -281,6 +286,7 @@ class _Rows:
 
         arrays: those of rows that are put into what is returned are added to it.
         """
+        self.seconds = 0.0
         self._next = self._append(rows) if self._go_on(rows) else _NOTHING
         count, size, hashed, _ = self._next
         more = [trees.encode(rows[number], arrays) for number in range(count, len(rows))]
@@ -312,10 +318,12 @@ class _Rows:
             return self._on_disk
         hashed = hashed.copy()
         with self._opened(size) as file:
+            start = time.monotonic()
             for text, last in _parts(rows, count, len(rows)):  # noqa: B007 (the last one counts)
                 file.write(text)
                 hashed.update(text)
                 size += len(text)
+            self.seconds = time.monotonic() - start
         return _Counted(len(rows), size, hashed, last)
 
     @contextmanager

@@ -193,6 +193,7 @@ def _add_train(commands: Any) -> None:
     _add_pixels(each)
     _add_resources(each)
     _add_scheduler(each)
+    _add_device(each)
 
 
 def _add_scheduler(each: argparse.ArgumentParser) -> None:
@@ -200,6 +201,13 @@ def _add_scheduler(each: argparse.ArgumentParser) -> None:
         "--scheduler",
         metavar="ADDRESS",
         help="of Dask, whose workers score the networks: tcp://host:8786",
+    )
+
+
+def _add_device(each: argparse.ArgumentParser) -> None:
+    each.add_argument(
+        "--device",
+        help='where PyTorch runs the networks: "cuda", "cuda:1" or "cpu"; without it NumPy does',
     )
 
 
@@ -331,6 +339,7 @@ def train(options: argparse.Namespace) -> int:
         random_seed=options.seed,
         shard=None if options.scheduler is None else "auto",
         max_pixels=options.max_pixels,
+        device=options.device,
         checkpoint_seconds=options.checkpoint_seconds,
         memory_limit=options.memory_limit,
         validation=options.validation,

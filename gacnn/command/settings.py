@@ -26,9 +26,10 @@ class Settings:
     that training images are moved by; flip: whether they are mirrored. early_stopping: whether the
     run ends when nothing improves. checkpoint_seconds: that pass between two checkpoints, None
     for `gacnn.Checkpoint` to decide. memory_limit: bytes that loading the data, and a forward pass
-    beside them, may take, None for the limits of these. max_pixels: of a picture,
-    None for Pillow's limit. shard: "auto" for a run that a scheduler was named to, which goes on
-    with the same bits with or without one. The others are those of `GACNN` and `GACNN.train`.
+    beside them, may take, None for the limits of these. max_pixels: of a picture, None for
+    Pillow's limit. device: such as "cuda", None for NumPy. shard: "auto" for a run that a scheduler
+    was named to, which goes on with the same bits with or without one. The others are those of
+    `GACNN` and `GACNN.train`.
     """
 
     data: str
@@ -45,6 +46,7 @@ class Settings:
     random_seed: int
     shard: str | None = None
     max_pixels: int | None = None
+    device: str | None = None
     checkpoint_seconds: float | None = None
     memory_limit: int | None = None
     validation: float | None = None
@@ -78,6 +80,7 @@ class Settings:
             "augment": augment.Compose(*steps) if steps else None,
             "patience": "auto" if self.early_stopping else None,
             "shard": self.shard,
+            "device": self.device,
             "validation": "auto" if self.validation is None else self.validation or None,
             "threads": self.threads,
             "memory_limit": self.memory_limit or MEMORY_LIMIT,
@@ -124,6 +127,7 @@ _CHECKS: dict[str, Check] = {
     "random_seed": _seed,
     "max_pixels": _optional(checks.whole),
     "shard": partial(checks.one_of, choices=(None, "auto")),
+    "device": _optional(_name),
     "checkpoint_seconds": _optional(_number),
     "memory_limit": _optional(checks.whole),
     "validation": _optional(_share),

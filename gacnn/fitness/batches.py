@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,6 +74,11 @@ def checked_augmentation(augment: Any) -> Augmentation | None:
         raise TypeError(f"augment must be an object, not a class: write {augment.__name__}(…)")
     if augment is not None and not callable(augment):
         raise TypeError(f"augment must be callable as augment(images, rng), not {augment!r}")
+    with suppress(ValueError):  # of one that is written in C
+        try:
+            augment is None or inspect.signature(augment).bind(None, None)
+        except TypeError as error:
+            raise TypeError(f"augment is called as augment(images, rng), but {error}") from error
     return augment  # type: ignore[no-any-return] # whatever can be called
 
 

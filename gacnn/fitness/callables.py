@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from cnn import checks
 from gacnn.types import Array
 
 Function = Callable[..., Any]
@@ -68,11 +70,24 @@ def own_score(metric: Function, outputs: Array, y: Array, weights: Array | None)
     values, targets = column(outputs), column(y)
     try:
         how = {} if weights is None else {"sample_weight": weights}
-        return number(metric(values, targets, **how))
+        score = number(metric(values, targets, **how))
+        if score > 0 and _LOSS.search(getattr(_core(metric), "__name__", "")):
+            _warn_of_loss(_core(metric).__name__)
+        return score
     except Exception as error:
         given = f"outputs {values.shape} of a network and y {targets.shape}"
         error.add_note(f"{given}{_cure(error, values, targets)}")
         raise
+
+
+_LOSS = re.compile(r"(loss|error|cost|mse|rmse|mae|distance|divergence)$", re.IGNORECASE)
+
+
+def _warn_of_loss(name: str) -> None:
+    checks.warn(
+        f"metric is maximised, and {name} sounds as if it were less for better networks; if so, "
+        f"give metric=lambda outputs, y: -{name}(outputs, y); if not, give it another name"
+    )
 
 
 def column(array: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import sys
 import time
 from collections import deque
@@ -256,10 +257,10 @@ class _Ray:
     """Ray as an executor: `executor=ray`, after ray.init()."""
 
     def __init__(self, ray: Any) -> None:
-        self._ray = ray
+        self._remote = functools.cache(ray.remote)
 
     def submit(self, function: Function, /, *args: Any) -> Any:
-        return self._ray.remote(function).remote(*args).future()
+        return self._remote(function).remote(*args).future()
 
 
 def workers_of(executor: Any) -> Workers:

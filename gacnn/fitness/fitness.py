@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cnn import Engine, Model, checks
-from cnn.engines.engine import engine_named
+from cnn.engines.engine import engine_for
 from cnn.layers.network import describe
-from cnn.model import MEMORY_LIMIT
+from cnn.model import MEMORY_LIMIT, check_model
 from gacnn.fitness.batches import (
     ALL,
     Augmentation,
@@ -62,7 +62,7 @@ class Fitness(Evaluator):
         augment: augment(images, rng) returns changed images of the same shape for every batch,
             such as `gacnn.augment.Shift`.
         random_seed: of batches that are drawn by no GA.
-        engine, memory_limit: as for `Model.forward`.
+        engine, device, memory_limit: as for `Model.forward`.
         threads: likewise; with an executor those of a task, one if nothing is said.
         executor: scores the population in shards on other workers: a Dask `Client`, a cluster of
             Dask's, an address "tcp://host:8786", an executor of `concurrent.futures`' kind, or the
@@ -95,7 +95,8 @@ class Fitness(Evaluator):
         sampling: str = "uniform",
         augment: Augmentation | None = None,
         random_seed: int | None = None,
-        engine: str | Engine = "numpy",
+        engine: str | Engine | None = None,
+        device: str | None = None,
         threads: int | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
@@ -103,9 +104,7 @@ class Fitness(Evaluator):
         executor: Any = None,
         shard: int | str | None = None,
     ) -> None:
-        if not isinstance(model, Model):
-            raise TypeError(f"model must be a cnn.Model, not {type(model).__name__}")
-        self.model = model
+        self.model = check_model(model)
         several = isinstance(metric, list | tuple)
         metrics: list[Any] = list(metric) if isinstance(metric, list | tuple) else [metric]
         if isinstance(metric, str):
@@ -130,7 +129,7 @@ class Fitness(Evaluator):
             np.array(targets),
             several,
             checked_augmentation(augment),
-            engine_named(engine),
+            engine_for(engine, device),
             None if threads is None else checks.whole(threads, "threads"),
             sample_weight=weights,
             memory_limit=checks.whole(memory_limit, "memory_limit"),
@@ -142,7 +141,8 @@ class Fitness(Evaluator):
         )
         self.sampler = self._sampler(sampling)
         self.batch: Batch | None = None
-        self._rng = np.random.default_rng(random_seed)
+        seed = None if random_seed is None else checks.whole(random_seed, "random_seed", minimum=0)
+        self._rng = np.random.default_rng(seed)
 
     def _sampler(self, sampling: str) -> ImportanceSampling | None:
         if checks.one_of(sampling, "sampling", ["uniform", "importance"]) == "uniform":
@@ -185,7 +185,7 @@ class Fitness(Evaluator):
         if self.sampler is not None:
             self.sampler.reset()
         with ExitStack() as stack:
-            stack.enter_context(engine_named(self.scorer.engine).session())
+            stack.enter_context(self.scorer.engine.session())
             if self.shards is not None:
                 stack.enter_context(self.shards.session())
             yield
@@ -266,7 +266,7 @@ class Fitness(Evaluator):
             "batch_size": self.batch_size,
             "sampling": "uniform" if self.sampler is None else "importance",
             "augment": None if scorer.augment is None else name_of(scorer.augment),
-            "engine": engine_named(scorer.engine).name,
+            "engine": scorer.engine.name,
             **({} if self.shards is None else {"shard": self.shards.size}),
             "images": [list(self.X.shape), zlib.crc32(np.ascontiguousarray(self.X).data)],
             "targets": [list(self.y.shape), zlib.crc32(np.ascontiguousarray(self.y).data)],

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn import Engine, Model
+from cnn import Engine, Model, NumpyEngine
 from cnn.model import MEMORY_LIMIT
 from gacnn.fitness.batches import Augmentation, Batch, changed, generator_of
 from gacnn.fitness.metrics import Measure, Metric, MetricError, check_numbers, measure_of
@@ -57,7 +57,7 @@ class Scorer:
     y: Array
     several: bool = False
     augment: Augmentation | None = None
-    engine: str | Engine = "numpy"
+    engine: Engine = field(default_factory=NumpyEngine)
     threads: int | None = None
     output_bytes: int = OUTPUT_BYTES
     memory_limit: int = MEMORY_LIMIT

@@ -173,9 +173,8 @@ class Shards:
             if given:
                 rows = [(tasks[index], tuple(self._packed or ())) for index in left]
             places = [given[index] for index in left] if given else None
-            answers = [Answer(*each) for each in workers.run(worker.score, rows, places)]
             lacking: dict[int, str] = {}
-            for index, answer in zip(left, answers, strict=True):
+            for index, answer in zip(left, _answers(workers, rows, places), strict=True):
                 if answer.kind == "missing":
                     lacking[index] = answer.worker
                 elif answer.kind == "version":
@@ -227,6 +226,19 @@ class Shards:
         if not workers.refuse(answer.worker):
             raise ExecutorError(what)
         checks.warn(f"{what}; until then it is given no tasks")
+
+
+def _answers(
+    workers: Workers, rows: Sequence[tuple[Any, ...]], places: Sequence[str] | None
+) -> list[Answer]:
+    try:
+        return [Answer(*each) for each in workers.run(worker.score, rows, places)]
+    except (ImportError, AttributeError) as error:
+        error.add_note(
+            "workers need this package, and the modules of metric and augment, in the driver's "
+            "versions"
+        )
+        raise
 
 
 def _journey(tasks: Sequence[tuple[Any, ...]], scores: Sequence[Scores]) -> Journey:

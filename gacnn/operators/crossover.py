@@ -10,6 +10,7 @@ import numpy as np
 
 from cnn import Model, checks
 from cnn.layers.vector import split
+from cnn.model import check_model
 from gacnn.operators.arrays import mating_pairs
 from gacnn.operators.gene_space import fit_to_space, space_bounds
 from gacnn.operators.operator import Crossover, Mutation, annealed, check_schedule, generator
@@ -183,7 +184,7 @@ class _BlockCrossover(Crossover):
     def cross(self, parents: Array, num_offspring: int, run: Run) -> Array:
         """Return offspring (num_offspring, n)."""
         rng, probability = generator(run), run.crossover_probability
-        blocks = self.blocks(model_of(run, self) if self.model is None else self.model)
+        blocks = self.blocks(model_of(run, self) if self.model is None else check_model(self.model))
         if len(blocks) != parents.shape[1]:
             raise ValueError(
                 f"model has {len(blocks)} trainable weights, but solutions {parents.shape[1]} genes"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cnn import checks
 from gacnn.operators.run import Run
 from gacnn.types import Array
 
@@ -85,7 +86,7 @@ def space_values(space: Any) -> Array | None:
     if space is None or (isinstance(space, dict) and "step" not in space):
         return None
     if isinstance(space, dict):
-        space = np.arange(space["low"], space["high"], space["step"])
+        space = _steps(space)
     try:
         values = np.asarray(list(space), float)
     except (TypeError, ValueError):
@@ -96,3 +97,17 @@ def space_values(space: Any) -> Array | None:
             "high) with an operator of an evolution strategy"
         )
     return np.unique(values)
+
+
+def _steps(space: dict[str, Any]) -> Array:
+    """Return the values of low, high and step; ValueError where there are none."""
+    try:
+        values = np.arange(*(checks.number(space[name], name) for name in ("low", "high", "step")))
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, MemoryError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else error
+        raise ValueError(
+            f"gene_space must have low, high and a step, not {space}: {reason}"
+        ) from error
+    if not values.size:
+        raise ValueError(f"gene_space has no values between low and high: {space}")
+    return values

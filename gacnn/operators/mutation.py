@@ -100,6 +100,7 @@ class GaussianMutation(GaussianNoise):
 
     def __post_init__(self) -> None:
         check_schedule(self.sigma, self.final_sigma, "sigma")
+        self.mirrored = checks.flag(self.mirrored, "mirrored")
         if not 0 < checks.number(self.probability, "probability") <= 1:
             raise ValueError(f"probability must be above 0 and at most 1, not {self.probability!r}")
         self.nested = _checked_nested(self.nested)
@@ -283,7 +284,8 @@ class CumulativeMutation(GaussianNoise):
     remembers: ClassVar[tuple[str, ...]] = ("present_sigma", "centre", "path")
 
     def __post_init__(self) -> None:
-        positive(self.sigma, "sigma")
+        self.sigma = positive(self.sigma, "sigma")
+        self.mirrored = checks.flag(self.mirrored, "mirrored")
 
     def mutate(self, offspring: Array, run: Run) -> Array:
         """Return the offspring (members, n) disturbed."""

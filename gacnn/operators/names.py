@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping
 from inspect import Parameter
 from typing import Any
 
+from cnn import checks
 from gacnn.operators.crossover import (
     BlendCrossover,
     FilterCrossover,
@@ -41,6 +43,23 @@ OPERATORS: dict[str, dict[str, type[Operator]]] = {
     },
 }
 
+OTHER_SETTINGS = {  # words of other libraries for settings of GA and train
+    **dict.fromkeys(("epochs", "generations", "max_iter", "iterations"), "num_generations"),
+    **dict.fromkeys(("seed", "random_state"), "random_seed"),
+    **dict.fromkeys(("loss", "scoring", "metrics", "score"), "metric"),
+    **dict.fromkeys(("validation_split", "validation_data", "validation_fraction"), "validation"),
+    **dict.fromkeys(("early_stopping", "n_iter_no_change"), "patience"),
+    **dict.fromkeys(("n_jobs", "workers", "num_threads"), "threads"),
+    **dict.fromkeys(("population_size", "pop_size", "num_solutions"), "sol_per_pop"),
+    **dict.fromkeys(("population", "initial_solutions"), "initial_population"),
+    **dict.fromkeys(("weights", "sample_weights"), "sample_weight"),
+    **dict.fromkeys(("fitness", "fitness_function"), "fitness_func"),
+    **dict.fromkeys(("elitism", "num_elites"), "keep_elitism"),
+    **dict.fromkeys(("mutation_rate",), "mutation_probability"),
+    **dict.fromkeys(("crossover_rate",), "crossover_probability"),
+    **dict.fromkeys(("timeout", "max_time"), "time_limit"),
+}
+
 _RATES = ("mutation_probability", "mutation_percent_genes", "mutation_num_genes")
 
 
@@ -59,6 +78,30 @@ def resolved(setting: str, value: Any) -> Any:
     if value.setting != setting:
         raise TypeError(f"{setting} cannot be {value!r}, which is for {value.setting}")
     return copy.deepcopy(value)
+
+
+def unknown_operator(error: TypeError) -> TypeError:
+    """Return PyGAD's error of a name that it does not know with the names that there are."""
+    found = re.match(r"Unknown (\w+) '(.*)'\. Supported names are \[(.*)\]", str(error), re.DOTALL)
+    if found is None or found[1] not in OPERATORS:
+        return error
+    setting, name, theirs = found.groups()
+    names = [*re.findall(r"'(\w+)'", theirs), *OPERATORS[setting]]
+    return TypeError(
+        f"{setting} must be one of {', '.join(map(repr, names))}, an operator of gacnn or a "
+        f"function, not {name!r}{checks.nearest(name, names, _OTHER_NAMES)}"
+    )
+
+
+_OTHER_NAMES = {
+    **dict.fromkeys(("roulette", "roulette_wheel"), "rws"),
+    **dict.fromkeys(("steady_state", "steady-state"), "sss"),
+    **dict.fromkeys(("normal", "gauss"), "gaussian"),
+    **dict.fromkeys(("cma", "cmaes", "cma-es", "cma_es"), "csa"),
+    **dict.fromkeys(("weighted", "mean", "intermediate"), "recombination"),
+    **dict.fromkeys(("one_point", "onepoint", "singlepoint"), "single_point"),
+    **dict.fromkeys(("two_point", "twopoint"), "two_points"),
+}
 
 
 def check_heeded(settings: dict[str, Any], parameters: Mapping[str, Parameter]) -> None:

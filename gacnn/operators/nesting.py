@@ -10,6 +10,7 @@ import numpy as np
 
 from cnn import Model
 from cnn.layers.vector import split
+from cnn.model import check_model
 from gacnn.types import Array
 
 REST_OF_GENERATION = 16  # of a network's multiplications, one part in so many
@@ -21,7 +22,7 @@ def fan_in_scale(model: Model) -> Array:
     That is the scale at which the weights are drawn (LeCun et al. 1998, Efficient BackProp), so
     that all layers are disturbed alike; the root of the mean square is 1.
     """
-    scale = np.empty(model.num_weights, np.float32)
+    scale = np.empty(check_model(model).num_weights, np.float32)
     layers = model.trainable_layers
     for layer, arrays in zip(layers, split(layers, scale), strict=True):
         fan_in, _ = layer.fans()

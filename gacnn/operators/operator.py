@@ -155,5 +155,6 @@ def check_schedule(first: Any, last: Any, name: str) -> None:
     if last is None:
         checks.number(first, name, 0)
     else:
-        positive(first, name)
         positive(last, f"final_{name}")
+        if checks.number(first, name, 0) == 0:
+            raise ValueError(f"{name} must be above 0 where final_{name} is given, not {first!r}")

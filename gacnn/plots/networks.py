@@ -95,6 +95,8 @@ def feature_maps(
             f"layer must give maps, but {shown} gives {shown.layer_output_size} flat values; "
             "take one before Flatten"
         )
+    axes = "height, width, channels"
+    checks.finite(checks.shaped(image, "image", model.input_shape, axes, "give one"), "image")
     model.feed_sample(image)
     height, width, channels = shown.layer_output_size
     maps = image if shown is model.input_layer else shown.layer_output
@@ -134,6 +136,7 @@ def confusion_matrix(
         >>> [label.get_text() for label in ax.get_xticklabels()]
         ['cat', 'dog']
     """
+    normalize = checks.flag(normalize, "normalize")
     true, predicted, names = _labels(y_true, y_pred, class_names)
     counts = np.zeros((len(names), len(names)), int)
     np.add.at(counts, (true, predicted), 1)
@@ -301,11 +304,18 @@ def _layer_of(model: Model, layer: Layer | int) -> Layer:
     return convolutions[layer]
 
 
+def _array(labels: ArrayLike, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(labels)
+    except ValueError as error:
+        raise ValueError(f"{name} must hold one label for each image, but {error}") from error
+
+
 def _labels(
     y_true: ArrayLike, y_pred: ArrayLike, class_names: Sequence[Any] | None
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], list[str]]:
     """Return the labels (N,) as indices of names, and the names."""
-    true, predicted = np.asarray(y_true), np.asarray(y_pred)
+    true, predicted = _array(y_true, "y_true"), _array(y_pred, "y_pred")
     if true.ndim != 1 or true.shape != predicted.shape or not len(true):
         raise ValueError(
             "y_true and y_pred must hold one label for each image, with the shape (N,), not "
@@ -314,6 +324,8 @@ def _labels(
     if class_names is None:
         classes, indices = np.unique(np.concatenate([true, predicted]), return_inverse=True)
         return indices[: len(true)], indices[len(true) :], [str(each) for each in classes]
+    if isinstance(class_names, str) or not np.iterable(class_names):
+        raise TypeError(f"class_names must be a list of names, not {class_names!r}")
     names = [str(each) for each in class_names]
     for labels, argument in ((true, "y_true"), (predicted, "y_pred")):
         unnamed = labels[~np.isin(labels, np.arange(len(names)))]

@@ -25,6 +25,7 @@ _X_LABELS = {"generation": "generation", "evaluations": "networks evaluated", "s
 _ACCURACY = "validation_accuracy"
 _POINTS = 400  # of a smoothed curve, at most
 _SIZE = (7, 4)
+_LONGEST = 2**31  # generations
 _MARK = "\N{ZERO WIDTH SPACE}"  # before a name that begins with _, until the legend is made
 
 
@@ -73,7 +74,7 @@ def fitness(
         'fitness'
     """
     runs = _runs(history, label, x)
-    span = None if smooth is None else checks.whole(smooth, "smooth")
+    span = None if smooth is None else min(checks.whole(smooth, "smooth"), _LONGEST)
     for table in chain(*runs.values()):
         for name in {"best", "validation"} & table.keys():
             if table[name].ndim > 1:

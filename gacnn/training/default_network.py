@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from cnn import AveragePooling2D, Conv2D, Dense, Flatten, Input2D, MaxPooling2D, Model
+from cnn import AveragePooling2D, Conv2D, Dense, Flatten, Input2D, MaxPooling2D, Model, checks
 from cnn.layers.layer import Layer
 
 HIDDEN_UNITS = 16
@@ -43,6 +43,10 @@ def default_network(
     input_shape: tuple[int, ...], num_classes: int, random_seed: int | None = None
 ) -> Model:
     """Return a network for images (height, width, channels) of so many classes."""
-    output = Dense(num_classes, activation_function="softmax")
-    layers = [Input2D(input_shape), *default_layers(input_shape), Flatten(), output]
+    number = checks.whole(num_classes, "num_classes")
+    if number >= 2**31:
+        raise ValueError(f"num_classes is too large, {number:,}")
+    first = Input2D(input_shape)
+    output = Dense(number, activation_function="softmax")
+    layers = [first, *default_layers(first.input_shape), Flatten(), output]
     return Model(layers, random_seed=random_seed)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cnn import Model, checks
+from cnn import Engine, Model, checks
 from cnn.inputs import InputRange
 from cnn.model import MEMORY_LIMIT
 from gacnn.algorithm.events import checked_callbacks
@@ -31,7 +31,7 @@ from gacnn.fitness.scoring import WORST
 from gacnn.fitness.weights import ClassWeight, labels_to_weigh, weights_of_classes
 from gacnn.operators.crossover import WeightedRecombination
 from gacnn.operators.gene_space import is_nested, rounded_to_space
-from gacnn.operators.names import OPERATORS, resolved
+from gacnn.operators.names import OPERATORS, OTHER_SETTINGS, resolved
 from gacnn.operators.run import Run
 from gacnn.training.defaults import (
     NUM_GENERATIONS,
@@ -73,6 +73,8 @@ class Training:
         sampling: str = "auto",
         augment: Augmentation | None = None,
         patience: int | str | None = "auto",
+        engine: str | Engine | None = None,
+        device: str | None = None,
         threads: int | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
@@ -84,6 +86,9 @@ class Training:
         _check_names(settings)
         self.model, self.num_solutions = model, num_solutions
         self.seed = settings.get("random_seed")
+        if self.seed is not None:
+            self.seed = checks.whole(self.seed, "random_seed", minimum=0)
+        _check_gene_type(settings.get("gene_type", np.float32))
         one_objective = not isinstance(metric, list | tuple)
         self.settings = strategy_settings(
             num_solutions, model.num_weights, settings, one_objective=one_objective
@@ -103,7 +108,7 @@ class Training:
         if isinstance(batch_size, str):
             _check_auto(batch_size, "batch_size", "a number of images or None, all")
             batch_size = default_batch_size(len(np.asarray(y)))
-        if sampling == "auto":
+        if isinstance(sampling, str) and sampling == "auto":
             sampling = default_sampling(metric, batch_size)
         self.fitness = Fitness(
             model,
@@ -114,6 +119,8 @@ class Training:
             sampling=sampling,
             augment=augment,
             random_seed=self.seed,
+            engine=engine,
+            device=device,
             threads=threads,
             sample_weight=sample_weight,
             class_weight=class_weight,
@@ -141,6 +148,8 @@ class Training:
                 held_out.X,
                 held_out.y,
                 [*listed, "accuracy"] if judges else metric,
+                engine=engine,
+                device=device,
                 threads=threads,
                 memory_limit=memory_limit,
                 sample_weight=held_out.sample_weight,
@@ -273,7 +282,7 @@ class Training:
         try:
             ga.run()
         except ConnectionError as error:
-            if checkpoint is not None:
+            if checkpoint is not None and checkpoint.path.exists():
                 error.add_note(f"the checkpoint is {checkpoint.path}")
             raise
         return self._result(ga, self.plan(clock.seconds))
@@ -400,8 +409,26 @@ def _check_names(settings: dict[str, Any]) -> None:
         raise TypeError(f"{name} is what train makes itself; to give your own use gacnn.GA")
     for name in {"num_solutions", "sol_per_pop", "num_genes"} & settings.keys():
         raise TypeError(f"{name} is settled already: give GACNN its num_solutions")
-    for name in settings.keys() - inspect.signature(GA).parameters.keys():
-        raise TypeError(f"neither train nor gacnn.GA has a setting {name!r}")
+    known = inspect.signature(GA).parameters.keys()
+    for name in settings.keys() - known:
+        own = (
+            inspect.signature(Training).parameters.keys()
+            | inspect.signature(Training.run).parameters.keys()
+        )
+        meant = checks.nearest(name, own | known, OTHER_SETTINGS)
+        raise TypeError(f"neither train nor gacnn.GA has a setting {name!r}{meant}")
+
+
+def _check_gene_type(gene_type: Any) -> None:
+    """Raise TypeError for what is no type of numbers; of lists PyGAD says what is wrong."""
+    if isinstance(gene_type, list | tuple):
+        return
+    try:
+        kind = np.dtype(gene_type).kind
+    except TypeError as error:
+        raise TypeError(f"gene_type must be a type of numbers, not {gene_type!r}") from error
+    if kind not in "iuf" or gene_type is None:
+        raise TypeError(f"gene_type must be a type of numbers, not {gene_type!r}")
 
 
 def _generations(num_generations: int | None, time_limit: float | None) -> int:

@@ -275,7 +275,7 @@ def test_layers_without_and_with_the_input():
     last = cnn.Flatten(first := cnn.Input2D((2, 2)))
     model = cnn.Model(last, 3, 0.5)
     assert model.network_layers == model.get_layers() == [last]
-    assert model.layers == [first, last]
+    assert model.layers == (first, last)
     assert (model.last_layer, model.input_layer) == (last, first)
     assert (model.epochs, model.learning_rate) == (3, 0.5)
 

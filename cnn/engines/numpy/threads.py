@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
+_SHARE = os.environ.get("OMP_NUM_THREADS", "")  # as OpenMP reads it, once: Dask sets it later
 _hold = threading.RLock()  # of what follows, also while a process forks
 _at_work = 0  # how many threads are, or will be
 _holders: list[int] = []  # the thread, for each of those that keep BLAS to one thread
@@ -78,14 +79,14 @@ def _helpers(process: int) -> ThreadPoolExecutor:
 
 
 def available_threads() -> int:
-    """Number of cores that this process may use, or OMP_NUM_THREADS where that is less.
+    """Number of cores that this process may use, or OMP_NUM_THREADS where that was less.
 
     Those who start several processes, such as joblib, share the cores out by that variable.
     """
     cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
-    share = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    share = _SHARE.partition(",")[0].strip()
     return min(cores, max(1, int(share))) if share.isdecimal() else cores
 
 

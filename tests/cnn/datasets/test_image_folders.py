@@ -213,3 +213,23 @@ def test_pipes_and_devices_are_refused_at_once(tmp_path):
         datasets.load_npz(tmp_path)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         load_splits(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("names", "order"),
+    [
+        (["0", "1", "10", "11", "2"], ["0", "1", "2", "10", "11"]),
+        (["01", "2", "10"], ["01", "2", "10"]),
+        (["10", "2", "a"], ["10", "2", "a"]),
+    ],
+)
+def test_classes_that_are_numbers_are_in_their_order(names, order, tmp_path):
+    for name in names:
+        (tmp_path / "folder" / name).mkdir(parents=True)
+        Image.new("L", (4, 4), 200).save(tmp_path / "folder" / name / "0.png")
+    assert list(datasets.load_image_folder(tmp_path / "folder", verbose=False).class_names) == order
+    X = np.full((len(names), 4, 4), 200, np.uint8)
+    np.savez(tmp_path / "data.npz", x=X, y=np.array(names))
+    data, _ = datasets.load_npz(tmp_path / "data.npz")
+    assert list(data.class_names) == order
+    assert [data.class_names[label] for label in data.y] == names

@@ -114,7 +114,6 @@ def test_an_engine_is_given_a_fraction_of_the_weights_that_members_share():
         ("numpi", ValueError, "engine must be one of 'numpy'.*not 'numpi'"),
         (cnn.NumpyEngine, TypeError, "engine must be a name, or an object with name, compile"),
         (np, TypeError, "engine must be a name, or an object with name, compile"),
-        (None, TypeError, "engine must be a name"),
     ],
 )
 def test_what_is_no_engine_is_refused(engine, error, message):

@@ -220,16 +220,6 @@ def test_one_member_of_its_own_is_enough_to_share_nothing(layers, odd):
     naive.assert_close(model.forward(X, vectors), alone, 2e-6)
 
 
-def in_families(model, vectors, sizes):
-    """The vectors with each trainable layer the same in families of consecutive members."""
-    vectors, start = vectors.copy(), 0
-    for layer, size in zip(model.trainable_layers, sizes, strict=True):
-        genes = slice(start, start + sum(array.size for array in layer.trained))
-        vectors[:, genes] = np.repeat(vectors[::size, genes], size, axis=0)
-        start = genes.stop
-    return vectors
-
-
 @pytest.mark.parametrize(
     ("layers", "sizes"),
     [
@@ -246,7 +236,7 @@ def in_families(model, vectors, sizes):
 @pytest.mark.parametrize("number", [1, 7, 300])
 def test_members_that_share_layers_with_some_give_what_each_gives_alone(layers, sizes, number):
     model, X, vectors = case(layers, 24, number)
-    vectors = in_families(model, vectors, sizes)
+    vectors = networks.in_families(model, vectors, sizes)
     alone = np.stack([model.forward(X, vector[None])[0] for vector in vectors])
     together = model.forward(X, vectors, threads=1)
     naive.assert_close(together, alone, 2e-6)
@@ -280,7 +270,7 @@ def test_families_in_any_amount_of_memory(sizes, number):
         cnn.Dense(3),
     ]
     model, X, vectors = case(layers, 2 * sizes[0] if sizes[0] < 104 else 104, number)
-    vectors = in_families(model, vectors, sizes)
+    vectors = networks.in_families(model, vectors, sizes)
     alone = np.stack([model.forward(X, vector[None])[0] for vector in vectors])
     for limit in (1, 10):
         naive.assert_close(least_memory(model, X, vectors, limit)[1], alone, 2e-6)
@@ -306,7 +296,7 @@ def test_families_in_random_networks(model, data):
     sizes = np.cumprod(data.draw(st.lists(st.integers(1, 3), min_size=number, max_size=number)))
     members = int(sizes[-1]) * data.draw(st.integers(1, 3)) if number else 3
     X, vectors = networks.images_for(model, 9), networks.vectors_for(model, members)
-    vectors = in_families(model, vectors, [int(size) for size in sizes[::-1]])
+    vectors = networks.in_families(model, vectors, [int(size) for size in sizes[::-1]])
     alone = np.stack([model.forward(X, vector[None])[0] for vector in vectors])
     naive.assert_close(model.forward(X, vectors), alone, 2e-6)
 
@@ -334,7 +324,7 @@ def test_shared_layers_run_once(monkeypatch):
 
 
 def test_a_family_runs_its_layers_once(monkeypatch):
-    calls = convolutions(monkeypatch, DEEP, lambda m, v: in_families(m, v, (6, 2, 1, 1)))
+    calls = convolutions(monkeypatch, DEEP, lambda m, v: networks.in_families(m, v, (6, 2, 1, 1)))
     assert calls == [(1, 2), (2, 6)]
 
 

@@ -168,7 +168,7 @@ def test_callers_share_the_cores(monkeypatch):
 def test_cores_are_shared_out_by_a_variable(monkeypatch, value, expected):
     """As joblib does, whose workers would otherwise use all cores each."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    monkeypatch.setattr(pool, "_SHARE", value)
     assert pool.available_threads() == (expected or 8)
 
 

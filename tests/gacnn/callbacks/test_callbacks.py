@@ -646,7 +646,7 @@ def test_time_limit() -> None:
     ga.run()
     assert 1 <= ga.generations_completed <= 3
     for bad in (-1, "3", None, [1]):
-        with pytest.raises(ValueError, match="seconds must be a number of at least 0"):
+        with pytest.raises(ValueError, match="seconds must be"):
             TimeLimit(bad)  # type: ignore[arg-type]
 
 
@@ -734,7 +734,7 @@ def test_a_ga_that_is_pickled_leaves_its_callbacks_behind() -> None:
     ga.run()
     copy = pickle.loads(pickle.dumps(ga))
     assert copy.callbacks == []
-    with pytest.warns(UserWarning, match="a saved GA has no callbacks.*ProgressBar"):
+    with pytest.warns(UserWarning, match="had ProgressBar, LambdaCallback"):
         copy.run()
     assert copy.generations_completed == 10
 

@@ -376,12 +376,16 @@ class TestWhenItIsWritten:
     def written(self, monkeypatch: Any, clock: list[float], tmp_path: Path) -> Any:
         """What returns after which generations it is written, where a write takes so long."""
 
-        def generations(how: dict[str, Any], takes: float, **settings: Any) -> list[int]:
+        def generations(
+            how: dict[str, Any], takes: float, *, row: float = 0.0, **settings: Any
+        ) -> list[int]:
             listed: list[int] = []
 
-            def write(_: Any, tree: dict[str, Any]) -> None:
+            def write(_: Any, tree: dict[str, Any]) -> float:
                 listed.append(tree["generations_completed"])
-                clock[0] += takes
+                rows = row * (listed[-1] - (listed[-2] if len(listed) > 1 else 0))
+                clock[0] += takes + rows
+                return rows
 
             def wait(ga: Any) -> None:
                 clock[0] += clock[1]
@@ -415,6 +419,13 @@ class TestWhenItIsWritten:
     def test_a_generation_that_takes_longer(self, written: Any, clock: list[float]) -> None:
         clock[1] = 7.0
         assert written({}, 0.01, num_generations=4) == [1, 2, 3, 4]
+
+    def test_rows_that_take_longer_than_the_share(self, written: Any, clock: list[float]) -> None:
+        """It does not wait for ever longer to write what there is ever more of."""
+        clock[1] = 0.1
+        listed = written({}, 0.001, row=0.02, num_generations=5000)
+        assert max(np.diff(listed)) <= 601
+        assert len(written({}, 0.001, row=0.002, num_generations=5000)) > 250
 
     def test_bad_values(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="every must be at least 1"):

@@ -276,7 +276,7 @@ def test_sigterm_ends_a_run_as_schedulers_want_it(data, tmp_path):
     assert json.loads((out / "results.json").read_text())["finished"] is False
     generations = json.loads((out / "results.json").read_text())["generations"]
     rows = (out / "checkpoint.history.jsonl").read_text().splitlines()
-    assert len(rows) == generations > 1  # nothing since is lost
+    assert len(rows) == generations  # nothing is lost
 
 
 @pytest.mark.filterwarnings("default")

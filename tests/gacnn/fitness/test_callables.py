@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import cnn
+import gacnn
 from gacnn.fitness.fitness import Fitness
 from gacnn.fitness.metrics import MetricError
 
@@ -179,3 +180,40 @@ def test_labels_of_one_sigmoid_are_named_too():
         scored(SIGMOID, y, lambda outputs, y: outputs == y)
     with pytest.raises(MetricError, match=r"leave out \[:, 0\]"):
         scored(SIGMOID, y, lambda outputs, y: float(np.mean(outputs[:, 0] - y)))
+
+
+def squared_loss(outputs, y):
+    return float(np.square(outputs.argmax(axis=1) - y).mean())
+
+
+def cost(outputs, y):
+    return -squared_loss(outputs, y)
+
+
+def test_what_sounds_like_a_loss_and_grows_brings_a_warning():
+    _, y = data(3)
+    with pytest.warns(
+        UserWarning, match=r"squared_loss sounds .*: -squared_loss\(outputs, y\)"
+    ) as caught:
+        scored(SOFTMAX, y, squared_loss)
+    assert caught[0].filename == __file__
+    assert scored(SOFTMAX, y, cost) < 0
+
+
+def test_a_warning_out_of_a_run_is_at_the_line_of_the_user():
+    X, y = data(3)
+    with pytest.warns(UserWarning, match="squared_loss sounds") as caught:
+        gacnn.GACNN(SOFTMAX, 6).train(X, y, metric=squared_loss, num_generations=1, verbose=False)
+    assert {each.filename for each in caught} == {__file__}
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        (data()[0], np.array(["a", "b", "c"] * 20), r"np\.unique\(y, return_inverse=True\)"),
+        (np.array([*data()[0], None], object)[:-1], np.arange(60) % 3, r"np\.stack\(X\)"),
+    ],
+)
+def test_cures_for_labels_and_images_in_objects(X, y, message):
+    with pytest.raises(TypeError, match=message):
+        Fitness(SOFTMAX, X, y)

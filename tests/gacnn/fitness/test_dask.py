@@ -1,6 +1,7 @@
 """A population scored by Dask's workers: the same bits whatever happens to them."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -21,7 +22,7 @@ from gacnn.fitness import executors, shards, worker
 distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals")
 
-LIMIT = 30  # seconds that a test may take
+LIMIT = 60  # seconds that a test may take
 SHARD = 3
 QUIET = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "threads_per_worker": 1}
 
@@ -62,7 +63,7 @@ def client(cluster):
         yield connected
 
 
-def wait_until(holds, seconds=20):
+def wait_until(holds, seconds=40):
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "it did not come"
@@ -450,6 +451,45 @@ def test_plan_says_what_travels_and_whether_it_pays(client):
     plan = gacnn.GACNN(network(), 12, random_seed=0).plan(X, y, executor=client, **options)
     assert not plan.distribution.pays
     assert "slower there, so leave the executor out" in str(plan)
+
+
+def test_command_line_takes_a_scheduler(cluster, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("sklearn")
+    from gacnn.command.main import main
+
+    monkeypatch.setattr("gacnn.command.run_folder.RunFolder._draw", lambda *_: None)
+
+    def command(*arguments):
+        code = main([str(argument) for argument in arguments])
+        return code, capsys.readouterr().err
+
+    def begin(name, *options):
+        own = ["--generations", 2, "--population", 8, "--batch-size", 32]
+        return command("train", "digits", "--out", tmp_path / name, *own, *options)
+
+    scheduler = "--scheduler", cluster.scheduler_address
+    for name in ("there", "then_here"):
+        assert begin(name, *scheduler)[0] == 0
+    assert command("resume", tmp_path / "there", "--generations", 4, *scheduler)[0] == 0
+    assert command("resume", tmp_path / "then_here", "--generations", 4)[0] == 0
+    last = [cnn.load(tmp_path / name / "model.npz").weights for name in ("there", "then_here")]
+    assert np.array_equal(*last)
+
+    monkeypatch.setattr(executors, "CONNECT", 0.5)
+    code, said = begin("nowhere", "--scheduler", "tcp://127.0.0.1:1")
+    assert code == 1
+    assert "no Dask scheduler answers at tcp://127.0.0.1:1 " in said
+    assert not (tmp_path / "nowhere").exists()
+
+    assert begin("here")[0] == 0
+    settings = tmp_path / "here/settings.json"
+    known = json.loads(settings.read_text())
+    assert known.pop("shard") is None
+    settings.write_text(json.dumps(known))  # as it was before there were shards
+    code, said = command("resume", tmp_path / "here", "--generations", 4, *scheduler)
+    assert code == 1
+    assert "was begun without --scheduler" in said
+    assert command("resume", tmp_path / "here", "--generations", 4)[0] == 0
 
 
 def test_shards_of_families_on_workers(client):

@@ -1012,3 +1012,25 @@ def test_the_result_gives_numbers(metric):
         gacnn.GACNN(model, 8, random_seed=0, spread=0.0).train(
             X, y, metric=metric, num_generations=3, verbose=False
         )
+
+
+def test_a_device_runs_the_networks_of_all_forwards():
+    pytest.importorskip("torch")
+    X, y = data(100)
+    first, second = (train(X, y, validation=0.2, device="cpu") for _ in range(2))
+    np.testing.assert_array_equal(first.ga.population, second.ga.population)
+    assert first.ga.evaluator.fingerprint()["engine"] == "torch cpu"
+    here = train(X, y, validation=0.2)
+    assert first.score == pytest.approx(here.score, rel=1e-4)
+    with pytest.raises(ValueError, match=r"device must be 'cpu', 'cuda'.* not 'gpu'"):
+        train(X, y, device="gpu")
+    with pytest.raises(ValueError, match="device='cpu' is for the engine 'torch', not for 'numpy'"):
+        train(X, y, engine="numpy", device="cpu")
+
+
+def test_a_checkpoint_of_another_device_says_so(tmp_path):
+    pytest.importorskip("torch")
+    X, y = data(100)
+    train(X, y, checkpoint=tmp_path / "run", device="cpu")
+    with pytest.raises(ValueError, match="engine of fitness_func was 'torch cpu' and is 'numpy'"):
+        train(X, y, checkpoint=tmp_path / "run", resume=True)
