@@ -21,6 +21,8 @@ class Report:
     Args:
         confusion: how many images of each class (a row) were taken for which (a column).
         class_names: a name for each class.
+        unknown: how many images of each class were taken for none, because their outputs are no
+            finite numbers; they count as wrong.
 
     Examples:
         >>> model = cnn.Model([cnn.Input1D(2), cnn.Dense(2, use_bias=False)])
@@ -38,16 +40,17 @@ class Report:
 
     confusion: AnyArray
     class_names: tuple[str, ...]
+    unknown: AnyArray
 
     @property
     def accuracy(self) -> float:
         """The share of the images that are right."""
-        return float(_shares(np.trace(self.confusion), self.confusion.sum()))
+        return float(_shares(np.trace(self.confusion), self.support.sum()))
 
     @property
     def support(self) -> AnyArray:
         """How many images there are of each class."""
-        counts: AnyArray = self.confusion.sum(axis=1)
+        counts: AnyArray = self.confusion.sum(axis=1) + self.unknown
         return counts
 
     @property
@@ -91,11 +94,13 @@ class Report:
 
 
 def of_labels(labels: Labels, predicted: Labels, class_names: Sequence[str]) -> Report:
-    """Return the report of labels (N,) and predictions (N,), whole numbers below the classes."""
-    classes = len(class_names)
-    cells = np.asarray(labels) * classes + predicted
-    counts = np.bincount(cells, minlength=classes**2)
-    return Report(counts.reshape(classes, classes), tuple(map(str, class_names)))
+    """Return the report of labels (N,) and predictions (N,): numbers of classes, or -1 for none."""
+    classes, labels, predicted = len(class_names), np.asarray(labels), np.asarray(predicted)
+    known = predicted >= 0
+    cells = labels[known] * classes + predicted[known]
+    confusion = np.bincount(cells, minlength=classes**2).reshape(classes, classes)
+    unknown = np.bincount(labels[~known], minlength=classes)
+    return Report(confusion, tuple(map(str, class_names)), unknown)
 
 
 def _shares(parts: AnyArray, wholes: AnyArray) -> Array:

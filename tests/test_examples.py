@@ -22,6 +22,7 @@ EXAMPLES = {
     "regression_xor": ("--generations 20", "diabetes.png", "of 10 seeds\ndiabetes: R2"),
     "more_machines": ("--generations 3", "fitness.png", "2 workers did "),
     "readme_picture": ("--generations 3", "run.png", "of 360 unseen images are right"),
+    "search": ("--generations 9 --candidates 3", "search.png", "best of the halving search"),
     "two_objectives": ("--generations 3", "front.png", "networks on the front"),
 }
 

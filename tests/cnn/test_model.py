@@ -259,7 +259,7 @@ def test_summary_is_a_table_with_the_total(capsys):
     assert lines[0] == ["Layer", "Output", "shape", "Weights", "Multiplications"]
     assert lines[3] == ["Conv2D", "(4,", "3,", "3)", "57", "648"]
     assert lines[4] == ["Conv2D", "(3,", "3,", "2)", "14", "(fixed)", "108"]
-    assert lines[-1] == ["Total", "133", "804"]
+    assert lines[-1] == ["Total", "133", "828"]
 
 
 def test_logger_gets_the_summary(caplog, capsys):

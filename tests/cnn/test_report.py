@@ -44,6 +44,15 @@ def test_classes_without_images_or_predictions_are_said_so():
     assert '<td style="text-align: left">b</td>' in report._repr_html_()
 
 
+def test_images_of_no_class_are_wrong():
+    report = of_labels(np.array([0, 1, 1, 1]), np.array([0, -1, 1, -1]), ["a", "b"])
+    assert report.accuracy == 0.5
+    np.testing.assert_array_equal(report.support, [1, 3])
+    np.testing.assert_allclose(report.recall, [1, 1 / 3])
+    np.testing.assert_allclose(report.precision, [1, 1])
+    np.testing.assert_allclose(report.f1, [1, 0.5])
+
+
 def test_names_and_labels_that_do_not_fit():
     with pytest.raises(ValueError, match="class_names must name the 4 classes, not 2"):
         model().evaluate(np.eye(4), range(4), ["a", "b"])

@@ -176,10 +176,10 @@ def test_rows_of_pixels_are_told_that_their_network_is_dense():
     quick = {"num_generations": 1, "num_solutions": 2}
     with pytest.warns(UserWarning, match=r"input_shape=\(8, 8, 1\) makes it a convolutional one"):
         dense = classifier(**quick).fit(X, y)
-    for options in ({"input_shape": (8, 8, 1)}, {"layers": [cnn.Dense(16, None, "tanh")]}):
-        fitted = classifier(**quick, **options).fit(X, y)
-        same = fitted.model_.num_weights == dense.model_.num_weights
-        assert same == ("layers" in options)
+    said = classifier(cnn.Dense(16, None, "tanh"), **quick).fit(X, y)
+    assert said.model_.num_weights == dense.model_.num_weights
+    convolves = classifier(**quick, input_shape=(8, 8, 1)).fit(X, y)
+    assert isinstance(convolves.model_.layers[1], cnn.Conv2D)
     classifier(**quick).fit(X - 0.5, y)  # no pixels
     classifier(**quick).fit(X[:, :49], y)
 

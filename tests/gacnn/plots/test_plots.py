@@ -682,8 +682,8 @@ def cells(shown):
 def test_model_as_a_table():
     rows = cells(network())
     assert rows[0] == ["Layer", "Output shape", "Weights", "Multiplications"]
-    assert rows[2] == ["Conv2D", "(6, 6, 4)", "40"]
-    assert rows[-1] == ["Total", "", f"{network().num_weights:,}"]
+    assert rows[2] == ["Conv2D", "(6, 6, 4)", "40", "1,296"]
+    assert rows[-1][:3] == ["Total", "", f"{network().num_weights:,}"]
     lines = str(network()).splitlines()
     assert [line.split() for line in lines if "-" not in line] == [
         " ".join(row).split() for row in rows
