@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 MINIMAL := .venv-minimal/bin
+OLDEST := .venv-oldest/bin
 
-.PHONY: help demo test test-minimal bench docs clean
+.PHONY: help demo test test-minimal test-oldest bench docs docs-serve docs-look dist release clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,23 +21,52 @@ test: .venv/installed test-minimal  ## check format, lint and types; run the tes
 test-minimal: .venv-minimal/installed  ## run the tests with only the required packages
 	$(MINIMAL)/python -m pytest -q
 
+test-oldest: .venv-oldest/installed  ## run the tests with the oldest packages that are allowed
+	$(OLDEST)/python -m pytest -q
+
 bench: .venv/installed  ## time the population forward beside PyTorch and JAX
 	$(BIN)/pip install --quiet torch==2.13.0 jax
 	$(BIN)/python benchmarks/population_forward.py $(ARGS)
 
-docs: .venv/installed  ## build the documentation into build/site
-	$(BIN)/pip install --quiet --editable '.[docs]'
+docs: .venv/docs  ## build the documentation, to be opened in a browser
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "open file://$(CURDIR)/build/site/index.html"
+
+docs-serve: .venv/docs  ## show the documentation at http://127.0.0.1:8000, and every change to it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
+docs-look: docs  ## open every page in Chromium: screenshots, and a list of what is wrong
+	$(BIN)/python tests/docs_in_browser.py
+
+dist: .venv/installed  ## build the source distribution and the wheel, and check them
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist . > build.log || (cat build.log; false)
+	rm build.log
+	$(BIN)/twine check --strict dist/*
+
+release: .venv/installed  ## check, build, commit and tag a release: VERSION=1.2.0
+	$(BIN)/python .ci/release $(VERSION)
 
 clean:  ## remove environments, caches and results
-	rm -rf .venv .venv-minimal build .mypy_cache .pytest_cache .ruff_cache .hypothesis runs
+	rm -rf .venv .venv-minimal .venv-oldest build dist
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis runs
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --editable '.[all,dev]'
 	touch $@
 
+.venv/docs: .venv/installed
+	$(BIN)/pip install --quiet --editable '.[docs]'
+	touch $@
+
 .venv-minimal/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-minimal
 	$(MINIMAL)/pip install --quiet --editable '.[test]'
+	touch $@
+
+.venv-oldest/installed: pyproject.toml .ci/oldest.py
+	$(PYTHON) -m venv .venv-oldest
+	$(PYTHON) .ci/oldest.py > .venv-oldest/constraints.txt
+	$(OLDEST)/pip install --quiet --constraint .venv-oldest/constraints.txt --editable '.[all,dev]'
 	touch $@

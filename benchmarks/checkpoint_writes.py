@@ -23,7 +23,7 @@ import numpy as np
 path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gacnn.checkpoints.store import Store, read  # through the line above
-from gacnn.checkpoints.tree import Growing
+from gacnn.types import Growing
 
 POPULATION, WRITES = 64, 25
 COLUMNS = ("generation", "best", "mean", "std", "diversity", "evaluations", "seconds")

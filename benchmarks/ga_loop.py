@@ -48,6 +48,13 @@ TABLES: dict[str, dict[str, Settings]] = {
         },
         "swap": {"mutation_type": "swap", "mutation_percent_genes": "default"},
     },
+    "crossover and mutation": {
+        "scattered, adaptive": {
+            "crossover_type": "scattered",
+            "mutation_type": "adaptive",
+            "mutation_percent_genes": [20, 5],
+        },
+    },
     "selection": {
         **{
             kind: {"parent_selection_type": kind}

@@ -4,7 +4,8 @@ Everything runs in float32 on all cores. The contenders of a case take turns in 
 a noisy moment of the machine hits all of them alike, and the best time of each one counts. A peer
 gets images and weights as its own arrays, in its own layout, before the clock starts; where it has
 a choice (layout, images at a time) the quickest of its variants is raced, and the table names it.
-This project gets NumPy arrays and returns NumPy arrays, all of it inside the clock.
+This project gets NumPy arrays and returns NumPy arrays, all of it inside the clock; its rows are
+the engine of NumPy and that of PyTorch on the CPU, as it is and compiled.
 
     python benchmarks/population_forward.py --cases digits,mnist --rounds 5 --peers all
 """
@@ -37,6 +38,8 @@ TOLERANCE = 1e-4
 SGEMM_SIZE = 3000
 SGEMM = f"sgemm {SGEMM_SIZE}x{SGEMM_SIZE}"
 OURS = "this project"
+OURS_IN_TORCH = "this project, torch"
+OURS_COMPILED = "this project, torch compiled"
 GROUPED_COMPILED = "torch grouped, compiled"
 TURN_SECONDS = 0.2
 # Idle BLAS and OpenMP threads spin for a while after a call and would slow the next contender.
@@ -165,6 +168,19 @@ def ours_predict(case: Case, X: Array, vectors: Array) -> Variants:
     model = cnn_model(case)
     model.weights = vectors[0]
     return {"": partial(model.predict, X)}
+
+
+def ours_in_torch(
+    case: Case, X: Array, vectors: Array, *, compiled: bool = False, predict: bool = False
+) -> Variants:
+    import cnn
+
+    engine = cnn.TorchEngine("cpu", compiled=compiled)
+    model = cnn_model(case)
+    model.weights = vectors[0]
+    if predict:
+        return {"": partial(model.predict, X, engine=engine)}
+    return {"": partial(model.forward, X, vectors, engine=engine)}
 
 
 # Peers
@@ -393,6 +409,8 @@ CONTENDERS = (
     Contender("jax jit(vmap)", "jax", partial(jax_population, mapped=False), True),
     Contender("jax jit(lax.map)", "jax", partial(jax_population, mapped=True), True),
     Contender(OURS, "ours", ours_forward),
+    Contender(OURS_IN_TORCH, "torch", ours_in_torch),
+    Contender(OURS_COMPILED, "torch", partial(ours_in_torch, compiled=True)),
 )
 
 
@@ -409,7 +427,12 @@ def labels(contender: Contender) -> Contender:
     return contender._replace(build=build)
 
 
-PREDICTORS = (*map(labels, TORCH_LOOPS), Contender(OURS, "ours", ours_predict))
+PREDICTORS = (
+    *map(labels, TORCH_LOOPS),
+    Contender(OURS, "ours", ours_predict),
+    Contender(OURS_IN_TORCH, "torch", partial(ours_in_torch, predict=True)),
+    Contender(OURS_COMPILED, "torch", partial(ours_in_torch, compiled=True, predict=True)),
+)
 
 
 def best_of_turn(run: Run) -> float:
@@ -491,14 +514,20 @@ def race(title: str, contenders: Sequence[Contender], case: Case, rounds: int, w
         )
     for name, reason in failed.items():
         print(f"  {name:36}{reason}")
-    peers = [c for c in contenders if c.family != "ours" and c.name in best]
+    peers = [c for c in contenders if not c.name.startswith(OURS) and c.name in best]
     for kind, group in (
         ("peer", peers),
         ("peer without a compiler", [peer for peer in peers if not peer.compiled]),
     ):
         if group:
             fastest = min(group, key=lambda peer: best[peer.name]).name
-            print(f"  ratio to the fastest {kind}: {best[fastest] / best[OURS]:.2f} ({fastest})")
+            ours = {"numpy": OURS, "torch": OURS_IN_TORCH, "compiled": OURS_COMPILED}
+            ratios = ", ".join(
+                f"{engine} {best[fastest] / best[name]:.2f}"
+                for engine, name in ours.items()
+                if name in best
+            )
+            print(f"  ratio to the fastest {kind} ({fastest}): {ratios}")
     if not peers:
         print("  outputs not compared: no peer ran")
     if busy > BUSY_CORES:

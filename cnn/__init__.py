@@ -1,12 +1,11 @@
 """Convolutional networks in NumPy whose weights are one flat vector, a population at a time."""
 
-from cnn import datasets
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from cnn.engines.engine import Engine
 from cnn.engines.numpy.engine import NumpyEngine
-from cnn.exchange.keras import from_keras, to_keras
-from cnn.exchange.onnx import to_onnx
-from cnn.exchange.pygad import from_pygad
-from cnn.exchange.torch import from_torch, to_torch
+from cnn.engines.torch.engine import TorchEngine
 from cnn.layers.elementwise import LeakyReLU, ReLU, Sigmoid, Softmax, Step, Tanh
 from cnn.layers.layer import Flatten, Input1D, Input2D
 from cnn.layers.weighted import Dense
@@ -24,6 +23,18 @@ from cnn.pygad_functions import (
     layers_weights_as_vector,
     update_layers_trained_weights,
 )
+from cnn.report import Report
+
+if TYPE_CHECKING:
+    from cnn import datasets as datasets
+    from cnn.exchange.keras import from_keras as from_keras
+    from cnn.exchange.keras import to_keras as to_keras
+    from cnn.exchange.onnx import to_onnx as to_onnx
+    from cnn.exchange.pygad import from_pygad as from_pygad
+    from cnn.exchange.torch import from_torch as from_torch
+    from cnn.exchange.torch import to_torch as to_torch
+
+__version__ = "0.1.0"
 
 __all__ = [
     "AveragePooling2D",
@@ -40,10 +51,12 @@ __all__ = [
     "Model",
     "NumpyEngine",
     "ReLU",
+    "Report",
     "Sigmoid",
     "Softmax",
     "Step",
     "Tanh",
+    "TorchEngine",
     "datasets",
     "from_keras",
     "from_pygad",
@@ -57,3 +70,26 @@ __all__ = [
     "to_torch",
     "update_layers_trained_weights",
 ]
+
+_LATER = {  # what most programs never use is loaded when it is used
+    "from_keras": "cnn.exchange.keras",
+    "from_pygad": "cnn.exchange.pygad",
+    "from_torch": "cnn.exchange.torch",
+    "to_keras": "cnn.exchange.keras",
+    "to_onnx": "cnn.exchange.onnx",
+    "to_torch": "cnn.exchange.torch",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is used for the first time."""
+    if name == "datasets":
+        return import_module("cnn.datasets")
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_LATER[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -22,7 +22,7 @@ Choice = TypeVar("Choice")
 def whole(value: Any, name: str, minimum: int = 1) -> int:
     """Return the value as an int of at least `minimum`."""
     try:
-        integer = None if isinstance(value, bool) else operator.index(value)
+        integer = None if isinstance(value, bool | np.bool_) else operator.index(value)
     except TypeError:
         integer = None
     if integer is None:
@@ -102,21 +102,26 @@ def nearest(
     return f"; did you mean {names[found[0]]!r}?" if found else ""
 
 
-def real(value: ArrayLike, name: str) -> NDArray[Any]:
-    """Return an array of real numbers (bool, integer or float), of which none is masked."""
-    if np.ma.is_masked(value):
+def unmasked(value: ArrayLike, name: str) -> NDArray[Any]:
+    """Return an array of anything, of which nothing is masked: NumPy would drop the mask."""
+    if "numpy.ma" in sys.modules and np.ma.is_masked(value):  # without it there is no such array
         raise ValueError(
             f"{name} is a masked array, and its masked values are no numbers; replace them by "
             f"{name}.filled(0), or leave such rows out"
         )
     try:
-        array = np.asarray(value)
+        return np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name} must be an array, with rows of one length: {error}") from error
+
+
+def real(value: ArrayLike, name: str) -> NDArray[Any]:
+    """Return an array of real numbers (bool, integer or float), of which none is masked."""
+    array = unmasked(value, name)
     if array.dtype == object:
         try:
             array = array.astype(np.float64)
-        except (TypeError, ValueError) as error:
+        except (OverflowError, TypeError, ValueError) as error:
             raise TypeError(
                 f"{name} must hold real numbers, but {error}{_stack(array, name)}"
             ) from error
@@ -217,10 +222,15 @@ def channels_last(array: NDArray[Any], name: str, *, said: bool = False) -> NDAr
     return array
 
 
-def printable(name: object) -> str:
-    """Return a name as text for a message: what would steer a terminal is shown as an escape."""
+def printable(name: object, also: str = "") -> str:
+    """Return a name as text for a message: what would steer a terminal is shown as an escape.
+
+    also: characters that stay as they are, such as newlines between the lines of a report.
+    """
     return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        character
+        if character.isprintable() or character in also
+        else character.encode("unicode_escape").decode("ascii")
         for character in str(name)
     )
 
@@ -238,7 +248,7 @@ def regular_file(path: str | os.PathLike[str]) -> None:
 
 
 def warn(message: str) -> None:
-    """Warn at the line of the user that led here: the first outside of these packages."""
+    """Warn at the line of the user that led here: the first outside of these packages and PyGAD."""
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and _is_own(frame.f_globals.get("__name__", "")):
         frame, level = frame.f_back, level + 1

@@ -6,22 +6,24 @@ import errno
 import json
 import os
 import re
-import secrets
 import stat
 import time
-import zipfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from zipfile import ZipFile, ZipInfo
+
 Array = NDArray[Any]
 FilePath = str | os.PathLike[str]
 
+_STORED = 0  # zipfile.ZIP_STORED
 _ABANDONED = 3600.0  # seconds after which nobody writes to a temporary file any more
 
 
@@ -39,7 +41,7 @@ def replacing(path: FilePath, follow: bool = True) -> Iterator[IO[bytes]]:
     try:
         target = writable(path, follow)
         _sweep_once(target)
-        name = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+        name = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
         with open(name, "xb") as file:
             if target.exists():
                 handle = file.fileno() if os.chmod in os.supports_fd else name
@@ -165,14 +167,26 @@ def load_arrays(
             ) from error
 
 
+def format_of(path: FilePath) -> str | None:
+    """Return the format of a file of `save_arrays`, by its header; None for any other file.
+
+    Raises OSError where there is no file to read.
+    """
+    with open_regular(path) as file, suppress(Exception):
+        with _opened(file) as archive:
+            header = json.loads(str(_array(archive, _item(archive, "header"))[()]))
+        return str(header["format"])
+    return None
+
+
 def _read(
     file: IO[bytes], format_name: str, names: Collection[str] | None
 ) -> tuple[dict[str, Any], dict[str, Array]]:
     if file.read(4) != b"PK\x03\x04":
         raise ValueError("it is no such file")
-    with zipfile.ZipFile(file) as archive:
+    with _opened(file) as archive:
         header = json.loads(str(_array(archive, _item(archive, "header"))[()]))
-        _check_format(header, format_name)
+        check_format(header, format_name)
         wanted = header["arrays"] if names is None else names
         items = {name: _item(archive, name) for name in wanted}
         if sum(item.file_size for item in items.values()) > os.fstat(file.fileno()).st_size:
@@ -180,7 +194,8 @@ def _read(
         return header, {name: _array(archive, item) for name, item in items.items()}
 
 
-def _check_format(header: Any, format_name: str) -> None:
+def check_format(header: Any, format_name: str) -> None:
+    """Raise ValueError where a header is not of this format, saying so if it is of a newer one."""
     found = header.get("format") if isinstance(header, dict) else None
     if found == format_name:
         return
@@ -194,17 +209,23 @@ def _check_format(header: Any, format_name: str) -> None:
     raise ValueError("its format is another")
 
 
-def _item(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+def _opened(file: IO[bytes]) -> ZipFile:
+    from zipfile import ZipFile  # as late as NumPy loads it
+
+    return ZipFile(file)
+
+
+def _item(archive: ZipFile, name: str) -> ZipInfo:
     try:
         item = archive.getinfo(f"{name}.npy")
     except KeyError:
         raise ValueError(f"it holds no {name}") from None
-    if item.compress_type != zipfile.ZIP_STORED:
+    if item.compress_type != _STORED:
         raise ValueError("it is compressed, which this format is not")
     return item
 
 
-def _array(archive: zipfile.ZipFile, item: zipfile.ZipInfo) -> Array:
+def _array(archive: ZipFile, item: ZipInfo) -> Array:
     with archive.open(item) as member:
         array: Array = np.lib.format.read_array(member, allow_pickle=False)
         if member.read(1):  # at the end, and not before it, the checksum is looked at

@@ -21,16 +21,17 @@ from cnn.classification import (
     probabilities,
     without_class,
 )
-from cnn.datasets.scale import Scale, given
-from cnn.engines.engine import Engine, engine_named
+from cnn.engines.engine import Engine, engine_for, engine_named
 from cnn.engines.families import weight_arrays
 from cnn.engines.numpy.threads import available_threads
 from cnn.engines.operations import listed, with_logarithms
 from cnn.inputs import InputRange
 from cnn.layers.layer import Input1D, Input2D, Layer
-from cnn.layers.network import build, chain_of, describe
+from cnn.layers.network import build, chain_of, check_known, describe
 from cnn.layers.vector import split
 from cnn.layers.weighted import WeightedLayer
+from cnn.report import Report, of_labels
+from cnn.scale import Scale, given
 from cnn.types import AnyArray, Array, FilePath, Labels
 
 FORMAT = "gacnn model 1"
@@ -40,11 +41,6 @@ MEMORY_LIMIT = 256 * 2**20
 class Model:
     """A convolutional network whose trainable weights are one flat float32 vector.
 
-    last_layer: the last of linked layers, as in pygad.cnn, or a list of layers from the input to
-    the output; a list is copied, with the weights that its layers have, and they may be used again:
-    cnn.Model([*model.layers[:-1], cnn.Dense(7)]) gives a trained network a new head. epochs and
-    learning_rate are those of `train`. With a random_seed all initial weights are drawn from it.
-
     The vector holds the layers in order, each with its weights and then its bias in C order;
     layers with trainable=False are not in it. Of several models made from the same linked layers,
     the last one shows in the `trained_weights` of the layers; those with trainable=False belong to
@@ -53,6 +49,38 @@ class Model:
     What a network has learned holds for inputs like those of its training. `scale`, `class_names`
     and `input_range` tell of these; `save` keeps them, exports write them down, and `predict`,
     `predict_proba` and `forward` warn of inputs that are far from the range.
+
+    Args:
+        last_layer: a list of layers from the input to the output, or the last of linked layers, as
+            in pygad.cnn. A list is copied, with the weights that its layers have, and they may be
+            used again: cnn.Model([*model.layers[:-1], cnn.Dense(7)]) gives a trained network a new
+            head.
+        epochs: of `train`.
+        learning_rate: of `train`.
+        logger: what `summary` and `train` write to; None for the standard output.
+        random_seed: what all initial weights are drawn from; None for others every time, and for
+            the weights that the layers have.
+
+    Raises:
+        TypeError: for what is no layer.
+        ValueError: for layers that do not fit one behind the other.
+
+    Examples:
+        >>> model = cnn.Model(
+        ...     [
+        ...         cnn.Input2D((8, 8, 1)),
+        ...         cnn.Conv2D(4, 3, activation_function="relu"),
+        ...         cnn.Flatten(),
+        ...         cnn.Dense(10, activation_function="softmax"),
+        ...     ],
+        ...     random_seed=0,
+        ... )
+        >>> X = np.zeros((5, 8, 8, 1))
+        >>> model.forward(X).shape, model.predict(X).shape
+        ((5, 10), (5,))
+        >>> vectors = np.stack([model.weights, 2 * model.weights])  # two networks
+        >>> model.forward(X, vectors).shape
+        (2, 5, 10)
     """
 
     _scale: Scale | None = None
@@ -113,8 +141,9 @@ class Model:
 
         It is written next to `path`, synced and renamed: an earlier file stays whole if the disk
         is full or the path cannot be written to, which raises OSError. ValueError for weights that
-        are not finite.
+        are not finite, and for layers of one's own, which nobody could read again.
         """
+        check_known(self._chain, "saved")
         header = {
             "format": FORMAT,
             "epochs": self.epochs,
@@ -265,33 +294,43 @@ class Model:
         X: ArrayLike,
         vectors: ArrayLike | None = None,
         *,
-        engine: str | Engine = "numpy",
+        engine: str | Engine | None = None,
+        device: str | None = None,
         threads: int | None = None,
         memory_limit: int = MEMORY_LIMIT,
     ) -> Array:
         """Return the outputs of this network, or of a population of such networks, for images.
 
-        X: (N, height, width, channels) of any real type, or (N, inputs) for an Input1D.
-        vectors: (P, num_weights), a network a row; None for the model's own weights.
-        Returns float32 (P, N, classes), or (N, classes) for the own weights: probabilities
-        where the last layer is softmax.
+        Args:
+            X: (N, height, width, channels) of any real type, or (N, inputs) for an Input1D.
+            vectors: (P, num_weights), a network a row; None for the model's own weights.
+            engine: what computes, by name ("numpy", "torch") or as an object, such as
+                `cnn.TorchEngine(…)`; None is NumPy.
+            device: the short way to PyTorch's engine on "cuda", "cuda:1" or "cpu".
+            threads: cores that it may use; None for all that there are, or as many as
+                OMP_NUM_THREADS says. The result is the same for any number.
+            memory_limit: bytes that it takes beyond input and output, about; 256 MiB. Where a
+                single image needs more in such a network it takes more, with a warning.
 
-        engine: what computes, by name or as an object (`cnn.engines.engine`). Uses `threads` cores
-        (None: all that there are), with the same result for any number, and beyond input and
-        output about `memory_limit` bytes. Raises ValueError where shapes do not fit, and for NaN
-        and infinities.
+        Returns:
+            float32 (P, N, classes), or (N, classes) for the own weights: probabilities where the
+            last layer is softmax.
+
+        Raises:
+            ValueError: where shapes do not fit, and for NaN and infinities.
         """
         images = self.check_images(X, "X")
         if vectors is None:
             self._check_range(images, "X")
-        return self._run(engine, images, vectors, threads, memory_limit)
+        return self._run(engine_for(engine, device), images, vectors, threads, memory_limit)
 
     def log_proba(
         self,
         X: ArrayLike,
         vectors: ArrayLike | None = None,
         *,
-        engine: str | Engine = "numpy",
+        engine: str | Engine | None = None,
+        device: str | None = None,
         threads: int | None = None,
         memory_limit: int = MEMORY_LIMIT,
     ) -> Array:
@@ -302,11 +341,12 @@ class Model:
         """
         self.check_classifies()
         images = self.check_images(X, "X")
-        return self._run(engine, images, vectors, threads, memory_limit, logarithms=True)
+        chosen = engine_for(engine, device)
+        return self._run(chosen, images, vectors, threads, memory_limit, logarithms=True)
 
     def _run(
         self,
-        engine: str | Engine,
+        engine: Engine,
         images: AnyArray,
         vectors: ArrayLike | None,
         threads: int | None,
@@ -314,7 +354,6 @@ class Model:
         *,
         logarithms: bool = False,
     ) -> Array:
-        engine = engine_named(engine)
         workers = checks.whole(available_threads() if threads is None else threads, "threads")
         limit = checks.whole(memory_limit, "memory_limit")
         program = self._program(engine, logarithms)
@@ -358,28 +397,76 @@ class Model:
         images = checks.shaped(X, name, (None, *self.input_shape), axes, cure)
         return checks.finite(images, name)
 
-    def predict_proba(self, data_inputs: ArrayLike) -> Array:
+    def predict_proba(
+        self,
+        data_inputs: ArrayLike,
+        *,
+        engine: str | Engine | None = None,
+        device: str | None = None,
+        memory_limit: int = MEMORY_LIMIT,
+    ) -> Array:
         """Return class probabilities (N, classes) for images (N, height, width, channels).
 
         The outputs of a network that does not end in softmax are put through one; a single
         sigmoid output p gives the two columns 1 - p and p. Outputs that are no finite numbers
         give NaN, with a warning.
-        """
-        return probabilities(self._class_outputs(data_inputs), output_activation(self.last_layer))
 
-    def predict(self, data_inputs: ArrayLike) -> Labels:
+        Args:
+            data_inputs: (N, height, width, channels), or (N, inputs) for an Input1D.
+            engine, device, memory_limit: as for `forward`.
+        """
+        outputs = self._class_outputs(data_inputs, engine_for(engine, device), memory_limit)
+        return probabilities(outputs, output_activation(self.last_layer))
+
+    def predict(
+        self,
+        data_inputs: ArrayLike,
+        *,
+        engine: str | Engine | None = None,
+        device: str | None = None,
+        memory_limit: int = MEMORY_LIMIT,
+    ) -> Labels:
         """Return the labels (N,) of the largest output, for images (N, height, width, channels).
 
         A single sigmoid output is label 1 above one half. An image whose outputs are no finite
         numbers is of no class: its label is -1, with a warning. For regression use `forward`.
-        """
-        return labels_of(self._class_outputs(data_inputs))
 
-    def _class_outputs(self, data_inputs: ArrayLike) -> Array:
+        Args:
+            data_inputs: (N, height, width, channels), or (N, inputs) for an Input1D.
+            engine, device, memory_limit: as for `forward`.
+        """
+        return labels_of(self._class_outputs(data_inputs, engine_for(engine, device), memory_limit))
+
+    def score(self, X: ArrayLike, y: ArrayLike) -> float:
+        """Return the accuracy: the share of the images X that `predict` gives their labels y (N,).
+
+        For regression compare `forward` with the values.
+        """
+        return self.evaluate(X, y).accuracy
+
+    def evaluate(
+        self, X: ArrayLike, y: ArrayLike, class_names: Sequence[str] | None = None
+    ) -> Report:
+        """Return a report on labelled images: accuracy, and recall, precision and F1 of each class.
+
+        X: as for `forward`. y: labels (N,). class_names: one for each class; None for
+        those that the model has, or numbers.
+        Raises ValueError or TypeError where they do not fit.
+        """
+        predicted = self.predict(X)
+        labels = checks.labels(y, "y", len(predicted), self.num_classes)
+        names: Sequence[Any] = class_names or self.class_names or range(self.num_classes)
+        if len(names) != self.num_classes:
+            raise ValueError(
+                f"class_names must name the {self.num_classes} classes, not {len(names)}"
+            )
+        return of_labels(labels, predicted, [str(name) for name in names])
+
+    def _class_outputs(self, data_inputs: ArrayLike, engine: Engine, memory_limit: int) -> Array:
         self.check_classifies()
         images = self.check_images(data_inputs, "data_inputs")
         self._check_range(images, "data_inputs")
-        outputs = self._run("numpy", images, None, None, MEMORY_LIMIT)
+        outputs = self._run(engine, images, None, None, memory_limit)
         broken = np.flatnonzero(without_class(outputs))
         if broken.size:
             checks.warn(
@@ -432,7 +519,7 @@ class Model:
         try:
             for epoch in range(self.epochs):
                 self._say(f"Epoch {epoch}")
-                outputs = self._run("numpy", images, None, None, MEMORY_LIMIT)
+                outputs = self._run(engine_for(None, None), images, None, None, MEMORY_LIMIT)
                 error += float(np.abs(labels_of(outputs) - labels).sum())
                 self.update_weights(error)
         except BaseException:
@@ -454,7 +541,10 @@ class Model:
     # What it looks like
 
     def summary(self) -> None:
-        """Print a table of the layers: output shape and number of weights, and the total."""
+        """Print a table of the layers: output shape, weights, multiplications, and the totals.
+
+        Multiplications are those of weights for one image, which is what evolution pays for.
+        """
         self._say(str(self))
 
     def _say(self, text: str) -> None:
@@ -464,15 +554,20 @@ class Model:
             self.logger.info(text)
 
     def _table(self, write: Callable[..., str]) -> str:
-        rows = []
+        rows, total = [], 0
         for layer in self._chain:
-            count, fixed = 0, ""
+            count, fixed, products = 0, "", 0
             if isinstance(layer, WeightedLayer):
                 count = sum(values.size for values in layer.trained)
                 fixed = "" if layer.trainable else " (fixed)"
-            rows.append((type(layer).__name__, str(layer.layer_output_size), f"{count:,}{fixed}"))
-        header, total = ("Layer", "Output shape", "Weights"), ("Total", "", f"{self.num_weights:,}")
-        return write(header, rows, names=2, total=total)
+                products = _multiplications(layer)
+                total += products
+            kind, shape = type(layer).__name__, str(layer.layer_output_size)
+            rows.append((kind, shape, f"{count:,}{fixed}", f"{products:,}"))
+        header = ("Layer", "Output shape", "Weights", "Multiplications")
+        return write(
+            header, rows, names=2, total=("Total", "", f"{self.num_weights:,}", f"{total:,}")
+        )
 
     def __str__(self) -> str:
         return self._table(tables.as_text)
@@ -534,6 +629,13 @@ def _is_ready(rows: AnyArray) -> bool:
     """Tell whether engines may take the rows as they are: an unaligned one has other bits."""
     flags = rows.flags
     return rows.dtype == np.float32 and flags.c_contiguous and flags.aligned
+
+
+def _multiplications(layer: WeightedLayer) -> int:
+    """Return how many weights are multiplied for one image, the same one at every place."""
+    size = layer.layer_output_size
+    places = size[0] * size[1] if isinstance(size, tuple) else 1
+    return int(layer.trained[0].size) * places
 
 
 def _join(arrays: Sequence[Array]) -> Array:

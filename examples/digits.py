@@ -63,6 +63,7 @@ def main() -> None:
     result.model.save(arguments.out / "model.npz")
     axes = plots.fitness(result.history)
     axes.figure.savefig(arguments.out / "fitness.png", dpi=120)
+    print(f"The picture is {arguments.out / 'fitness.png'}.")
 
     accuracy = np.mean(result.model.predict(X_test) == y_test)
     print(

@@ -91,6 +91,7 @@ def main() -> None:
 
     ax = plots.wrong_predictions(X[test], y[test], predicted, names)
     ax.figure.savefig(arguments.out / "wrong.png", dpi=120)
+    print(f"The picture is {arguments.out / 'wrong.png'}.")
 
 
 if __name__ == "__main__":

@@ -70,6 +70,7 @@ def main() -> None:
         f"\n{result.image_evaluations / 1e6:.1f} million image evaluations; on {len(test.X)} test "
         f"images, {accuracy:.2%} are right. Results are in {arguments.out}."
     )
+    print(f"The picture is {arguments.out / 'fitness.png'}.")
 
 
 if __name__ == "__main__":

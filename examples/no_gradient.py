@@ -104,6 +104,7 @@ def main() -> None:
     axes[0].set_ylabel("what the run improved")
     arguments.out.mkdir(parents=True, exist_ok=True)
     figure.savefig(arguments.out / "measures.png", dpi=120)
+    print(f"The picture is {arguments.out / 'measures.png'}.")
 
 
 if __name__ == "__main__":

@@ -101,6 +101,7 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     plots.fitness(history).figure.savefig(arguments.out / "fitness.png", dpi=120)
     print(f"accuracy {accuracy:.1%} on the training pictures, {unseen:.1%} on 400 others.")
+    print(f"The picture is {arguments.out / 'fitness.png'}.")
 
 
 if __name__ == "__main__":

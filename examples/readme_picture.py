@@ -62,6 +62,7 @@ def main() -> None:
     right.set_title(f"wrong: {np.sum(predicted != y_test)} of {len(y_test)} unseen")
     arguments.out.mkdir(parents=True, exist_ok=True)
     figure.savefig(arguments.out / "run.png", dpi=100)
+    print(f"The picture is {arguments.out / 'run.png'}.")
 
 
 if __name__ == "__main__":

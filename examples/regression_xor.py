@@ -79,6 +79,7 @@ def main() -> None:
     ax.set(xlabel="progression of the disease", ylabel="prediction", title="unseen patients")
     arguments.out.mkdir(parents=True, exist_ok=True)
     figure.savefig(arguments.out / "diabetes.png", dpi=120)
+    print(f"The picture is {arguments.out / 'diabetes.png'}.")
 
 
 if __name__ == "__main__":

@@ -55,6 +55,7 @@ def main() -> None:
 
     arguments.out.mkdir(parents=True, exist_ok=True)
     plots.filters(result.model).figure.savefig(arguments.out / "filters.png", dpi=120)
+    print(f"The picture is {arguments.out / 'filters.png'}.")
 
 
 if __name__ == "__main__":

@@ -117,6 +117,7 @@ def main() -> None:
     ax.legend()
     arguments.out.mkdir(parents=True, exist_ok=True)
     ax.figure.savefig(arguments.out / "front.png", dpi=120)
+    print(f"The picture is {arguments.out / 'front.png'}.")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import cnn
+from cnn import __version__ as __version__
 from gacnn import augment, gacnn
 from gacnn.algorithm.ga import GA
 from gacnn.algorithm.ga import load as load  # for `import gacnn as pygad`
@@ -11,6 +12,7 @@ from gacnn.algorithm.ties import population_as_vectors
 from gacnn.callbacks.average import WeightAverage
 from gacnn.callbacks.callback import Callback, LambdaCallback
 from gacnn.callbacks.history import History
+from gacnn.callbacks.live_plot import LivePlot
 from gacnn.callbacks.progress import ProgressBar
 from gacnn.callbacks.stopping import EarlyStopping, TimeLimit
 from gacnn.checkpoints.checkpoint import Checkpoint, resume
@@ -59,6 +61,7 @@ __all__ = [  # without the estimators, so that a star import works where scikit-
     "History",
     "LambdaCallback",
     "LayerCrossover",
+    "LivePlot",
     "MetricError",
     "MirroredMutation",
     "Mutation",
@@ -99,4 +102,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *(_ESTIMATORS if find_spec("sklearn") else ())})
+    """Return what is public, the estimators where scikit-learn is installed."""
+    return sorted([*__all__, "__version__", *(_ESTIMATORS if find_spec("sklearn") else ())])

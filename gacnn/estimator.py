@@ -21,6 +21,7 @@ from cnn import Dense, Flatten, Input1D, Input2D, Model, Softmax, checks
 from cnn.exchange.scaling import with_inputs, with_outputs
 from cnn.inputs import InputRange
 from cnn.layers.layer import Layer
+from cnn.model import MEMORY_LIMIT
 from gacnn.callbacks.history import History
 from gacnn.fitness.batches import Augmentation
 from gacnn.fitness.metrics import Metric
@@ -28,7 +29,9 @@ from gacnn.fitness.weights import checked_sample_weight
 from gacnn.gacnn import GACNN
 from gacnn.training.default_network import default_layers
 from gacnn.training.defaults import NUM_SOLUTIONS, default_sigma
-from gacnn.types import Array, FilePath
+from gacnn.types import Array, FilePath, Growing
+
+LEAST_SIDE = 8  # pixels of a side: fewer features are hardly an image
 
 
 class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no types
@@ -56,7 +59,10 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         warm_start: bool = False,
         random_state: Any = None,
         n_jobs: int | None = None,
+        memory_limit: int = MEMORY_LIMIT,
         verbose: bool = False,
+        executor: Any = None,
+        device: str | None = None,
         settings: dict[str, Any] | None = None,
     ) -> None:
         self.layers = layers
@@ -73,14 +79,32 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         self.warm_start = warm_start
         self.random_state = random_state
         self.n_jobs = n_jobs
+        self.memory_limit = memory_limit
         self.verbose = verbose
+        self.executor = executor
+        self.device = device
         self.settings = settings
+
+    def __sklearn_clone__(self) -> Self:
+        """Return a copy without what was learned; an executor is the same and no copy."""
+        twin = copy.copy(self)
+        twin.executor = None
+        twin = super(_Estimator, twin).__sklearn_clone__()
+        twin.executor = self.executor
+        return twin
+
+    def __getstate__(self) -> Any:
+        """Return what is pickled: of an executor no more than an address."""
+        address = self.executor if isinstance(self.executor, str) else None
+        return {**super().__getstate__(), "executor": address}
 
     # Inputs
 
     def _validated(self, X: Any, **options: Any) -> Any:
         """Return X, or X and y, as arrays that scikit-learn has no complaints about."""
-        array = np.asarray(X)
+        array = checks.unmasked(X, "X")
+        if "y" in options:
+            checks.unmasked(options["y"], "y")
         rows = array.ndim < 3
         if array.dtype == object and array.ndim and array.size and np.ndim(array.flat[0]):
             raise ValueError(
@@ -100,6 +124,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
             self.__dict__.pop("model_", None)  # it would not fit what a fit that fails has noted
             shape = self._declared_shape() or _shape_of(checks.channels_last(X, "X"))
             inputs = _shaped(X, shape)
+            if self.layers is None and len(shape) == 1:
+                _say_dense(X)
             self.input_scaler_ = StandardScaler().fit(_columns(inputs))
             self.input_range_ = InputRange.of(inputs)
             self.input_shape_ = shape
@@ -201,7 +227,10 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
             "augment": self.augment,
             "patience": self.patience if self.early_stopping else None,
             "verbose": bool(self.verbose),
-            "threads": self._threads,
+            "threads": self._threads if self.executor is None else None,
+            "executor": self.executor,
+            "device": self.device,
+            "memory_limit": self.memory_limit,
         }
         more = {} if self.settings is None else self.settings
         if not isinstance(more, dict):
@@ -221,6 +250,10 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
                 "to hold nothing out give early_stopping=False"
             )
         return share
+
+    @property
+    def _limits(self) -> dict[str, Any]:
+        return {"threads": self._threads, "memory_limit": self.memory_limit}
 
     @property
     def _threads(self) -> int:
@@ -291,7 +324,10 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
     out; "auto" is a tenth of 200 samples or more.
     warm_start: go on with the network and its history at the next `fit`, with the standardisation
     of the first. random_state: an integer gives the same bits for any number of threads.
-    n_jobs: threads; None is 1, -1 all. verbose: whether to show plan and progress.
+    n_jobs: threads; None is 1, -1 all. memory_limit: as for `Model.forward`. verbose: whether to
+    show plan and progress. executor: who scores the population, as for `GACNN.train`, in place of
+    these threads; a copy has the same, and what is pickled only its address. device: such as
+    "cuda", for PyTorch's engine on it; None for NumPy's.
     settings: further arguments of `GACNN.train`, such as {"gene_space": [-1, 0, 1]}.
 
     After `fit`: model_, a `cnn.Model` of standardised inputs; input_scaler_, which standardises
@@ -321,6 +357,9 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
         warm_start: bool = False,
         random_state: Any = None,
         n_jobs: int | None = None,
+        memory_limit: int = MEMORY_LIMIT,
+        executor: Any = None,
+        device: str | None = None,
         verbose: bool = False,
         settings: dict[str, Any] | None = None,
     ) -> None:
@@ -339,6 +378,9 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
             warm_start=warm_start,
             random_state=random_state,
             n_jobs=n_jobs,
+            memory_limit=memory_limit,
+            executor=executor,
+            device=device,
             verbose=verbose,
             settings=settings,
         )
@@ -394,7 +436,7 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
         """Return probabilities (N, classes), float64, in the order of classes_."""
         check_is_fitted(self)
         inputs = self._inputs(self._validated(X, reset=False))
-        logarithms = self.model_.log_proba(inputs, threads=self._threads)
+        logarithms = self.model_.log_proba(inputs, device=self.device, **self._limits)
         likelihood: Array = np.exp(self._finite(logarithms).astype(np.float64))
         likelihood /= likelihood.sum(axis=1, keepdims=True)
         return likelihood
@@ -465,7 +507,9 @@ class CNNRegressor(RegressorMixin, _Estimator):  # type: ignore[misc] # no types
         check_is_fitted(self)
         inputs = self._inputs(self._validated(X, reset=False))
         own = self.model_.weights[None]
-        (outputs,) = self.model_.forward(inputs, own, threads=self._threads).astype(np.float64)
+        (outputs,) = self.model_.forward(inputs, own, device=self.device, **self._limits).astype(
+            np.float64
+        )
         values = self.target_scaler_.inverse_transform(self._finite(outputs))
         return np.asarray(values).reshape(len(values), *self._shape_of_target)
 
@@ -496,6 +540,18 @@ def _shaped(X: Array, shape: tuple[int, ...]) -> Array:
     return X.reshape(len(X), *shape)
 
 
+def _say_dense(X: Array) -> None:
+    """Warn of rows that look like the pixels of square images, which get a dense network."""
+    side = math.isqrt(X.shape[1])
+    if side < LEAST_SIDE or side**2 != X.shape[1] or X.min() < 0 or X.max() > 255:
+        return
+    checks.warn(
+        f"X has rows of {X.shape[1]} features, for which this is a dense network; if they are the "
+        f"pixels of images, input_shape=({side}, {side}, 1) makes it a convolutional one; if not, "
+        "say so by layers=[cnn.Dense(16, activation_function='tanh')], which it takes now"
+    )
+
+
 def _columns(inputs: Array) -> Array:
     """Return inputs (N, …) as columns of one scale: the features of rows, one of all pixels."""
     return inputs if inputs.ndim == 2 else inputs.reshape(-1, 1).astype(np.float32, copy=False)
@@ -511,5 +567,6 @@ def _joined(earlier: History | None, later: History) -> History:
         before = first[name][-1] if len(earlier) else 0
         then[name] = [before + value for value in then[name]]
     unknown = [math.nan] * len(earlier)
-    history.restore({name: np.array(first.get(name, unknown) + then[name]) for name in then})
+    columns = {name: first.get(name, unknown) + then[name] for name in then}
+    history.restore({"rows": Growing("history.jsonl", columns)})
     return history

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cnn import (
+    Engine,
     Model,
     checks,
     layers_weights_as_matrix,
     update_layers_trained_weights,
 )
-from cnn.model import check_model
+from cnn.model import MEMORY_LIMIT, check_model
 from gacnn.algorithm.events import checked_callbacks
 from gacnn.algorithm.ties import check_networks as _check_networks
 from gacnn.algorithm.ties import population_as_vectors
@@ -59,10 +60,28 @@ class GACNN:
     """A population of `num_solutions` networks of one architecture.
 
     `population` is the array (num_solutions, num_weights), float32; `population_networks` are
-    models that view its rows. Member 0 has the weights of `model`. The others are drawn anew, or,
-    with `spread`, are its weights plus normal noise of that standard deviation: a population for
-    fine-tuning. Raises TypeError and ValueError for anything but a model with trainable weights
-    and two solutions or more.
+    models that view its rows. Member 0 has the weights of `model`.
+
+    Args:
+        model: the architecture, and the weights of member 0.
+        num_solutions: how many networks, at least two; 64 if not said.
+        random_seed: what the population, and a run of `train`, are drawn from; None for others
+            every time.
+        spread: None draws the other members anew. A number makes them the weights of the model
+            plus normal noise of that standard deviation: a population for fine-tuning.
+
+    Raises:
+        TypeError: for anything but a `cnn.Model`.
+        ValueError: for a model without trainable weights, or fewer than two solutions.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input1D(2), cnn.Dense(2)], random_seed=0)
+        >>> networks = gacnn.GACNN(model, 8, random_seed=0)
+        >>> networks.population.shape
+        (8, 6)
+        >>> result = networks.train(np.eye(2), [1, 0], num_generations=100, verbose=False)
+        >>> bool(result.score > networks.fitness(np.eye(2), [1, 0])(model.weights[None])[0])
+        True
     """
 
     layout_is_said: bool = False
@@ -146,9 +165,14 @@ class GACNN:
         batch_size: int | None = None,
         sampling: str = "uniform",
         augment: Augmentation | None = None,
+        engine: str | Engine | None = None,
+        device: str | None = None,
         threads: int | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
+        memory_limit: int = MEMORY_LIMIT,
+        executor: Any = None,
+        shard: int | str | None = None,
     ) -> Fitness:
         """Return the fitness of such networks on data: see `gacnn.Fitness`."""
         self._check_layout(X)
@@ -161,9 +185,14 @@ class GACNN:
             sampling=sampling,
             augment=augment,
             random_seed=self.random_seed,
+            engine=engine,
+            device=device,
             threads=threads,
             sample_weight=sample_weight,
             class_weight=class_weight,
+            memory_limit=memory_limit,
+            executor=executor,
+            shard=shard,
         )
 
     def train(
@@ -183,9 +212,14 @@ class GACNN:
         checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
         resume: bool = False,
         verbose: bool = True,
+        engine: str | Engine | None = None,
+        device: str | None = None,
         threads: int | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
+        memory_limit: int = MEMORY_LIMIT,
+        executor: Any = None,
+        shard: int | str | None = None,
         **settings: Any,
     ) -> Result:
         """Evolve the population on data and return its best network, scores and history.
@@ -217,12 +251,14 @@ class GACNN:
                 mini-batches but no validation, or with several objectives.
             callbacks: `gacnn.Callback` objects. On mini-batches one good batch says little: a
                 threshold there, or stop_criteria="reach_…", is refused with what to write.
-            checkpoint: a file that is written after every generation, or a `gacnn.Checkpoint` that
-                says how often.
+            checkpoint: the path of a file that is written at most every second, and costs at most
+                3 % of the time, or a `gacnn.Checkpoint` that says otherwise.
             resume: whether to go on from the checkpoint, if it exists, up to num_generations or
                 time_limit in all.
             verbose: whether to print the plan and show a progress bar.
-            threads: of the forward pass; None for all cores.
+            executor, shard: who scores the population, and in which parts, as for `Fitness`; `plan`
+                tells whether it pays. Validation stays here.
+            engine, device, threads, memory_limit: as for `Model.forward`.
             settings: of `gacnn.GA`.
 
         Returns:
@@ -231,7 +267,8 @@ class GACNN:
 
         Raises:
             ValueError, TypeError: for data and settings that do not fit, or where no network gives
-                finite outputs.
+                finite outputs, and a checkpoint of another run.
+            OSError: where a checkpoint cannot be written.
         """
         training = self.training(
             X,
@@ -244,9 +281,14 @@ class GACNN:
             sampling=sampling,
             augment=augment,
             patience=patience,
+            engine=engine,
+            device=device,
             threads=threads,
             sample_weight=sample_weight,
             class_weight=class_weight,
+            memory_limit=memory_limit,
+            executor=executor,
+            shard=shard,
             **settings,
         )
         if checkpoint is not None and not isinstance(checkpoint, Checkpoint):

@@ -1,7 +1,9 @@
-"""The types of arrays and files that signatures name."""
+"""The types of arrays, files and growing tables that signatures name."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,4 +12,35 @@ from numpy.typing import NDArray
 from cnn.types import FilePath as FilePath
 
 Array = NDArray[Any]
+"""An array of numbers: genes, fitness, images."""
+
 Indices = NDArray[np.intp]
+"""Places in a population or among images, integers from 0 on."""
+
+_NAME = re.compile(r"\w[\w.-]{0,63}", re.ASCII)
+
+
+class Growing:
+    """Columns of one length that only grow at their end, so that only new rows are written.
+
+    name: what the file of the rows is called, after the checkpoint: "history.jsonl". columns:
+    sequences by name, kept and not copied; their cells are trees. Rows without arrays are lines
+    of JSON, which `pandas.read_json(path, lines=True)` reads.
+
+    Raises ValueError for a name that is none of a file, and for columns that differ in length.
+    """
+
+    def __init__(self, name: str, columns: Mapping[str, Sequence[Any]]) -> None:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"name must be letters, digits, _, - and dots, not {name!r}")
+        if len({len(column) for column in columns.values()}) > 1:
+            lengths = {name: len(column) for name, column in columns.items()}
+            raise ValueError(f"columns must have one length, not {lengths}")
+        self.name = name
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return min(map(len, self.columns.values()), default=0)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        return {name: column[row] for name, column in self.columns.items()}

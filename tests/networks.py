@@ -1,5 +1,6 @@
 """Random layers and networks for hypothesis."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -127,3 +128,13 @@ def images_for(model: cnn.Model, number: int, exact: bool = False) -> Array:
     shape = number, *model.input_shape
     images = rng.integers(-2, 3, shape) if exact else rng.normal(size=shape)
     return images.astype(np.float32)
+
+
+def in_families(model: cnn.Model, vectors: Array, sizes: Sequence[int]) -> Array:
+    """The vectors with each trainable layer the same in families of consecutive members."""
+    vectors, start = vectors.copy(), 0
+    for layer, size in zip(model.trainable_layers, sizes, strict=True):
+        genes = slice(start, start + sum(array.size for array in layer.trained))
+        vectors[:, genes] = np.repeat(vectors[::size, genes], size, axis=0)
+        start = genes.stop
+    return vectors

@@ -20,7 +20,9 @@ EXAMPLES = {
     "no_gradient": ("--generations 5", "measures.png", "run by macro-F1"),
     "ternary": ("--time-limit 0.5", "filters.png", "on 360 images never seen before"),
     "regression_xor": ("--generations 20", "diabetes.png", "of 10 seeds\ndiabetes: R2"),
+    "more_machines": ("--generations 3", "fitness.png", "2 workers did "),
     "readme_picture": ("--generations 3", "run.png", "of 360 unseen images are right"),
+    "search": ("--generations 9 --candidates 3", "search.png", "best of the halving search"),
     "two_objectives": ("--generations 3", "front.png", "networks on the front"),
 }
 
@@ -44,11 +46,18 @@ def test_readme_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
     assert len(blocks) == 3
-    exec(compile("\n".join(blocks), "README.md", "exec"), {})
+    given, done = {}, []
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), given)
+        done.append(given["ga"].generations_completed if "ga" in given else 0)
+    assert done == [0, 20, 40]  # nothing has ended too soon, and there was something to resume
     printed = capsys.readouterr().out
+    assert "goes on after generation 20: 20 to go, 50% are done" in printed
     accuracy = float(printed.split(LABEL)[1].split()[0])
     assert accuracy > 0.8
-    assert {path.name for path in tmp_path.iterdir()} == {"model.npz", "run.checkpoint"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("model.npz", "run.checkpoint", "run.checkpoint.best.jsonl"),
+    }
 
 
 def test_all_examples_are_here():
@@ -58,8 +67,12 @@ def test_all_examples_are_here():
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example(name, tmp_path):
+    if name == "more_machines":
+        pytest.importorskip("distributed")
     budget, picture, printed = EXAMPLES[name]
-    assert printed in example(name, *budget.split(), "--out", tmp_path)
+    said = example(name, *budget.split(), "--out", tmp_path)
+    assert printed in said
+    assert f"The picture is {tmp_path / picture}." in said
     assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
 
 
@@ -70,7 +83,10 @@ def test_digits_and_going_on(tmp_path):
     assert "3 generations; on 360 images" in run("--generations", "3")
     assert "6 generations; on 360 images" in run("--generations", "6", "--resume")
     assert (tmp_path / "fitness.png").read_bytes().startswith(b"\x89PNG")
-    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint", "fitness.png", "model.npz"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("fitness.png", "model.npz"),
+        *(f"checkpoint{rows}" for rows in ("", ".best.jsonl", ".history.jsonl")),
+    }
 
 
 def mnist_parts():

@@ -1,6 +1,8 @@
 """The imports run one way, room by room; cnn needs NumPy and threadpoolctl only."""
 
 import ast
+import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -8,14 +10,15 @@ from pathlib import Path
 import pytest
 
 import cnn
+import gacnn
 
 ROOT = Path(cnn.__file__).parent.parent
 ROOMS = {  # from the ground up: a room imports itself and those before it
     "cnn": [
         "checks files tables types",
-        "datasets",
+        "datasets scale",
         "layers",
-        "classification engines inputs",
+        "classification engines inputs report",
         "model",
         "pygad_functions exchange",
         "__init__",
@@ -109,7 +112,8 @@ def test_packages_need_little():
     optional = {"PIL", "keras", "onnx", "sklearn", "torch", "tqdm"}
     assert outside("cnn") == {"numpy", "threadpoolctl", *optional}
     needed = {"cnn", "numpy", "pygad", "filelock", "tqdm"}
-    assert outside("gacnn") == needed | {"matplotlib", "sklearn", "joblib"}
+    optional = {"matplotlib", "sklearn", "joblib", "cloudpickle", "dask", "distributed", "IPython"}
+    assert outside("gacnn") == needed | optional
 
 
 def test_importing_cnn_loads_nothing_else():
@@ -120,6 +124,44 @@ def test_importing_cnn_loads_nothing_else():
     others = {"gacnn", "pygad", "torch", "keras", "onnx", "scipy", "matplotlib", "sklearn"}
     others |= {"PIL", "tqdm"}
     assert not others & set(names)
+
+
+def test_importing_gacnn_loads_nothing_that_most_programs_never_use():
+    code = "import numpy, pygad, sys; before = set(sys.modules); import gacnn; "
+    code += "print(*set(sys.modules) - before)"
+    names = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT
+    ).stdout.split()
+    late = {"tqdm", "csv", "html", "zipfile", "threadpoolctl", "importlib.metadata", "numpy.ma"}
+    late |= {
+        "numpy.random",
+        "matplotlib",
+        "IPython",
+        "sklearn",
+        "cnn.datasets.loading",
+        "cnn.exchange",
+    }
+    assert not late & set(names)
+
+
+@pytest.mark.parametrize("package", [cnn, gacnn])
+def test_dir_shows_what_is_public(package):
+    shown = set(dir(package))
+    assert shown >= {*package.__all__, "__version__"}
+    assert shown - {*package.__all__, "__version__"} <= {"CNNClassifier", "CNNRegressor"}
+    assert re.fullmatch(r"\d+\.\d+\.\d+", package.__version__)
+    assert all(hasattr(package, name) for name in package.__all__)
+
+
+def test_readme_of_the_package_has_no_link_into_the_repository():
+    setup = runpy.run_path(str(ROOT / "setup.py"))
+    text = setup["with_absolute_links"]((ROOT / "README.md").read_text("utf-8"), "https://a.b/c")
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert len(links) > 10
+    assert all(link.startswith("https://") for link in links)
+    assert "](https://a.b/c/raw/main/docs/images/run.png)" in text
+    for path in re.findall(r"https://a\.b/c/(?:raw|blob)/main/([^)#]+)", text):
+        assert (ROOT / path).exists(), path
 
 
 def test_everything_public_is_listed_and_described():

@@ -15,7 +15,7 @@ from cnn import checks
 from cnn.checks import printable
 from cnn.datasets import folders
 from cnn.datasets.picture_files import ImageFileError, Picture, Sides, decoded
-from cnn.datasets.scale import BYTES, UNIT, Range, Scale, decided, given, joined
+from cnn.scale import BYTES, UNIT, Range, Scale, decided, given, joined
 from cnn.types import FilePath
 
 Pixels = NDArray[np.float32]

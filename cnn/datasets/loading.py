@@ -14,7 +14,7 @@ from cnn.checks import printable
 from cnn.datasets.array_files import Arrays, Named, idx_below, idx_sets, read_idx, read_npz
 from cnn.datasets.folders import in_order
 from cnn.datasets.images import How, Loaded, load_folder
-from cnn.datasets.scale import UNIT, Range, Scale, decided, given, joined
+from cnn.scale import UNIT, Range, Scale, decided, given, joined
 from cnn.types import FilePath
 
 _CLASSES = 2**16  # labels from here on are no numbers of classes
@@ -155,7 +155,8 @@ def load_idx(
             t10k-labels-idx1-ubyte, as MNIST, Fashion-MNIST and KMNIST are handed out; also packed
             by gzip, with a dot before idx, with idx4 for images with channels, and with names
             before, as EMNIST has them: of several sets in one folder give folder/emnist-letters.
-        scale, memory_limit: as for `load_npz`.
+        scale: as for `load_npz`.
+        memory_limit: as for `load_npz`.
 
     Source of the format: LeCun, Cortes & Burges, The MNIST database. Raises FileNotFoundError, or
     another OSError, and ValueError, with the path, for a file that is damaged.

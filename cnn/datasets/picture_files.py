@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn.checks import printable
-from cnn.datasets.scale import Range
+from cnn.scale import Range
 
 Sides = tuple[int, int]
 

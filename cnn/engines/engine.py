@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
 from cnn.engines.numpy.engine import NumpyEngine
+from cnn.engines.torch.engine import TorchEngine
 from cnn.layers.layer import Operation, Shape
 from cnn.types import AnyArray, Array
 
@@ -16,7 +17,11 @@ class Engine(Protocol):
     """What runs networks: an object, or a module, with these names.
 
     Equal engines give equal programs: a model keeps a program for each engine that it has met, so
-    that engines can be hashed.
+    engines must be hashable.
+
+    Examples:
+        >>> isinstance(cnn.NumpyEngine(), cnn.Engine)
+        True
     """
 
     @property
@@ -42,21 +47,32 @@ class Engine(Protocol):
         threads: int,
         memory_limit: int,
     ) -> None:
-        """Run images (N, height, width, channels) through all members, into out (members, N, …).
+        """Run images through all members; the result depends on neither threads nor memory.
 
-        weights: for each weight array of the network the values of all members, (members, …), or
-        of every k-th, where each serves k consecutive members (`cnn.engines.families`); those of
-        layers that are not trainable are (1, …). threads: cores that it may use; memory_limit:
-        bytes beside input and output. The result does not depend on either.
+        Args:
+            program: what `compile` returned.
+            images: (N, height, width, channels), or (N, inputs).
+            weights: for each weight array of the network the values of all members, (members, …),
+                or of every k-th, where each serves k consecutive members
+                (`cnn.engines.families`); those of layers that are not trainable are (1, …).
+            out: (members, N, …), to be written.
+            threads: cores that it may use.
+            memory_limit: bytes beside input and output, where the work is done.
+
+        The result does not depend on threads; another limit may change its last bits.
         """
         ...
 
     def session(self) -> AbstractContextManager[Any]:
-        """Return what holds what the engine needs while it runs again and again."""
+        """Return what holds what the engine needs while it runs again and again.
+
+        Inside, an engine may keep copies of image arrays where it works, known by the identity of
+        the array, for as long as that lives; what is written into one then is not seen.
+        """
         ...
 
 
-_ENGINES = {"numpy": NumpyEngine()}
+_ENGINES: dict[str, Callable[[], Engine]] = {"numpy": NumpyEngine, "torch": TorchEngine}
 
 
 def engine_named(engine: str | Engine) -> Engine:
@@ -65,10 +81,34 @@ def engine_named(engine: str | Engine) -> Engine:
         if engine not in _ENGINES:
             known = ", ".join(map(repr, _ENGINES))
             raise ValueError(f"engine must be one of {known}, or an engine, not {engine!r}")
-        return _ENGINES[engine]
+        return _ENGINES[engine]()
     if isinstance(engine, type) or not isinstance(engine, Engine):
         raise TypeError(
             "engine must be a name, or an object with name, compile, run and session, not "
             f"{engine!r}"
         )
     return engine
+
+
+def engine_for(engine: str | Engine | None, device: str | None) -> Engine:
+    """Return the engine that is meant by `engine`, by `device`, or by both.
+
+    None of them: NumPy's. A device alone is the short way to PyTorch's engine on it; together
+    they must agree, or ValueError says how they do not.
+    """
+    if device is None:
+        return engine_named("numpy" if engine is None else engine)
+    if engine is None or engine == "torch":
+        return TorchEngine(device)
+    chosen = engine_named(engine)
+    if not isinstance(chosen, TorchEngine):
+        raise ValueError(
+            f"device={device!r} is for the engine 'torch', not for {chosen.name!r}; leave out one "
+            "of the two"
+        )
+    wanted = TorchEngine(device)
+    if chosen.device != wanted.device:
+        raise ValueError(
+            f"device={device!r} is not that of the engine, {chosen.device!r}; leave out device"
+        )
+    return chosen

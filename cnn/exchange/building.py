@@ -11,6 +11,7 @@ import numpy as np
 from cnn import checks
 from cnn.layers.elementwise import ActivationLayer
 from cnn.layers.layer import Layer, Shape
+from cnn.layers.network import check_known
 from cnn.layers.weighted import WeightedLayer
 from cnn.layers.windowed import Conv2D, WindowedLayer
 from cnn.model import Model
@@ -72,6 +73,7 @@ def checked_model(model: Any) -> Model:
             f"model must be a cnn.Model, not {type(model).__name__}; a fitted estimator will do, "
             "and a gacnn.Result has one in result.model"
         )
+    check_known(model.layers, "converted")
     return model.with_weights(model.weights)
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from cnn import files
+from cnn import __version__, files
 from cnn.exchange.building import HasModel, checked_model
 from cnn.layers.activation import NEGATIVE_SLOPE
 from cnn.layers.elementwise import ActivationLayer
@@ -58,8 +56,7 @@ def to_onnx(model: Model | HasModel, path: str | os.PathLike[str]) -> None:
         ir_version=IR_VERSION,
         producer_name="gacnn",
     )
-    with suppress(PackageNotFoundError):  # run from its sources, without being installed
-        proto.producer_version = version("gacnn")
+    proto.producer_version = __version__
     known = metadata(model)
     onnx.helper.set_model_props(proto, known)
     proto.doc_string = "\n".join(f"{name}: {value}" for name, value in known.items())

@@ -10,8 +10,11 @@ NEGATIVE_SLOPE = 0.01  # of leaky_relu
 class Activation(NamedTuple):
     """A function of every number, or over the channels, by its `name`.
 
-    `monotone` ones commute with max pooling. Before one that `rectifies` weights are drawn with
-    He's variance, otherwise with Glorot's. negative_slope: of leaky_relu.
+    Attributes:
+        name: what engines know it by.
+        monotone: whether it commutes with max pooling.
+        rectifies: whether weights before it are drawn with He's variance, and not with Glorot's.
+        negative_slope: of leaky_relu.
     """
 
     name: str

@@ -29,13 +29,25 @@ class ActivationLayer(Layer):
 
 
 class ReLU(ActivationLayer):
-    """max(x, 0)."""
+    """max(x, 0).
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input1D(3), cnn.ReLU()])
+        >>> model.forward([[-1, 0, 2]]).tolist()
+        [[0.0, 0.0, 2.0]]
+    """
 
     name = "relu"
 
 
 class LeakyReLU(ActivationLayer):
-    """x where it is positive, negative_slope · x elsewhere."""
+    """x where it is positive, negative_slope · x elsewhere; negative_slope is from 0 to 1.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input1D(3), cnn.LeakyReLU(negative_slope=0.5)])
+        >>> model.forward([[-2, 0, 2]]).tolist()
+        [[-1.0, 0.0, 2.0]]
+    """
 
     name = "leaky_relu"
     arguments = ("negative_slope",)
@@ -58,24 +70,48 @@ class LeakyReLU(ActivationLayer):
 
 
 class Sigmoid(ActivationLayer):
-    """1 / (1 + exp(-x)), stable for large x."""
+    """1 / (1 + exp(-x)), stable for large x.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input1D(3), cnn.Sigmoid()])
+        >>> model.forward([[-1000, 0, 1000]]).tolist()
+        [[0.0, 0.5, 1.0]]
+    """
 
     name = "sigmoid"
 
 
 class Tanh(ActivationLayer):
-    """Hyperbolic tangent."""
+    """Hyperbolic tangent.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input1D(3), cnn.Tanh()])
+        >>> model.forward([[-100, 0, 100]]).tolist()
+        [[-1.0, 0.0, 1.0]]
+    """
 
     name = "tanh"
 
 
 class Step(ActivationLayer):
-    """Sign of x: -1, 0 or 1; the kind of activation that gradients cannot train."""
+    """Sign of x: -1, 0 or 1; the kind of activation that gradients cannot train.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input1D(3), cnn.Step()])
+        >>> model.forward([[-3, 0, 0.5]]).tolist()
+        [[-1.0, 0.0, 1.0]]
+    """
 
     name = "step"
 
 
 class Softmax(ActivationLayer):
-    """exp(x) / sum of exp(x), over the channels where there are maps; stable for large x."""
+    """exp(x) / sum of exp(x), over the channels where there are maps; stable for large x.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input1D(2), cnn.Softmax()])
+        >>> model.forward([[1000, 1000]]).tolist()
+        [[0.5, 0.5]]
+    """
 
     name = "softmax"

@@ -24,6 +24,7 @@ from cnn.types import Array
 
 MapShape = tuple[int, int, int]
 Shape = MapShape | int
+"""(height, width, channels) of maps, or how many values there are where they are flat."""
 
 
 class Kind(StrEnum):
@@ -41,10 +42,15 @@ class Kind(StrEnum):
 class Operation(NamedTuple):
     """A part of what a layer does, in words that every engine understands.
 
-    inputs: the operations whose results it reads, and weights: the weight arrays that it takes.
     As a layer gives them, inputs count back from the operation, -1 is the one before, and weights
     are those of the layer; `cnn.engines.operations.listed` counts them through a network.
-    activation: that of an ACTIVATE.
+
+    Attributes:
+        kind: what it does: a `Kind`, or a string that an engine of one's own knows.
+        layer: the layer that it is a part of.
+        inputs: the operations whose results it reads.
+        weights: the weight arrays that it takes.
+        activation: that of an ACTIVATE; None otherwise.
     """
 
     kind: str
@@ -64,7 +70,8 @@ class Layer:
     the values are flat; None until the layer is linked to a previous one.
     """
 
-    arguments: ClassVar[tuple[str, ...]] = ()  # of the constructor: repr, save and copy use them
+    arguments: ClassVar[tuple[str, ...]] = ()
+    """Names of the constructor's settings, which are attributes: repr, save and copy use them."""
     _is_placed = False  # in a model, which is built on where it is
 
     def __new__(cls, *args: Any, **settings: Any) -> Self:
@@ -193,7 +200,12 @@ def _parameters(kind: type[Layer]) -> tuple[str, ...]:
 
 
 class Input2D(Layer):
-    """The input of a network of images (height, width, channels); two numbers mean one channel."""
+    """The input of a network of images (height, width, channels); two numbers mean one channel.
+
+    Examples:
+        >>> cnn.Input2D((28, 28)).layer_output_size
+        (28, 28, 1)
+    """
 
     arguments = ("input_shape",)
 
@@ -221,7 +233,12 @@ class Input2D(Layer):
 
 
 class Input1D(Layer):
-    """The input of a dense-only network: `num_inputs` numbers a sample."""
+    """The input of a dense-only network: `num_inputs` numbers a sample.
+
+    Examples:
+        >>> cnn.Model([cnn.Input1D(4), cnn.Dense(3)]).num_weights
+        15
+    """
 
     arguments = ("num_inputs",)
 
@@ -235,7 +252,12 @@ class Input1D(Layer):
 
 
 class Flatten(Layer):
-    """Maps (height, width, channels) as one row of values, in that order."""
+    """Maps (height, width, channels) as one row of values, in that order.
+
+    Examples:
+        >>> cnn.Flatten(cnn.Input2D((4, 4, 3))).layer_output_size
+        48
+    """
 
     def output_shape(self, shape: Shape, previous: Layer) -> Shape:
         return shape if isinstance(shape, int) else math.prod(shape)

@@ -89,6 +89,16 @@ def _check_input(first: Layer) -> None:
         )
 
 
+def check_known(chain: Sequence[Layer], what: str) -> None:
+    """Raise ValueError for a layer that users have written; what: such as "saved"."""
+    for position, layer in enumerate(chain):
+        if LAYERS.get(type(layer).__name__) is not type(layer):
+            raise ValueError(
+                f"layer {position}, {layer}, is one of your own and cannot be {what}: nobody else "
+                "knows what it does; put layers of cnn in its place"
+            )
+
+
 def describe(chain: Sequence[Layer]) -> list[dict[str, Any]]:
     """Return the constructor arguments of each layer, for JSON."""
     return [{"layer": type(layer).__name__, **layer.settings()} for layer in chain]

@@ -157,10 +157,26 @@ class WeightedLayer(Layer):
 
 
 class Dense(WeightedLayer):
-    """Fully connected layer: every neuron sees every input; activation None is linear.
+    """Fully connected layer: every neuron sees every input.
 
-    trained_weights has the shape (inputs, num_neurons). With trainable=False the weights are no
-    genes.
+    `trained_weights` has the shape (inputs, num_neurons).
+
+    Args:
+        num_neurons: outputs.
+        previous_layer: the layer before; none where `cnn.Model` is given a list of layers.
+        activation_function: "relu", "leaky_relu", "sigmoid", "tanh", "step", "softmax", or None:
+            linear.
+        logger: kept, as in pygad.cnn; layers log nothing.
+        use_bias: whether there is a bias for each neuron; it begins at 0.
+        trainable: whether the weights are in the model's vector, to be evolved.
+
+    Raises:
+        ValueError: behind maps, which want a `Flatten` first.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input1D(4), cnn.Dense(3, activation_function="softmax")])
+        >>> model.forward(np.ones((10, 4))).shape
+        (10, 3)
     """
 
     product = Kind.DENSE

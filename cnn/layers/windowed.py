@@ -10,6 +10,7 @@ from cnn import checks
 from cnn.layers.layer import Kind, Layer, MapShape, Operation, Shape
 from cnn.layers.weighted import WeightedLayer
 from cnn.layers.window import Window
+from cnn.types import Padding, Size
 
 
 class WindowedLayer(Layer):
@@ -74,12 +75,32 @@ def _maps(layer: Layer, shape: Shape, previous: Layer) -> MapShape:
 
 
 class Conv2D(WindowedLayer, WeightedLayer):
-    """Convolution (cross-correlation) with `num_filters` filters, and an activation.
+    """Convolution (cross-correlation), and an activation.
 
-    kernel_size, stride, dilation: an integer or (vertical, horizontal). padding: "valid" (none),
-    "same" (zeros, so that the output has ceil(input / stride) positions) or the number of zeros
-    on each side, or two. trained_weights has the shape (num_filters, kernel height, kernel width,
-    channels), also called `filter_bank_size`. With trainable=False the weights are no genes.
+    `trained_weights` has the shape (num_filters, kernel height, kernel width, channels), also
+    called `filter_bank_size`.
+
+    Args:
+        num_filters: channels of the output.
+        kernel_size: rows and columns that a filter sees: one integer, or (vertical, horizontal).
+        previous_layer: the layer before; none where `cnn.Model` is given a list of layers.
+        activation_function: "relu", "leaky_relu", "sigmoid", "tanh", "step", or None: linear. For
+            "softmax" put a `Softmax` behind.
+        logger: kept, as in pygad.cnn; layers log nothing.
+        stride: pixels from one position to the next: an integer, or two.
+        padding: "valid", none; "same", zeros around, so that there are ceil(input / stride)
+            positions; or the number of zeros on each side: an integer, or two.
+        dilation: pixels from one tap of a filter to the next: an integer, or two.
+        use_bias: whether there is a bias for each filter; it begins at 0.
+        trainable: whether the weights are in the model's vector, to be evolved.
+
+    Raises:
+        ValueError: where the kernel is larger than the padded maps, or there are no maps.
+
+    Examples:
+        >>> conv = cnn.Conv2D(8, 5, cnn.Input2D((28, 28, 3)), stride=2, padding="same")
+        >>> conv.layer_output_size, conv.filter_bank_size
+        ((14, 14, 8), (8, 5, 5, 3))
     """
 
     product = Kind.CONVOLVE
@@ -97,14 +118,14 @@ class Conv2D(WindowedLayer, WeightedLayer):
     def __init__(
         self,
         num_filters: int,
-        kernel_size: Any,
+        kernel_size: Size,
         previous_layer: Layer | None = None,
         activation_function: str | None = None,
         logger: logging.Logger | None = None,
         *,
-        stride: Any = 1,
-        padding: Any = "valid",
-        dilation: Any = 1,
+        stride: Size = 1,
+        padding: Padding = "valid",
+        dilation: Size = 1,
         use_bias: bool = True,
         trainable: bool = True,
     ) -> None:
@@ -152,12 +173,12 @@ class _Pooling2D(PoolingLayer):
 
     def __init__(
         self,
-        pool_size: Any,
+        pool_size: Size,
         previous_layer: Layer | None = None,
-        stride: Any = 2,
+        stride: Size = 2,
         logger: logging.Logger | None = None,
         *,
-        padding: Any = "valid",
+        padding: Padding = "valid",
     ) -> None:
         self.pool_size = checks.sizes(pool_size, "pool_size")
         self._set_window(pool_size, "pool_size", stride, 1, padding)
@@ -177,9 +198,22 @@ class _Pooling2D(PoolingLayer):
 class MaxPooling2D(_Pooling2D):
     """Largest value of each window; floor((H - pool_size) / stride) + 1 rows.
 
-    pool_size, stride: an integer or (vertical, horizontal). The stride is 2 where none is given,
-    as in pygad, whatever the pool_size. padding: "valid", "same", a number or two. Padding is
-    never the largest.
+    Args:
+        pool_size: rows and columns of the window: one integer, or (vertical, horizontal).
+        previous_layer: the layer before; none where `cnn.Model` is given a list of layers.
+        stride: pixels from one position to the next: an integer, or two; 2 where none is given, as
+            in pygad, whatever the pool_size.
+        logger: kept, as in pygad.cnn; layers log nothing.
+        padding: "valid", none; "same", so that there are ceil(input / stride) positions; or how
+            much on each side: an integer, or two, smaller than the window. Padding is
+            never the largest.
+
+    Raises:
+        ValueError: where the window is larger than the padded maps, or there are no maps.
+
+    Examples:
+        >>> cnn.MaxPooling2D(2, cnn.Input2D((28, 28, 8))).layer_output_size
+        (14, 14, 8)
     """
 
     reduction = Kind.MAX_POOL
@@ -188,9 +222,22 @@ class MaxPooling2D(_Pooling2D):
 class AveragePooling2D(_Pooling2D):
     """Mean of each window; floor((H - pool_size) / stride) + 1 rows.
 
-    pool_size, stride: an integer or (vertical, horizontal). The stride is 2 where none is given,
-    as in pygad, whatever the pool_size. padding: "valid", "same", a number or two. The mean is
-    over the pixels that exist, as in Keras: padding is not counted.
+    Args:
+        pool_size: rows and columns of the window: one integer, or (vertical, horizontal).
+        previous_layer: the layer before; none where `cnn.Model` is given a list of layers.
+        stride: pixels from one position to the next: an integer, or two; 2 where none is given, as
+            in pygad, whatever the pool_size.
+        logger: kept, as in pygad.cnn; layers log nothing.
+        padding: "valid", none; "same", so that there are ceil(input / stride) positions; or how
+            much on each side: an integer, or two, smaller than the window. The mean
+            is over the pixels that exist, as in Keras: padding is not counted.
+
+    Raises:
+        ValueError: where the window is larger than the padded maps, or there are no maps.
+
+    Examples:
+        >>> cnn.AveragePooling2D(2, cnn.Input2D((28, 28, 8))).layer_output_size
+        (14, 14, 8)
     """
 
     reduction = Kind.AVERAGE_POOL
@@ -210,12 +257,22 @@ class _GlobalPooling2D(PoolingLayer):
 
 
 class GlobalMaxPooling2D(_GlobalPooling2D):
-    """Largest value of each channel: maps (height, width, channels) become `channels` values."""
+    """Largest value of each channel: maps (height, width, channels) become `channels` values.
+
+    Examples:
+        >>> cnn.GlobalMaxPooling2D(cnn.Input2D((7, 7, 16))).layer_output_size
+        16
+    """
 
     reduction = Kind.MAX_POOL
 
 
 class GlobalAveragePooling2D(_GlobalPooling2D):
-    """Mean of each channel: maps (height, width, channels) become `channels` values."""
+    """Mean of each channel: maps (height, width, channels) become `channels` values.
+
+    Examples:
+        >>> cnn.GlobalAveragePooling2D(cnn.Input2D((7, 7, 16))).layer_output_size
+        16
+    """
 
     reduction = Kind.AVERAGE_POOL

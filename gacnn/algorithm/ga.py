@@ -5,25 +5,25 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pygad
+from numpy.typing import ArrayLike
 
 from cnn import checks
+from cnn.engines.numpy.memory import keep_freed_memory
 from gacnn.algorithm.events import (
-    REPLACEABLE,
     Event,
+    Events,
     Listener,
-    call,
     checked_callbacks,
-    defines,
     name_of,
     reads_fitness,
 )
@@ -31,6 +31,7 @@ from gacnn.algorithm.state import Remembering
 from gacnn.algorithm.ties import networks_of, write_networks
 from gacnn.callbacks.callback import Callback
 from gacnn.callbacks.stopping import TimeLimit
+from gacnn.fitness.evaluator import Evaluator
 from gacnn.operators.names import (
     OPERATORS,
     OTHER_SETTINGS,
@@ -38,7 +39,7 @@ from gacnn.operators.names import (
     resolved,
     unknown_operator,
 )
-from gacnn.operators.operator import generator
+from gacnn.operators.operator import Crossover, Mutation, Selection, generator
 from gacnn.operators.run import Run
 from gacnn.types import Array
 
@@ -49,36 +50,116 @@ _INTERRUPT: list[Any] = ["time", 0.0]  # a stop criterion of PyGAD's that always
 class GA(Remembering, Run):
     """PyGAD's genetic algorithm at array speed, with callbacks; everything else as in `pygad.GA`.
 
-    callbacks: a list of `gacnn.Callback`, also the attribute of that name. One run calls, in
-    this order: `on_start`; the fitness function; then for every generation `on_fitness`,
-    `on_parents`, `on_crossover`, `on_mutation`, the fitness function, `on_generation` and
-    `commit`; after the last generation `commit`, `finish` and `on_stop`; and `close`, always.
-    At each, the function or method given to PyGAD under that name comes first and then the
-    callbacks in the order of the list. A replacement that one returns is what the next is given.
-    "stop" from any `on_generation` ends the run, after all were called. An exception in one
+    [PyGAD's documentation](https://pygad.readthedocs.io/en/latest/pygad.html) says more of each
+    argument but the last; all of them mean the same here.
+
+    Args:
+        num_generations: how many generations a call of `run` adds, at most.
+        num_parents_mating: how many parents are selected in every generation.
+        fitness_func: a function (ga, solution, index) that returns a number, or a list of numbers
+            for several objectives, higher is better; or a `gacnn.Evaluator`, which is called once
+            with all the solutions that have to be scored. On mini-batches, a stop criterion
+            "reach_…" must hold on all data too, and a function that ends the run by the fitness on
+            a better batch is named.
+        fitness_batch_size: how many solutions a function is given at a time, with their indices;
+            None for one. An evaluator is given all.
+        initial_population: solutions (P, n) to begin with, instead of random ones. Vectors as
+            `GACNN.population_as_vectors` gives them tie the networks to the algorithm: they equal
+            its population whenever the fitness function is called, and after the run.
+        sol_per_pop: P, the size of a population that is drawn at random.
+        num_genes: n, the length of its solutions.
+        init_range_low: least value of the genes drawn; a list has one for each gene.
+        init_range_high: greatest value of the genes drawn; a list has one for each gene.
+        gene_type: type of the genes, such as float, int or np.float32; [float, 2] also rounds; a
+            list has one for each gene.
+        parent_selection_type: "sss", "rws", "sus", "rank", "random", "tournament", "nsga2",
+            "tournament_nsga2", "nsga3", "tournament_nsga3", "truncation", a function, or a
+            `gacnn.Selection`.
+        keep_parents: how many parents go on into the next population, -1 or None for all; counts
+            only where keep_elitism is 0.
+        keep_elitism: how many of the best solutions go on into the next population.
+        K_tournament: how many solutions meet in a tournament.
+        nsga3_num_divisions: divisions of each objective for the reference points of NSGA-III.
+        crossover_type: "single_point", "two_points", "uniform", "scattered", "sbx",
+            "recombination", "blend", "filter", "layer", a function, a `gacnn.Crossover`, or None.
+        crossover_probability: the chance of a parent to mate; None for 1.
+        sbx_crossover_eta: how near the children of "sbx" stay to their parents; larger is nearer.
+        mutation_type: "random", "swap", "inversion", "scramble", "adaptive", "polynomial",
+            "gaussian", "mirrored", "self_adaptive", "csa", "separable", a function, a
+            `gacnn.Mutation`, or None.
+        mutation_probability: the chance of a gene to mutate; two for "adaptive", for poor and for
+            good solutions.
+        polynomial_mutation_eta: how small the steps of "polynomial" are; larger is smaller.
+        mutation_by_replacement: whether a drawn value replaces the gene; otherwise it is added.
+        mutation_percent_genes: the share of genes that mutate, in percent; "default" is 10. It
+            counts where neither mutation_probability nor mutation_num_genes is given.
+        mutation_num_genes: how many genes mutate.
+        random_mutation_min_val: least value that mutation draws; a list has one for each gene.
+        random_mutation_max_val: greatest value that mutation draws.
+        gene_space: the values that genes may have: a list or range of them, {"low": …, "high": …}
+            with or without "step", or a list of such, one for each gene; None for any.
+        gene_constraint: a function of the solution and candidate values for each gene, which
+            returns those that it may have; None for a gene without one.
+        sample_size: how many values are drawn to find one that fits a constraint or is no
+            duplicate.
+        allow_duplicate_genes: whether genes of a solution may be equal.
+        on_start: called with the algorithm, once, before the first evaluation.
+        on_fitness: called with it and the fitness of the population.
+        on_parents: called with it and the parents.
+        on_crossover: called with it and the offspring of crossover.
+        on_mutation: called with it and the mutated offspring.
+        on_generation: called with it after every generation; "stop" ends the run.
+        on_stop: called with it and the fitness of the last population.
+        save_best_solutions: whether `best_solutions` keeps the best of every generation.
+        save_solutions: whether `solutions` keeps all of them.
+        suppress_warnings: whether PyGAD's warnings are left out.
+        stop_criteria: "reach_0.9", "saturate_10", "time_60", "evaluations_1000", or a list of such.
+        parallel_processing: threads, or ("process" or "thread", number), that call a function; an
+            evaluator has its own.
+        random_seed: what all random numbers of the run derive from; None for others every time.
+        logger: what PyGAD writes its messages to; None for the standard output.
+        gene_categorical: whether the values of genes have no order; a list has one for each gene.
+        callbacks: `gacnn.Callback` objects, also the attribute of that name.
+
+    One run calls, in this order: `on_start`; the fitness function; then for every generation
+    `on_fitness`, `on_parents`, `on_crossover`, `on_mutation`, the fitness function,
+    `on_generation` and `commit`; after the last generation `commit`, `finish` and `on_stop`; and
+    `close`, always. At each, the function or method given to PyGAD under that name comes first and
+    then the callbacks in the order of the list. A replacement that one returns is what the next is
+    given. "stop" from any `on_generation` ends the run, after all were called. An exception in one
     names it and the event in a note; the GA can run again after that.
 
-    Ctrl-C ends the run after the generation in flight as if it were the last, with
-    `interrupted` set; a second Ctrl-C raises KeyboardInterrupt at once. During the very first
-    evaluation, one more generation follows.
+    Ctrl-C, and SIGTERM, which schedulers send, end the run after the generation in flight as if
+    it were the last, with `interrupted` set; a second one raises KeyboardInterrupt or SystemExit
+    at once. During the very first evaluation, one more generation follows. SIGTERM is left alone
+    where somebody handles it already, and in worker processes, which pools end by it.
 
-    fitness_func: a function of PyGAD's kind, or a `gacnn.Evaluator`, which is called once with all
-    the solutions that have to be scored. On mini-batches, a stop criterion "reach_…" must hold on
-    all data too, and a function that ends the run by the fitness on a better batch is named.
-
-    An `initial_population` of vectors as `GACNN.population_as_vectors` gives them ties the
-    networks to the GA: they equal its population whenever the fitness function is called, and
-    after the run.
-
-    parent_selection_type, crossover_type and mutation_type also take operators: objects such as
-    `gacnn.GaussianMutation`, one's own of `gacnn.Selection`, `gacnn.Crossover` and
-    `gacnn.Mutation`, or names: "truncation"; "recombination", "blend", "filter", "layer";
-    "gaussian", "mirrored", "self_adaptive", "csa", "separable".
+    Examples:
+        >>> wanted = np.linspace(-1, 1, 10)
+        >>> ga = gacnn.GA(
+        ...     num_generations=300,
+        ...     num_parents_mating=4,
+        ...     fitness_func=lambda ga, solution, index: -np.abs(solution - wanted).sum(),
+        ...     sol_per_pop=20,
+        ...     num_genes=10,
+        ...     mutation_type="gaussian",
+        ...     random_seed=0,
+        ... )
+        >>> ga.run()
+        >>> solution, fitness, _ = ga.best_solution()
+        >>> bool(fitness > -1)
+        True
     """
+
+    callbacks: list[Callback]
+    """The callbacks, in the order in which they are called; they may be changed between runs."""
 
     stop_criteria: Any
     _reach: tuple[Any, ...] = ()  # criteria that must hold on all data
     _lost: tuple[str, ...] = ()  # what a copy was made without
+
+    events: Events | None = None
+    """Who listens, during a run."""
 
     on_start, on_fitness, on_parents, on_crossover = Event(), Event(), Event(), Event()
     on_mutation, on_generation, on_stop = Event(), Event(), Event()
@@ -90,7 +171,67 @@ class GA(Remembering, Run):
         ]
     )
 
-    def __init__(self, *args: Any, callbacks: Iterable[Callback] = (), **settings: Any) -> None:
+    if not TYPE_CHECKING:
+
+        def __init__(self, *args, callbacks=(), **settings):
+            self._build(args, callbacks, settings)
+
+    else:  # what editors and the reference show: a test compares it with pygad.GA
+
+        def __init__(
+            self,
+            num_generations: int,
+            num_parents_mating: int,
+            fitness_func: Evaluator | Callable[..., Any],
+            fitness_batch_size: int | None = None,
+            initial_population: Sequence[ArrayLike] | Array | None = None,
+            sol_per_pop: int | None = None,
+            num_genes: int | None = None,
+            init_range_low: float | Sequence[float] = -4,
+            init_range_high: float | Sequence[float] = 4,
+            gene_type: Any = float,
+            parent_selection_type: str | Selection | Callable[..., Any] = "sss",
+            keep_parents: int | None = None,
+            keep_elitism: int = 1,
+            K_tournament: int = 3,
+            nsga3_num_divisions: int | None = None,
+            crossover_type: str | Crossover | Callable[..., Any] | None = "single_point",
+            crossover_probability: float | None = None,
+            sbx_crossover_eta: float = 30,
+            mutation_type: str | Mutation | Callable[..., Any] | None = "random",
+            mutation_probability: float | Sequence[float] | None = None,
+            polynomial_mutation_eta: float = 20,
+            mutation_by_replacement: bool = False,
+            mutation_percent_genes: float | Sequence[float] | str = "default",
+            mutation_num_genes: int | Sequence[int] | None = None,
+            random_mutation_min_val: float | Sequence[float] = -1.0,
+            random_mutation_max_val: float | Sequence[float] = 1.0,
+            gene_space: Any = None,
+            gene_constraint: Sequence[Callable[..., Any] | None] | None = None,
+            sample_size: int = 100,
+            allow_duplicate_genes: bool = True,
+            on_start: Callable[..., Any] | None = None,
+            on_fitness: Callable[..., Any] | None = None,
+            on_parents: Callable[..., Any] | None = None,
+            on_crossover: Callable[..., Any] | None = None,
+            on_mutation: Callable[..., Any] | None = None,
+            on_generation: Callable[..., Any] | None = None,
+            on_stop: Callable[..., Any] | None = None,
+            save_best_solutions: bool = False,
+            save_solutions: bool = False,
+            suppress_warnings: bool = False,
+            stop_criteria: str | Sequence[str] | None = None,
+            parallel_processing: int | Sequence[Any] | None = None,
+            random_seed: int | None = None,
+            logger: logging.Logger | None = None,
+            gene_categorical: bool | Sequence[bool] | None = None,
+            *,
+            callbacks: Iterable[Callback] = (),
+        ) -> None: ...
+
+    def _build(
+        self, args: tuple[Any, ...], callbacks: Iterable[Callback], settings: dict[str, Any]
+    ) -> None:
         self.callbacks = checked_callbacks(callbacks)
         for name in settings.keys() - _PYGAD.parameters.keys():
             meant = checks.nearest(name, _PYGAD.parameters.keys(), OTHER_SETTINGS)
@@ -108,7 +249,7 @@ class GA(Remembering, Run):
             super().__init__(*bound.args, **bound.kwargs)
         except TypeError as error:
             raise unknown_operator(error) from error
-        self.interrupted = False
+        self.interrupted_by: int | None = None
         self.remember_settings(bound.arguments)
         write_networks(self._networks, self.population)
 
@@ -117,9 +258,8 @@ class GA(Remembering, Run):
         """The share of the run that is done, from 0 to 1: of the generations, or of a TimeLimit."""
         done = self.generations_completed - self.course.since
         shares = [done / max(1, self.course.until - self.course.since)]
-        if self.run_start_time is not None:
-            limits = [each.seconds for each in self.callbacks if isinstance(each, TimeLimit)]
-            shares += [self.seconds / limit for limit in limits if limit > 0]
+        limits = [each.seconds for each in self.callbacks if isinstance(each, TimeLimit)]
+        shares += [self.seconds / limit for limit in limits if limit > 0]
         return min(1.0, max(shares))
 
     def tie(self, population: Any) -> None:
@@ -127,17 +267,24 @@ class GA(Remembering, Run):
         self._networks = networks_of(population)
         write_networks(self._networks, self.population)
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C or SIGTERM has ended the run; `interrupted_by` is the signal's number."""
+        return self.interrupted_by is not None
+
     def run(self) -> None:
         """Evolve for `num_generations` generations, or until a callback or criterion says stop."""
         self.warn_of_lost()
-        self.interrupted = False
+        self.interrupted_by = None
         self.begin()
+        keep_freed_memory()  # offspring come and go, too
         with ExitStack() as stack:
             for callback in self.callbacks:
                 stack.callback(callback.close)
             stack.enter_context(self._reaching_on_all())
             stack.enter_context(self._interruptible())
             stack.enter_context(self.evaluator.session())
+            stack.enter_context(self._listened_to())
             try:
                 super().run()
             except BaseException:
@@ -158,70 +305,53 @@ class GA(Remembering, Run):
             self._reach, self.stop_criteria = (), given
 
     @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """Let Ctrl-C end the run after the generation in flight, and a second one at once."""
-        before = signal.getsignal(signal.SIGINT)
-        in_main_thread = threading.current_thread() is threading.main_thread()
-        if not in_main_thread or before in (None, signal.SIG_IGN):
-            yield
-            return
-        signal.signal(signal.SIGINT, self._interrupt)
+    def _listened_to(self) -> Iterator[None]:
+        """Let PyGAD call all listeners in the place of its own functions."""
+
+        def counts() -> bool:
+            return bool(self._reach) or (self.took_up and self.stop_criteria is not None)
+
+        self.events = Events(self, self._after_generation, counts)
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            self.events = None
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Let a signal end the run after the generation in flight, and a second one at once."""
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        before = {number: signal.getsignal(number) for number in _signals() if in_main_thread}
+        for number in before:
+            signal.signal(number, self._interrupt)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
             if self.interrupted:
                 kept = [each for each in self.stop_criteria if each is not _INTERRUPT]
                 self.stop_criteria = kept or None
 
-    def _interrupt(self, signal_number: int, frame: Any) -> None:
+    def _interrupt(self, number: int, frame: Any) -> None:
         if self.interrupted:
-            raise KeyboardInterrupt
-        self.interrupted = True
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+        self.interrupted_by = number
         self.stop_criteria = [*(self.stop_criteria or []), _INTERRUPT]
+        again = "Ctrl-C" if number == signal.SIGINT else "the signal"
         # Not print(), which might be what was interrupted.
-        os.write(2, b"\nStopping after this generation; Ctrl-C again stops at once.\n")
-
-    # Events
-
-    def hook(self, event: str) -> Listener | None:
-        """Return what PyGAD shall call at an event: nothing where nobody listens."""
-        heard = bool(self._listeners(event))
-        if event == "on_generation":
-            commits = any(defines(callback, "commit") for callback in self.callbacks)
-            counts = self.took_up and self.stop_criteria is not None
-            reaches = bool(self._reach)
-            return self._after_generation if heard or commits or counts or reaches else None
-        return partial(self._tell, event) if heard else None
-
-    def _listeners(self, event: str) -> list[Listener]:
-        own = self.__dict__[event]
-        theirs = [getattr(each, event) for each in self.callbacks if defines(each, event)]
-        return theirs if own is None else [own, *theirs]
-
-    def _tell(self, event: str, ga: Any, *values: Any) -> Any:
-        """Call the listeners of an event, each with what the one before made of the value."""
-        replacement = None
-        for listener in self._listeners(event):
-            if replacement is not None:
-                passed = replacement[0] if event == "on_parents" else replacement
-                values = (np.asarray(passed),)
-            answer = call(listener, event, ga, *values)
-            if answer is not None and event in REPLACEABLE:
-                replacement = answer
-        return replacement
+        os.write(2, f"\nStopping after this generation; {again} again stops at once.\n".encode())
 
     def _after_generation(self, ga: Any) -> str | None:
         """Call the listeners of on_generation and let callbacks save; say whether to stop."""
+        assert self.events is not None
         self._count_unchanged()
-        listeners = self._listeners("on_generation")
-        answers = [call(each, "on_generation", ga) for each in listeners]
-        told = [isinstance(answer, str) and answer.lower() == "stop" for answer in answers]
-        if any(told):
-            self._warn_of_luck([each for each, stop in zip(listeners, told, strict=True) if stop])
+        told = self.events.told_to_stop()
+        if told:
+            self._warn_of_luck(told)
         holds = any(map(self._holds, self.stop_criteria or ())) or self._reaches_on_all()
-        self.course.has_stopped = any(told) or holds
-        self._commit()
+        self.course.has_stopped = bool(told) or holds
+        self.events.tell_callbacks("commit")
         return "stop" if self.course.has_stopped else None
 
     def _reaches_on_all(self) -> bool:
@@ -268,19 +398,15 @@ class GA(Remembering, Run):
         late = self.seconds >= values[0]
         return late and criterion is not _INTERRUPT
 
-    def _commit(self) -> None:
-        for callback in self.callbacks:
-            call(callback.commit, "commit", self)
-
     # Fitness
 
     def run_select_parents(self, call_on_parents: bool = True) -> None:
         """Select parents; PyGAD does so without `on_parents` once the loop has ended."""
         if not call_on_parents:
+            assert self.events is not None
             self.has_ended = True
-            self._commit()
-            for callback in self.callbacks:
-                call(callback.finish, "finish", self)
+            self.events.tell_callbacks("commit")
+            self.events.tell_callbacks("finish")
             on_all = self._fitness_on_all()
             if on_all is not None:
                 self.last_generation_fitness = on_all
@@ -335,7 +461,7 @@ class GA(Remembering, Run):
         """Return what `save` and worker processes get: all but callbacks and networks."""
         lost = [type(each).__name__ for each in self.callbacks]
         lost += ["the tie to the networks of a GACNN"] if self._networks is not None else []
-        state = {**super().__getstate__(), "callbacks": [], "_networks": None}
+        state = {**super().__getstate__(), "callbacks": [], "_networks": None, "events": None}
         state.pop("_indexes", None)
         return {**state, "_lost": tuple(lost) or self._lost}
 
@@ -365,3 +491,18 @@ def _reached(criterion: list[Any], fitness: Array) -> bool:
     """Tell whether a "reach" holds: the best of each objective is its value, or more."""
     best, values = np.max(fitness, axis=0), criterion[1:]
     return len(values) in (1, best.size) and bool(np.all(best >= np.array(values)))
+
+
+def _signals() -> Iterator[int]:
+    """Yield the signals that end a run: Ctrl-C unless it is ignored, SIGTERM if nobody heeds it."""
+    if signal.getsignal(signal.SIGINT) not in (None, signal.SIG_IGN):
+        yield signal.SIGINT
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL and not _is_worker():
+        yield signal.SIGTERM
+
+
+def _is_worker() -> bool:
+    """Tell whether another process has started this one to work for it."""
+    import multiprocessing  # as late as it is needed
+
+    return multiprocessing.current_process().name != "MainProcess"

@@ -5,6 +5,8 @@ All names that PyGAD keeps to itself are used in this file, and in no other.
 # mypy: disable-error-code="no-any-return"
 # (pygad ships no types, so whatever it returns is Any)
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -14,15 +16,16 @@ from typing import Any
 import numpy as np
 import pygad
 
+from gacnn.algorithm.known_rows import SolutionIndex, find_rows
 from gacnn.fitness.evaluator import Evaluator
 from gacnn.fitness.metrics import MetricError
 from gacnn.operators import arrays
-from gacnn.operators.arrays import Generator, Numbers
+from gacnn.operators.arrays import Numbers
 from gacnn.operators.operator import generator
 from gacnn.types import Array, Indices
 
 Selection = tuple[Array, Indices]
-Change = Callable[[Array, Indices, Generator], Array]
+Change = Callable[[Array, Indices, "np.random.Generator"], Array]
 
 _LARGEST_SPACE = 1024  # values of a stepped gene space that are listed to draw from
 
@@ -86,7 +89,7 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         return self._validate_population_fitness(fitness, source, **options)
 
     @functools.cached_property
-    def _indexes(self) -> dict[str, arrays.SolutionIndex]:
+    def _indexes(self) -> dict[str, SolutionIndex]:
         return {}
 
     def _covers(self, *populations: Array | None) -> bool:
@@ -180,7 +183,7 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         if kept is None:
             return {}
         indices = getattr(self, f"last_generation_{name}_indices")
-        return {row: indices[i] for row, i in arrays.find_rows(self.population, kept).items()}
+        return {row: indices[i] for row, i in find_rows(self.population, kept).items()}
 
     def _find_saved(self, name: str) -> dict[int, int]:
         """Find rows in a history, whose index grows with it; PyGAD makes its own anew.
@@ -191,7 +194,7 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         size = min(len(solutions), len(fitness))
         index = self._indexes.get(name)
         if index is None or not self.is_running or not index.is_of(solutions, size):
-            index = self._indexes[name] = arrays.SolutionIndex(self.num_genes)
+            index = self._indexes[name] = SolutionIndex(self.num_genes)
         index.extend(solutions, size)
         return index.find_rows(self.population)
 
@@ -288,9 +291,10 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         """Return the indices of the solutions, the best first, by front and crowding distance."""
         if not _is_objectives(fitness):
             return super().sort_solutions_nsga2(fitness, find_best_solution)
-        fronts, front_of = self.non_dominated_sorting(fitness)
-        if not find_best_solution:
-            self.pareto_fronts = fronts
+        if find_best_solution:
+            front_of = arrays.front_numbers(fitness)
+        else:
+            self.pareto_fronts, front_of = self.non_dominated_sorting(fitness)
         return list(np.lexsort((-arrays.crowding_distances(front_of, fitness), front_of)))
 
     def tournament_selection_nsga2(self, fitness: Array, num_parents: int) -> Selection:
@@ -353,6 +357,25 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         settings = (pair and np.where(poor, pair[0], pair[1]) for pair in (counts, rates))
         return self._mutate(offspring, change, *settings)
 
+    def adaptive_mutation_population_fitness(self, offspring: Array) -> tuple[Array, Array]:
+        """Return the mean fitness of what is kept and of the offspring, and that of the offspring.
+
+        PyGAD lays both into a new population first; an evaluator needs no more than the offspring.
+        """
+        if not isinstance(self.fitness_func, Evaluator):
+            return super().adaptive_mutation_population_fitness(offspring)
+        kept = self._kept_indices()
+        own = np.asarray(self._evaluate_fitness(offspring, list(range(len(offspring)))))
+        fitness = np.concatenate([self.last_generation_fitness[kept], own])
+        return fitness.mean(axis=0), own
+
+    def _kept_indices(self) -> Indices:
+        """Return the indices of the solutions that the next population begins with."""
+        if self.keep_elitism == 0 and self.keep_parents == -1:
+            return np.asarray(self.last_generation_parents_indices)
+        number = self.keep_elitism or self.keep_parents
+        return np.array(self.sort_solutions_nsga2(self.last_generation_fitness)[:number], np.intp)
+
     def _mutate(
         self, offspring: Array, change: Change, count: Numbers | None, probability: Numbers | None
     ) -> Array:
@@ -375,7 +398,7 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
             return None
         return partial(arrays.other_values, self.get_gene_space_values(0))
 
-    def _step_genes(self, values: Array, genes: Indices, rng: Generator) -> Array:
+    def _step_genes(self, values: Array, genes: Indices, rng: np.random.Generator) -> Array:
         low, high = self.random_mutation_min_val, self.random_mutation_max_val
         if np.ndim(low):
             low, high = (np.take(bound, genes % self.num_genes) for bound in (low, high))
@@ -385,7 +408,7 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
             drawn += values
         return self.change_gene_dtype_and_round(0, drawn)
 
-    def _draw_in_interval(self, values: Array, genes: Indices, rng: Generator) -> Array:
+    def _draw_in_interval(self, values: Array, genes: Indices, rng: np.random.Generator) -> Array:
         low, high = self.gene_space["low"], self.gene_space["high"]
         exact = arrays.uniform_values(low, high, len(values), rng)
         drawn = self.change_gene_dtype_and_round(0, exact)
@@ -394,7 +417,7 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
             drawn[outside] = self._convert_initial_population_range_values(0, low, high, [low])
         return drawn
 
-    def _draw_steps(self, values: Array, genes: Indices, rng: Generator) -> Array:
+    def _draw_steps(self, values: Array, genes: Indices, rng: np.random.Generator) -> Array:
         space, count = self.gene_space, self._finite_gene_space_length(self.gene_space)
         steps = [self._finite_gene_space_value(space, step) for step in range(count)]
         return self.change_gene_dtype_and_round(0, steps)[rng.integers(count, size=len(values))]

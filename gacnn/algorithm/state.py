@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,14 +17,13 @@ from gacnn.algorithm.pygad_steps import PygadSteps
 from gacnn.callbacks.callback import Callback
 from gacnn.operators.names import OPERATORS
 from gacnn.operators.operator import Operator
-from gacnn.types import Array, Indices
+from gacnn.types import Array, Growing, Indices
 
 _ATTRIBUTES = (  # of PyGAD, that are kept as they are
     "generations_completed",
     "num_fitness_evaluations",
     "last_generation_fitness",
     "previous_generation_fitness",
-    "best_solutions_generations",
 )
 _TUNABLE = (  # settings that users change while a run goes on
     "num_parents_mating",
@@ -86,6 +87,7 @@ class Remembering(PygadSteps):
         self.course = Course(since, done + self.num_generations)
         self.has_ended = self.took_up = False
         self._drawn_for: int | None = None  # the generation of the latest draw
+        self.run_start_time: float | None = None
         # A run that failed, or was checkpointed, has saved one more solution than fitness.
         self.best_solutions = self.best_solutions[: len(self.best_solutions_fitness)]
 
@@ -108,7 +110,9 @@ class Remembering(PygadSteps):
     @property
     def seconds(self) -> float:
         """How long the run has taken, before a resume included; 0.0 before it begins."""
-        return 0.0 if self.run_start_time is None else time.monotonic() - self.run_start_time
+        if self.run_start_time is None or self._resumed is not None:
+            return self.seconds_before
+        return time.monotonic() - self.run_start_time
 
     @property
     def seconds_before(self) -> float:
@@ -122,20 +126,12 @@ class Remembering(PygadSteps):
 
     def state(self) -> dict[str, Any]:
         """Return, not copied, what it takes to go on after the generation just completed."""
-        sizes = self.saved_sizes
-        if self.save_solutions and self.has_ended:  # PyGAD has saved the last population already
-            sizes = sizes[:-1]
         version, internal, gauss = self.python_random_generator.getstate()
         return {
             **{name: getattr(self, name) for name in _ATTRIBUTES},
+            **self._histories(),
             "population": self.population,
             "course": asdict(self.course),
-            "best_solutions": self.best_solutions,
-            "best_solutions_fitness": np.array(self.best_solutions_fitness),
-            "solutions": self.solutions[: sum(sizes)],
-            "solutions_fitness": np.array(self.solutions_fitness[: sum(sizes)]),
-            "solutions_generations": self.solutions_generations[: len(sizes)],
-            "saved_sizes": sizes,
             "kept": {name: self._kept_rows(name) for name in ("elitism", "parents")},
             "tuned": {
                 name: getattr(self, name)
@@ -153,6 +149,68 @@ class Remembering(PygadSteps):
             "evaluator": self.evaluator.state(),
         }
 
+    def _histories(self) -> dict[str, Any]:
+        """Return PyGAD's lists, which grow with every generation, without looking at their cells.
+
+        The solution that is best now is there before its fitness, and may still be replaced.
+        """
+        scored = len(self.best_solutions_fitness)
+        ended = self.save_solutions and self.has_ended  # and has saved the last population already
+        sizes = self.saved_sizes
+        populations = len(sizes) - ended
+        saved = len(self.solutions) - (sizes[-1] if ended else 0)
+        best = min(scored, len(self.best_solutions))
+        return {
+            "best": Growing(
+                "best.jsonl",
+                {
+                    "generation": self.best_solutions_generations,
+                    "fitness": _Cells(self.best_solutions_fitness, scored, _plain),
+                },
+            ),
+            "best_solutions": Growing(
+                "best_solutions.rows", {"solution": _Cells(self.best_solutions, best, self._row)}
+            ),
+            "best_now": [self._row(row) for row in self.best_solutions[scored:]],
+            "populations": Growing(
+                "populations.jsonl",
+                {
+                    "generation": _Cells(self.solutions_generations, populations, int),
+                    "size": _Cells(sizes, populations, int),
+                },
+            ),
+            "solutions": Growing(
+                "solutions.rows",
+                {
+                    "solution": _Cells(self.solutions, saved, self._row),
+                    "fitness": _Cells(self.solutions_fitness, saved, _plain),
+                },
+            ),
+        }
+
+    def _row(self, solution: Any) -> Array:
+        return np.array(solution, dtype=self.population.dtype)
+
+    def _take_histories(self, state: dict[str, Any]) -> None:
+        """Take PyGAD's lists up again, with the types of number that they had."""
+        best, populations, every = (
+            state[name].columns for name in ("best", "populations", "solutions")
+        )
+        rows = [*state["best_solutions"].columns["solution"], *state["best_now"]]
+        self.best_solutions = [list(row) for row in rows]
+        self.best_solutions_fitness = self._typed(best["fitness"])
+        self.best_solutions_generations = list(best["generation"])
+        self.solutions = [list(row) for row in every["solution"]]
+        self.solutions_fitness = self._typed(every["fitness"])
+        self.solutions_generations = list(populations["generation"])
+        self.saved_sizes = list(populations["size"])
+
+    def _typed(self, fitness: Sequence[Any]) -> list[Any]:
+        """Return fitness of the type that the last one has, unless it was another before."""
+        values = np.array(list(fitness))
+        typed = values.astype(self.last_generation_fitness.dtype)
+        return list(typed if np.array_equal(typed, values) else values)
+
     def _kept_rows(self, name: str) -> Indices | None:
         """Return the indices of the last elitism or parents, if they are the population's front."""
         kept = getattr(self, f"last_generation_{name}")
@@ -167,11 +225,9 @@ class Remembering(PygadSteps):
         for name, value in state["tuned"].items():
             setattr(self, name, value)
         self.take_population(state["population"])
-        for name in (*_ATTRIBUTES, "solutions_generations", "saved_sizes"):
+        for name in _ATTRIBUTES:
             setattr(self, name, state[name])
-        for name in ("solutions", "best_solutions"):
-            setattr(self, name, [list(row) for row in state[name]])
-            setattr(self, f"{name}_fitness", list(state[f"{name}_fitness"]))
+        self._take_histories(state)
         for name, indices in state["kept"].items():
             rows = None if indices is None else self.population[: len(indices)].copy()
             setattr(self, f"last_generation_{name}", rows)
@@ -188,7 +244,8 @@ class Remembering(PygadSteps):
             return None
         if self.run_start_time is None:  # `on_start` asks
             return np.asarray(self._resumed["last_generation_fitness"])
-        return self._take_up(self._resumed)
+        with complete("the checkpoint"):
+            return self._take_up(self._resumed)
 
     def _take_up(self, state: dict[str, Any]) -> Array:
         """Restore what a run sets anew when it begins; return the fitness that was known."""
@@ -205,6 +262,38 @@ class Remembering(PygadSteps):
             call(callback.restore, "restore", its_state)
         self.evaluator.restore(state["evaluator"])
         return self.validated(state["last_generation_fitness"], "checkpoint")
+
+
+@contextmanager
+def complete(what: object) -> Iterator[None]:
+    """Raise ValueError where what has been stored lacks something, or is of other types."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, OverflowError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else error
+        raise ValueError(f"{what} is damaged, or of another version: {reason}") from error
+
+
+class _Cells(Sequence[Any]):
+    """The first `length` of a list, each converted when it is asked for."""
+
+    def __init__(self, values: Sequence[Any], length: int, convert: Callable[[Any], Any]) -> None:
+        self._values, self._length, self._convert = values, length, convert
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(self._length))]
+        if not 0 <= index < self._length:
+            raise IndexError(index)
+        return self._convert(self._values[index])
+
+
+def _plain(fitness: Any) -> Any:
+    """Return a fitness as a number of Python's, or as a list of them."""
+    return np.asarray(fitness).tolist()
 
 
 def _changed(built: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,22 @@ class WeightAverage(Callback):
     last `share` of the generations so far: noise of single generations cancels (Polyak & Juditsky
     1992, Acceleration of stochastic approximation by averaging; Izmailov et al. 2018, Averaging
     weights leads to wider optima). `solution` is the average (n,). When the run ends it takes the
-    place of the worst of the last population, and its fitness is computed.
+    place of the worst of the last population, and its fitness is computed. `share` is above 0 and
+    at most 1.
+
+    Examples:
+        >>> average = gacnn.WeightAverage()
+        >>> ga = gacnn.GA(
+        ...     num_generations=20,
+        ...     num_parents_mating=4,
+        ...     fitness_func=lambda ga, solution, index: -sum(solution**2),
+        ...     sol_per_pop=8,
+        ...     num_genes=10,
+        ...     callbacks=[average],
+        ... )
+        >>> ga.run()
+        >>> bool((ga.population == average.solution).all(axis=1).any())
+        True
     """
 
     def __init__(self, share: float = 0.05) -> None:

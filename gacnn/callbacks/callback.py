@@ -27,6 +27,22 @@ class Callback:
     from `on_fitness`, `on_crossover` and `on_mutation`, (parents, indices) from `on_parents`,
     and "stop" from `on_generation`. Only those that a class defines are called. The methods
     below `on_stop` are no events of PyGAD; `gacnn.GA` says when it calls them.
+
+    Examples:
+        >>> class Enough(gacnn.Callback):
+        ...     def on_generation(self, ga):
+        ...         return "stop" if ga.num_fitness_evaluations >= 100 else None
+        >>> ga = gacnn.GA(
+        ...     num_generations=1000,
+        ...     num_parents_mating=4,
+        ...     fitness_func=lambda ga, solution, index: -sum(solution**2),
+        ...     sol_per_pop=8,
+        ...     num_genes=10,
+        ...     callbacks=[Enough()],
+        ... )
+        >>> ga.run()
+        >>> ga.num_fitness_evaluations < 110
+        True
     """
 
     is_part_of_run = True
@@ -71,9 +87,36 @@ class Callback:
 
 
 class LambdaCallback(Callback):
-    """A callback of functions: `LambdaCallback(on_generation=lambda ga: print(ga.population))`.
+    """A callback of functions, each called at the event of its name.
 
-    Raises TypeError for anything that cannot be called.
+    Args:
+        on_start: called with the `Run`, once, before the first evaluation.
+        on_fitness: with the run and the fitness of the population.
+        on_parents: with the run and the parents.
+        on_crossover: with the run and the offspring of crossover.
+        on_mutation: with the run and the mutated offspring.
+        on_generation: with the run, after every generation; "stop" ends it.
+        on_stop: with the run and the fitness of the last population.
+
+    Raises:
+        TypeError: for anything that cannot be called.
+
+    Examples:
+        >>> best = []
+        >>> watch = gacnn.LambdaCallback(
+        ...     on_generation=lambda ga: best.append(ga.last_generation_fitness.max())
+        ... )
+        >>> ga = gacnn.GA(
+        ...     num_generations=5,
+        ...     num_parents_mating=4,
+        ...     fitness_func=lambda ga, solution, index: -sum(solution**2),
+        ...     sol_per_pop=8,
+        ...     num_genes=10,
+        ...     callbacks=[watch],
+        ... )
+        >>> ga.run()
+        >>> len(best)
+        5
     """
 
     def __init__(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,43 +13,73 @@ from cnn import files, tables
 from gacnn import plots
 from gacnn.callbacks.callback import Callback
 from gacnn.operators.run import Run
-from gacnn.types import Array
+from gacnn.types import Array, Growing
 
+ACCURACY = "validation_accuracy"  # the column of what a person asks for first
 _MEASURED_GENES = 1024  # genes that diversity is measured on
 
 
 class History(Callback, dict[str, list[Any]]):
     """The course of a run, a row for every generation, in columns.
 
-    generation; best, mean and std of the fitness (with several objectives a list of one value
-    each); diversity, the mean over the genes of their standard deviation over the population,
-    of 1,024 evenly spaced genes where there are more; evaluations and seconds since `run()`
-    began, times before a resume included; and validation, what `validation(solution)` returned
-    for the generation's best solution, where such a function is given: a number, several, or None,
-    which becomes NaN. With mini-batches the
-    fitness is that on the generation's batch. Further runs are appended.
+    `history["best"]` is a column, and iteration is over the names of the columns: generation;
+    best, mean and std of the fitness, with several objectives a list of one value each; diversity,
+    the mean over the genes of their standard deviation over the population, of 1,024 evenly spaced
+    genes where there are more; evaluations and seconds since `run()` began, those before a resume
+    included; validation; and what else is measured. With mini-batches the fitness is that on the
+    generation's batch. Further runs are appended. `measure` is what the fitness is called.
 
-    It is a dictionary of columns by name, and so `pandas.DataFrame(history)` has these; its length
-    is the number of rows.
+    validation: a function of the generation's best solution, whose value is noted: a number,
+    several, or None, which becomes NaN. measures: more such functions, by the name of their
+    column; a training notes "validation_accuracy".
+
+    Examples:
+        >>> history = gacnn.History()
+        >>> ga = gacnn.GA(
+        ...     num_generations=5,
+        ...     num_parents_mating=4,
+        ...     fitness_func=lambda ga, solution, index: -sum(solution**2),
+        ...     sol_per_pop=8,
+        ...     num_genes=10,
+        ...     callbacks=[history],
+        ... )
+        >>> ga.run()
+        >>> history["generation"]
+        [1, 2, 3, 4, 5]
+        >>> list(history)
+        ['generation', 'best', 'mean', 'std', 'diversity', 'evaluations', 'seconds']
     """
 
-    def __init__(self, validation: Callable[[Array], Any] | None = None) -> None:
-        if validation is not None and not callable(validation):
-            raise TypeError(f"validation must be callable, not {validation!r}")
+    measure = "fitness"
+
+    def __init__(
+        self,
+        validation: Callable[[Array], Any] | None = None,
+        *,
+        measures: Mapping[str, Callable[[Array], Any]] | None = None,
+    ) -> None:
         self.validation = validation
+        self._measures = {} if validation is None else {"validation": validation}
+        self._measures |= measures or {}
+        for name, function in self._measures.items():
+            if not callable(function):
+                raise TypeError(f"{name} must be callable, not {function!r}")
         names = ["generation", "best", "mean", "std", "diversity", "evaluations", "seconds"]
-        if validation is not None:
-            names.append("validation")
+        names += self._measures
         self.update({name: [] for name in names})
 
     __eq__ = object.__eq__  # one among callbacks, as all others are
     __hash__ = object.__hash__  # type: ignore[assignment] # a dict has none
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "validation": None}  # it may hold models and data
+        return {**self.__dict__, "validation": None, "_measures": {}}  # they may hold data
 
     def __len__(self) -> int:
         return len(self["generation"])
+
+    def on_start(self, ga: Run) -> None:
+        """Note what the fitness is called."""
+        self.measure = ga.evaluator.measure
 
     def on_generation(self, ga: Run) -> None:
         """Append a row."""
@@ -67,10 +95,11 @@ class History(Callback, dict[str, list[Any]]):
             "evaluations": ga.num_fitness_evaluations,
             "seconds": ga.seconds,
         }
-        if self.validation is not None:
+        if self._measures:
             solution, _, _ = ga.best_solution(pop_fitness=fitness)
-            value = self.validation(solution)
-            row["validation"] = math.nan if value is None else np.asarray(value).tolist()
+            for name, measured in self._measures.items():
+                value = measured(solution)
+                row[name] = math.nan if value is None else np.asarray(value).tolist()
         for name, value in row.items():
             self[name].append(value)
 
@@ -80,7 +109,9 @@ class History(Callback, dict[str, list[Any]]):
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
         """Draw the fitness with `gacnn.plots.fitness`, which takes the options; return the Axes."""
-        return plots.fitness(self, ax, **options)
+        ax = plots.fitness(self, ax, **options)
+        ax.set_ylabel(self.measure.replace("_", " "))
+        return ax
 
     def __repr__(self) -> str:
         latest = f", best {_short(self['best'][-1])}" if len(self) else ""
@@ -100,6 +131,9 @@ class History(Callback, dict[str, list[Any]]):
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write a row for every generation; a column of lists becomes best_0, best_1 …"""
+        import csv  # when first needed
+        import io
+
         table: dict[str, list[Any]] = {}
         for name, column in self.items():
             if column and isinstance(column[0], list):
@@ -115,12 +149,22 @@ class History(Callback, dict[str, list[Any]]):
             file.write(text.getvalue().encode())
 
     def state(self) -> dict[str, Any]:
-        """Return the columns as arrays."""
-        return {name: np.array(column) for name, column in self.items()}
+        """Return the columns, not copied: a checkpoint writes what is new in them."""
+        return {"rows": Growing("history.jsonl", dict(self))}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up the columns."""
-        self.update({name: state[name].tolist() for name in self})
+        """Take up the columns, as they are in a checkpoint or as a dictionary has them.
+
+        Raises ValueError where they are others.
+        """
+        rows = state.get("rows")
+        columns = rows.columns if isinstance(rows, Growing) else state
+        if columns.keys() != self.keys():
+            raise ValueError(
+                f"the history of the checkpoint has the columns {', '.join(columns)}, and this "
+                f"one {', '.join(self)}; give History a validation as before"
+            )
+        self.update({name: np.asarray(columns[name]).tolist() for name in self})
 
 
 def _cell(value: Any) -> str:

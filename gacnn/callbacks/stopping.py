@@ -23,14 +23,28 @@ class EarlyStopping(Callback):
     Args:
         patience: generations in a row that may pass without the value growing by more than
             `min_delta` beyond what it was when it last did; None for any number.
-        min_delta: a number of at least 0.
-        threshold: a value to stop at. With mini-batches the fitness of the best solution must
-            reach it on all data too, which are looked at when it does on the batch.
+        min_delta: growth that does not count.
+        threshold: a value to stop at; None for none. It or patience must be given. With
+            mini-batches the fitness of the best solution must reach it on all data too, which are
+            looked at when it does on the batch.
         monitor: "fitness" of the generation's best solution, or its "validation", which a
             `History` earlier in the list of callbacks computes.
-        restore_best: when the run ends, for whatever reason, the solution with the best value
-            takes the place of the worst of the last population, if it is not in it; with
+        restore_best: whether, when the run ends, for whatever reason, the solution with the best
+            value takes the place of the worst of the last population, if it is not in it; with
             mini-batches it is ranked with all others on all data.
+
+    Examples:
+        >>> ga = gacnn.GA(
+        ...     num_generations=1000,
+        ...     num_parents_mating=4,
+        ...     fitness_func=lambda ga, solution, index: -sum(solution**2),
+        ...     sol_per_pop=8,
+        ...     num_genes=10,
+        ...     callbacks=[gacnn.EarlyStopping(patience=20, threshold=-0.1)],
+        ... )
+        >>> ga.run()
+        >>> ga.generations_completed < 1000
+        True
     """
 
     def __init__(
@@ -133,7 +147,21 @@ class EarlyStopping(Callback):
 
 
 class TimeLimit(Callback):
-    """Ends a run after the generation in which it has taken `seconds`, before a resume included."""
+    """Ends a run after the generation in which it has taken `seconds`, before a resume included.
+
+    Examples:
+        >>> ga = gacnn.GA(
+        ...     num_generations=10**9,
+        ...     num_parents_mating=4,
+        ...     fitness_func=lambda ga, solution, index: -sum(solution**2),
+        ...     sol_per_pop=8,
+        ...     num_genes=10,
+        ...     callbacks=[gacnn.TimeLimit(0.1)],
+        ... )
+        >>> ga.run()
+        >>> 0.1 <= ga.seconds < 10
+        True
+    """
 
     def __init__(self, seconds: float) -> None:
         endless = isinstance(seconds, float) and seconds == math.inf

@@ -22,12 +22,16 @@ class Validation(Callback):
 
     The candidate is the solution of a `WeightAverage`, or without one the best of the generation.
     It is scored after every `every` generations, and when the run ends. `evaluations` counts
-    how often.
+    how often. judges: whether the last metric of the fitness is an accuracy that is only told.
     """
 
-    def __init__(self, fitness: Fitness, average: WeightAverage | None, every: int) -> None:
-        self.fitness, self.average, self.every = fitness, average, every
+    def __init__(
+        self, fitness: Fitness, average: WeightAverage | None, every: int, *, judges: bool = False
+    ) -> None:
+        self.fitness, self.average, self.every, self.judges = fitness, average, every, judges
         self.evaluations = 0
+        self.accuracy: float | None = None
+        self.best_accuracy: float | None = None
         self._data = json.dumps(fitness.fingerprint(), sort_keys=True)
         self.score: Any = None
         self.best_score: Any = None
@@ -51,18 +55,27 @@ class Validation(Callback):
         except Exception as error:
             error.add_note("on the validation data, for the best solution of the generation")
             raise
+        if self.judges:
+            *scores, self.accuracy = score.tolist()
+            score = scores[0] if len(scores) == 1 else np.array(scores)
         self.score = score
         if np.ndim(score) == 0 and (self.best_score is None or score > self.best_score):
             self.best_score, self.vector = float(score), vector.copy()
+            self.best_accuracy = self.accuracy
 
     def latest(self, solution: Array) -> Any:
         """Return the latest score, for `History`, whatever the solution."""
         return self.score
 
+    def latest_accuracy(self, solution: Array) -> float | None:
+        """Return the accuracy that belongs to it."""
+        return self.accuracy
+
     def state(self) -> dict[str, Any]:
         """Return the best so far, and whose it is."""
         kept = {"score": self.score, "best_score": self.best_score, "vector": self.vector}
-        return {**kept, "evaluations": self.evaluations, "data": self._data}
+        accuracies = {"accuracy": self.accuracy, "best_accuracy": self.best_accuracy}
+        return {**kept, **accuracies, "evaluations": self.evaluations, "data": self._data}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take it up; ValueError where the validation data are others."""
@@ -70,6 +83,7 @@ class Validation(Callback):
             raise ValueError("the validation data are not those of the checkpoint; give the same")
         self.score, self.best_score = state["score"], state["best_score"]
         self.vector, self.evaluations = state["vector"], state["evaluations"]
+        self.accuracy, self.best_accuracy = state["accuracy"], state["best_accuracy"]
 
 
 def candidate(ga: Run, average: WeightAverage | None) -> Array:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import math
 import os
+import time
 import warnings
 from collections.abc import Iterable
-from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -14,80 +14,103 @@ import numpy as np
 from cnn import checks
 from gacnn.algorithm.events import checked_callbacks
 from gacnn.algorithm.ga import GA
+from gacnn.algorithm.state import complete
 from gacnn.callbacks.callback import Callback
-from gacnn.checkpoints import array_tree as container
+from gacnn.checkpoints import store
 from gacnn.checkpoints.identity import check_same, identity_of, setting_of, shown
-from gacnn.checkpoints.slot import Slot
+from gacnn.fitness.fitness import Fitness
 from gacnn.operators.names import OPERATORS, resolved
 from gacnn.operators.run import Run
-from gacnn.types import Array, FilePath
+from gacnn.types import FilePath
+
+SECONDS = 1.0  # from one write to the next, where nothing is said
+COST = 0.03  # and the share of a run's time that all writes take, at most
+MINUTE = 60.0
 
 
 class Checkpoint(Callback):
-    """Keeps a file from which `gacnn.resume` goes on as if nothing had happened.
+    """Keeps files from which `gacnn.resume` goes on as if nothing had happened.
 
-    Written after every `every` generations, and after the last, when all other callbacks have
-    been called: to a file next to it, synced to disk and renamed, so that `path` is a whole
-    checkpoint at any time. It holds the population, its fitness, the histories (with
-    `save_solutions` it grows with every generation), the state of the random generators and of
-    the callbacks, the settings, and the fingerprint of a fitness function that has one; functions
-    by name only. While the run goes on there is a second file, `.{name}.spare`, with the
-    checkpoint before it.
+    Written when all other callbacks have been called: after the first generation, which shows
+    what cannot be kept or written, and always after the last, also where Ctrl-C or SIGTERM has
+    ended the run. With nothing else said a second passes from one write to the next, or so much
+    more that all take 3 % of the run's time; a kill costs what has been done since.
 
-    Raises FileNotFoundError, when a run starts, where there is no such folder.
+    `path` is a whole checkpoint at any time, also after a power loss: it is written to a file next
+    to it, synced to disk and renamed. It holds the population, its fitness, the state of the random
+    generators and of the callbacks, the settings, and the fingerprint of a fitness function that
+    has one; functions by name only. What grows is appended to files that belong to it:
+    `path`.best.jsonl, `path`.history.jsonl with the columns of a `History`, and with PyGAD's
+    `save_solutions` and `save_best_solutions` more. While the run goes on there are
+    `.{name}.spare`, the checkpoint before it, and `.{name}.lock`, which says whose the path is.
+
+    Args:
+        path: of the file; a symbolic link stays one, and the file that it leads to is replaced.
+        every: generations from one write to the next, whatever they cost; None for any number.
+        seconds: that pass before the next write, whatever it costs; None for 1.0, or for none
+            where `every` is given. Both hold where both are given; 0.0 is for every generation.
+        follow: False refuses a path that is a symbolic link, as one should be in a folder that
+            may be a stranger's.
+
+    Raises, when a run starts, FileNotFoundError where there is no such folder; another OSError
+    where nothing can be written, or for what is no file; ValueError where another run has the path,
+    saying which, and for a file that is no checkpoint, which is not written over.
     """
 
     is_part_of_run = False
 
-    def __init__(self, path: FilePath, every: int = 1) -> None:
+    def __init__(
+        self,
+        path: FilePath,
+        every: int | None = None,
+        seconds: float | None = None,
+        *,
+        follow: bool = True,
+    ) -> None:
         self.path = checks.path(path, "path")
-        self.every = checks.whole(every, "every")
-        self._forget()
-
-    def _forget(self) -> None:
-        self._slot = Slot(self.path)
-        self._run: Array | None = None
-        self._rows = {"solutions": _Rows(), "best_solutions": _Rows()}
+        self.follow = follow
+        self._cost = COST if every is None and seconds is None else math.inf
+        if seconds is None:
+            seconds = SECONDS if every is None else 0.0
+        self.every = 1 if every is None else checks.whole(every, "every")
+        self.seconds = checks.number(seconds, "seconds", 0)
+        self._store = store.Store(self.path, follow)
         self._written: int | None = None
 
     def on_start(self, ga: Run) -> None:
         """Begin another run."""
-        if not self.path.parent.is_dir():
-            raise FileNotFoundError(f"there is no folder {self.path.parent} for {self.path.name}")
-        self._forget()
-        self._run = np.frombuffer(json.dumps(identity_of(ga)).encode(), np.uint8)
+        self._store.open(identity_of(ga))
+        self._written = None
+        self._began = self._next = time.monotonic()
+        self._spent = [0.0, 0.0]
 
     def commit(self, ga: Run) -> None:
-        """Write the file if it is time."""
-        done = ga.generations_completed
-        due = ga.has_ended or done % self.every == 0
+        """Write if it is time."""
+        done, start = ga.generations_completed, time.monotonic()
+        due = ga.has_ended or (done % self.every == 0 and start >= self._next)
         if not due or self._written == done:
             return
-        state = ga.state()
-        for name, rows in self._rows.items():
-            state[name] = rows.array(state[name], ga.population)
-        self._slot.write(container.pack({"run": self._run, **state}))
+        rows = self._store.write(ga.state())
         self._written = done
+        self._next = self._due(start, time.monotonic(), rows)
+
+    def _due(self, start: float, end: float, rows: float) -> float:
+        """Return when to write again, after a write from start to end.
+
+        rows: seconds of it that waiting does not save. Where they alone are more than the share,
+        as with `save_solutions`, it waits for a minute, not for ever longer.
+        """
+        dues = []
+        for kind, took in enumerate((end - start, end - start - rows)):
+            self._spent[kind] += took
+            # Another one, and the last, are to be paid out of the time by then.
+            paid = self._began + (self._spent[kind] + 2 * took) / self._cost
+            dues.append(max(end + took / self._cost, paid))
+        return max(end + self.seconds, min(dues[0], max(dues[1], end + MINUTE)))
 
     def close(self) -> None:
-        """Remove the second file."""
-        self._slot.release()
-
-
-class _Rows:
-    """A growing list of solutions as an array; converts only what is new since the last time."""
-
-    def __init__(self) -> None:
-        self._lists: list[Any] = []
-        self._arrays: list[Array] = []
-
-    def array(self, rows: list[Any], population: Array) -> Array:
-        """Return the rows as one array, of which only those that are new are converted."""
-        pairs = zip(rows, self._lists, strict=False)
-        same = sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1], pairs))
-        self._lists[same:] = rows[same:]
-        self._arrays[same:] = [np.array(row, dtype=population.dtype) for row in rows[same:]]
-        return np.stack(self._arrays) if self._arrays else population[:0]
+        """Remove the second copy, and let others have the path."""
+        self._store.close()
 
 
 def resume(
@@ -96,72 +119,94 @@ def resume(
     fitness_func: Any,
     callbacks: Iterable[Callback] = (),
     num_generations: int | None = None,
+    follow: bool = True,
+    executor: Any = None,
     **settings: Any,
 ) -> GA:
     """Return the GA of a checkpoint; its `run()` goes on as if it had never been left.
 
-    fitness_func, callbacks, and whatever else of the settings are functions must be given again:
-    functions of the same names, callbacks of the same kinds (a ProgressBar or a Checkpoint more
-    or less makes no other run). Other settings may be given, and must be the same, apart from
-    logger, parallel_processing, suppress_warnings, and an `initial_population` of a GACNN, whose
-    networks are then tied to the GA. num_generations is the number in all, where it shall be
-    another than before; without it a run that a callback or criterion has stopped stays so, and
-    `run()` only ends it. The callbacks take up their state when it runs, after `on_start`.
+    Where the file is missing or damaged, as after a power loss on a disk that does not keep what
+    it says, and the copy before it is whole, that is taken, with a warning. The callbacks take up
+    their state when the GA runs, after `on_start`. Not kept, because no later generation depends
+    on it: `initial_population` (it is now the population of the checkpoint), the last offspring,
+    and parents that are not in the population.
 
-    Not kept, because no later generation depends on it: `initial_population` (it is now the
-    population of the checkpoint), the last offspring, and parents that are not in the population.
+    Args:
+        path: what `Checkpoint` was given.
+        fitness_func: the same again, as must be whatever else of the settings are functions:
+            functions of the same names.
+        callbacks: of the same kinds; a ProgressBar or a Checkpoint more or less makes no other
+            run.
+        num_generations: in all, where it shall be another number than before; without it a run
+            that a callback or criterion has stopped stays so, and `run()` only ends it.
+        follow: as for `Checkpoint`.
+        settings: others of the GA, which must be the same, apart from logger,
+            parallel_processing, suppress_warnings, and an `initial_population` of a GACNN, whose
+            networks are then tied to the GA.
 
-    Raises FileNotFoundError; ValueError for a file that is damaged, foreign or of another run,
-    saying what differs; TypeError for an unknown setting.
+    Args:
+        path: the file of the checkpoint.
+        fitness_func: that of the run.
+        callbacks: those of the run.
+        num_generations: in all; None for as many as before.
+        follow: whether path may be a symbolic link.
+        executor: who shall score from now on, where that is not what `fitness_func` says; for a
+            `Fitness` of shards (its `shard`), with the same bits.
+        settings: others, that must be the same.
+
+    Returns:
+        The GA, ready to run.
+
+    Raises:
+        FileNotFoundError: where there is none.
+        ValueError: for a file that is damaged, foreign, of another version or of another run,
+            saying what differs.
+        TypeError: for an unknown setting, or an executor for another kind of fitness.
     """
-    stored = _read(path)
+    if executor is not None:
+        if not isinstance(fitness_func, Fitness):
+            raise TypeError(
+                "executor is for a fitness_func that is a gacnn.Fitness, not "
+                f"{type(fitness_func).__name__}"
+            )
+        fitness_func = fitness_func.on(executor)
+    identity, stored = store.read(path, follow)
     callbacks = checked_callbacks(callbacks)
-    identity = json.loads(stored.pop("run").tobytes())
     given = {"fitness_func": fitness_func, **settings}
     given |= {name: resolved(name, given[name]) for name in OPERATORS.keys() & given.keys()}
-    check_same(path, identity, given, callbacks)
-    merged = {name: setting_of(kept) for name, kept in identity["settings"].items()} | given
-    population = merged.pop("initial_population", None)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # all has been said when the GA was built first
-        ga = GA(
-            num_generations=_generations_left(stored, num_generations),
-            initial_population=stored["population"][: merged["sol_per_pop"]],
-            callbacks=callbacks,
-            **merged,
-        )
-    ga.restore(stored)
+    with complete(os.fspath(path)):
+        check_same(path, identity, given, callbacks)
+        merged = {name: setting_of(kept) for name, kept in identity["settings"].items()} | given
+        population = merged.pop("initial_population", None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # all has been said when the GA was built first
+            ga = GA(
+                num_generations=_generations_left(stored, num_generations),
+                initial_population=stored["population"][: merged["sol_per_pop"]],
+                callbacks=callbacks,
+                **merged,
+            )
+        ga.restore(stored)
     ga.tie(population)
     return ga
 
 
-def describe(path: FilePath) -> dict[str, Any]:
+def describe(path: FilePath, follow: bool = True) -> dict[str, Any]:
     """Return what a checkpoint holds, for people: generations, solutions, fitness, operators.
 
     Raises OSError where there is no file to read, and ValueError for one that is no checkpoint.
     """
-    stored = _read(path)
-    settings = json.loads(stored["run"].tobytes())["settings"]
-    fitness = np.asarray(stored["last_generation_fitness"])
-    return {
-        "generations": int(stored["generations_completed"]),
-        "seconds": round(float(stored["seconds"]), 1),
-        "solutions": len(stored["population"]),
-        "genes": stored["population"].shape[1],
-        "best_fitness": fitness.max(axis=0).tolist(),
-        **{name: shown(settings[name]) for name in OPERATORS},
-    }
-
-
-def _read(path: FilePath) -> dict[str, Any]:
-    with open(path, "rb") as file:
-        data = file.read()
-    try:
-        return dict(container.unpack(data))
-    except Exception as error:
-        spare = Slot(path).spare
-        hint = f"; {spare} may be the one before it" if spare.exists() else ""
-        raise ValueError(f"{os.fspath(path)} is damaged or no checkpoint: {error}{hint}") from error
+    identity, stored = store.read(path, follow)
+    with complete(os.fspath(path)):
+        fitness = np.asarray(stored["last_generation_fitness"])
+        return {
+            "generations": int(stored["generations_completed"]),
+            "seconds": round(float(stored["seconds"]), 1),
+            "solutions": len(stored["population"]),
+            "genes": stored["population"].shape[1],
+            "best_fitness": fitness.max(axis=0).tolist(),
+            **{name: shown(identity["settings"][name]) for name in OPERATORS},
+        }
 
 
 def _generations_left(stored: dict[str, Any], num_generations: int | None) -> int:

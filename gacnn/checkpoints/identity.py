@@ -12,7 +12,7 @@ import numpy as np
 
 from cnn import Model
 from gacnn.callbacks.callback import Callback
-from gacnn.checkpoints.array_tree import named_type
+from gacnn.checkpoints.tree import named_type
 from gacnn.fitness.evaluator import Evaluator
 from gacnn.operators.names import OPERATORS, name_of
 from gacnn.operators.operator import Operator

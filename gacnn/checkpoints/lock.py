@@ -6,14 +6,13 @@ import errno
 import os
 import platform
 import time
-import warnings
 import weakref
 from contextlib import suppress
 from pathlib import Path
 
 from filelock import lock_descriptor
 
-from cnn import files
+from cnn import checks, files
 
 _FLAGS = os.O_RDWR | os.O_CREAT
 for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):
@@ -59,10 +58,9 @@ class Lock:
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
-            warnings.warn(
+            checks.warn(
                 f"no file can be locked beside {self.what}: see to it that no second run "
-                "writes there, or give a path on another file system",
-                stacklevel=4,
+                "writes there, or give a path on another file system"
             )
             return
         if not is_free:

@@ -15,20 +15,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import warnings
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from cnn import files
+from cnn import checks, files
 from gacnn.checkpoints import tree as trees
 from gacnn.checkpoints.lock import Lock
-from gacnn.checkpoints.tree import Array, Growing
-
-FilePath = str | os.PathLike[str]
+from gacnn.types import Array, FilePath, Growing
 
 FORMAT = "gacnn checkpoint 2"
+_MANY = 1024  # rows that are written at a time
 _OLDER = b"\x89gacnn1\n"  # how a file of format 1 begins
 
 
@@ -73,10 +72,11 @@ class Store:
             raise
         self._lock = lock
 
-    def write(self, tree: dict[str, Any]) -> None:
+    def write(self, tree: dict[str, Any]) -> float:
         """Replace the checkpoint by this tree; OSError where that fails, and it stays.
 
-        Raises TypeError for what no tree can hold.
+        Returns how many of the seconds that it took went into new rows, and would be as many if
+        they were written later. Raises TypeError for what no tree can hold.
         """
         arrays: list[Array] = []
         growing: dict[str, Growing] = {}
@@ -86,6 +86,7 @@ class Store:
         }
         with self._errors():
             records = {name: rows[name].put(part, arrays) for name, part in growing.items()}
+            seconds = sum(rows[name].seconds for name in growing)
             named = {str(number): array for number, array in enumerate(arrays)}
             header = {"format": FORMAT, "identity": self._identity, "arrays": list(named)}
             header |= {"tree": encoded, "growing": records}
@@ -95,6 +96,7 @@ class Store:
         for each in self._rows.values():
             each.commit()
         self._written = True
+        return seconds
 
     def _keep_spare(self) -> None:
         if not self._written:  # what is there may be damaged, and the spare the only copy
@@ -136,7 +138,7 @@ def read(path: FilePath, follow: bool = True) -> tuple[dict[str, Any], dict[str,
     """
     copy, problem = _newest(files.replaceable(path, follow), path)
     if problem:
-        warnings.warn(f"{problem}; so {copy.path}, the one before it, is used", stacklevel=2)
+        checks.warn(f"{problem}; so {copy.path}, the one before it, is used")
     try:
         return copy.header["identity"], _tree(copy)
     except Exception as error:
@@ -176,7 +178,7 @@ def _load(file: Path, target: Path, path: FilePath) -> _Copy:
                     f"{os.fspath(path)} is of an older version of gacnn, which this one cannot go "
                     "on with: finish it with that version, or begin another run elsewhere"
                 )
-        header, arrays = files.load_arrays(file, FORMAT)
+        header, arrays = files.load_arrays(path, FORMAT)
     except OSError as error:
         raise files.of_file(error, path) from error
     try:
@@ -276,6 +278,7 @@ class _Rows:
     def __init__(self, path: Path, on_disk: _Counted = _NOTHING) -> None:
         self.path = path
         self._on_disk, self._next = on_disk, _NOTHING
+        self.seconds = 0.0  # that the latest rows took
         files.sweep(path)
 
     def put(self, rows: Growing, arrays: list[Array]) -> dict[str, Any]:
@@ -283,6 +286,7 @@ class _Rows:
 
         arrays: those of rows that are put into what is returned are added to it.
         """
+        self.seconds = 0.0
         self._next = self._append(rows) if self._go_on(rows) else _NOTHING
         count, size, hashed, _ = self._next
         more = [trees.encode(rows[number], arrays) for number in range(count, len(rows))]
@@ -302,24 +306,25 @@ class _Rows:
         if len(rows) < count or not self.path.is_file() or self.path.stat().st_size < size:
             return False
         if last is not None:
-            return trees.line(rows[count - 1]) == last
+            return list(trees.lines(rows, count - 1, count)) == [last]
         theirs = hashlib.blake2b()
-        for number in range(count):
-            theirs.update(trees.line(rows[number]))
+        for text, _ in _parts(rows, 0, count):
+            theirs.update(text)
         return bool(theirs.digest() == hashed.digest())
 
     def _append(self, rows: Growing) -> _Counted:
-        count, size, hashed, text = self._on_disk
+        count, size, hashed, last = self._on_disk
         if count == len(rows):
             return self._on_disk
         hashed = hashed.copy()
         with self._opened(size) as file:
-            for number in range(count, len(rows)):
-                text = trees.line(rows[number])
+            start = time.monotonic()
+            for text, last in _parts(rows, count, len(rows)):  # noqa: B007 (the last one counts)
                 file.write(text)
                 hashed.update(text)
                 size += len(text)
-        return _Counted(len(rows), size, hashed, text)
+            self.seconds = time.monotonic() - start
+        return _Counted(len(rows), size, hashed, last)
 
     @contextmanager
     def _opened(self, size: int) -> Iterator[IO[bytes]]:
@@ -340,3 +345,10 @@ class _Rows:
         """Remove the file if nothing in it counts."""
         if self._on_disk.size == 0:
             self.path.unlink(missing_ok=True)
+
+
+def _parts(rows: Growing, start: int, stop: int) -> Iterator[tuple[bytes, bytes]]:
+    """Return rows as text, many at a time, and the last line of each part."""
+    for first in range(start, stop, _MANY):
+        lines = list(trees.lines(rows, first, min(first + _MANY, stop)))
+        yield b"".join(lines), lines[-1]

@@ -5,16 +5,13 @@ from __future__ import annotations
 import io
 import json
 import math
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from gacnn.types import Array, Growing
 
-_NAME = re.compile(r"\w[\w.-]{0,63}", re.ASCII)
 _TYPES: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
@@ -23,32 +20,8 @@ _TYPES: dict[str, Any] = {
         *(np.float16, np.float32, np.float64),
     )
 }
-
-
-class Growing:
-    """Columns of one length that only grow at their end, so that only new rows are written.
-
-    name: what the file of the rows is called, after the checkpoint: "history.jsonl". columns:
-    sequences by name, kept and not copied; their cells are trees. Rows without arrays are lines
-    of JSON, which `pandas.read_json(path, lines=True)` reads.
-
-    Raises ValueError for a name that is none of a file, and for columns that differ in length.
-    """
-
-    def __init__(self, name: str, columns: Mapping[str, Sequence[Any]]) -> None:
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"name must be letters, digits, _, - and dots, not {name!r}")
-        if len({len(column) for column in columns.values()}) > 1:
-            lengths = {name: len(column) for name, column in columns.items()}
-            raise ValueError(f"columns must have one length, not {lengths}")
-        self.name = name
-        self.columns = columns
-
-    def __len__(self) -> int:
-        return min(map(len, self.columns.values()), default=0)
-
-    def __getitem__(self, row: int) -> dict[str, Any]:
-        return {name: column[row] for name, column in self.columns.items()}
+_PLAIN = {bool, int, float, str, type(None)}  # of which JSON needs no encoding
+_dumps = json.JSONEncoder().encode
 
 
 def named_type(name: str) -> Any:
@@ -147,11 +120,18 @@ def _join_types(types: list[str], codes: Array, values: list[Array]) -> Array:
     return joined
 
 
-def line(row: dict[str, Any]) -> bytes:
-    """Return a row as a line of JSON, followed by the bytes of its arrays."""
-    arrays: list[Array] = []
-    text = json.dumps(encode(row, arrays))
-    return b"".join([text.encode(), b"\n", *(array.tobytes() for array in arrays)])
+def lines(part: Growing, start: int, stop: int) -> Iterator[bytes]:
+    """Return rows as lines of JSON, each followed by the bytes of its arrays."""
+    columns = [column[start:stop] for column in part.columns.values()]
+    names = list(part.columns)
+    is_json = not any(name.startswith("$") for name in names)
+    for cells in zip(*columns, strict=True):
+        row = dict(zip(names, cells, strict=True))
+        arrays: list[Array] = []
+        text = _dumps(
+            row if is_json and _PLAIN.issuperset(map(type, cells)) else encode(row, arrays)
+        )
+        yield b"".join([text.encode(), b"\n", *(array.tobytes() for array in arrays)])
 
 
 def rows(data: bytes) -> Iterator[dict[str, Any]]:

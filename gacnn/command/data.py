@@ -8,8 +8,8 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-import cnn
 from cnn import datasets
+from cnn.checks import printable
 from cnn.datasets import Dataset
 from gacnn.command.settings import Settings
 from gacnn.training.held_out import stratified
@@ -29,7 +29,11 @@ def load(settings: Settings, scale: datasets.Scale | None = None) -> Data:
     two classes are left to train on; warns of others that are not.
     """
     data, validation, test = parts(
-        settings.data, settings.size, scale=scale, max_pixels=settings.max_pixels
+        settings.data,
+        settings.size,
+        scale=scale,
+        max_pixels=settings.max_pixels,
+        memory_limit=settings.memory_limit,
     )
     height, width = data.X.shape[1:3]
     if settings.size not in (None, (height, width)):
@@ -54,9 +58,10 @@ def _check_classes(data: Dataset, source: str) -> None:
             f"{source} leaves images of {len(found)} class to train on, and it takes two; "
             "add images of others, or set fewer aside by --test-share"
         )
-    missing = [name for number, name in enumerate(data.class_names) if number not in found]
+    missing = [printable(n) for number, n in enumerate(data.class_names) if number not in found]
     if missing:
-        warnings.warn(f"{source} holds no image to train on of: {', '.join(missing)}", stacklevel=3)
+        names = ", ".join(missing)
+        warnings.warn(f"{printable(source)} holds no image to train on of: {names}", stacklevel=3)
 
 
 def parts(
@@ -65,6 +70,7 @@ def parts(
     channels: int | None = None,
     scale: datasets.Scale | None = None,
     max_pixels: int | None = None,
+    memory_limit: int | None = None,
 ) -> Data:
     """Load what `gacnn train DATA` names.
 
@@ -72,10 +78,18 @@ def parts(
         data: "digits" or a path, for `cnn.datasets.load_splits`.
         size, channels, max_pixels: of the images of a folder.
         scale: of the pixels of a run, None for what they seem to be.
+        memory_limit: bytes that a packed file may take.
     """
     if data == DIGITS:
         return Data(datasets.load_digits(), None, None)
-    return datasets.load_splits(data, size, channels=channels, scale=scale, max_pixels=max_pixels)
+    return datasets.load_splits(
+        data,
+        size,
+        channels=channels,
+        scale=scale,
+        max_pixels=max_pixels,
+        memory_limit=memory_limit,
+    )
 
 
 def _checksum(data: Data) -> int:
@@ -93,19 +107,14 @@ def _part(data: Dataset, chosen: NDArray[np.bool_]) -> Dataset:
     return data._replace(X=data.X[chosen], y=data.y[chosen])
 
 
-def accuracy(model: cnn.Model, data: Dataset) -> float:
-    """Return the share of the images that are right."""
-    return float(np.mean(model.predict(data.X) == data.y))
-
-
 def numbered(data: Dataset, names: list[str]) -> NDArray[np.intp]:
     """Return labels as numbers of the classes of a run; ValueError for classes it has not."""
     found = [data.class_names[number] for number in np.unique(data.y)]
     unknown = [name for name in found if name not in names]
     if unknown:
         raise ValueError(
-            f"the data have the classes {', '.join(unknown)}, which the run does not know; "
-            f"it knows {', '.join(names)}"
+            f"the data have the classes {', '.join(map(printable, unknown))}, which the run does "
+            f"not know; it knows {', '.join(map(printable, names))}"
         )
     numbers = [names.index(name) if name in names else -1 for name in data.class_names]
     return np.array(numbers)[data.y]

@@ -8,6 +8,7 @@ import io
 import logging
 import math
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -19,17 +20,20 @@ import numpy as np
 
 import cnn
 from cnn import datasets
+from cnn.checks import printable
 from cnn.exchange.onnx import metadata
-from gacnn.checkpoints.checkpoint import Checkpoint
+from cnn.model import MEMORY_LIMIT
+from gacnn.command import comparison, pictures, words
 from gacnn.command.data import Data, load, numbered, parts
 from gacnn.command.reports import class_table, information
 from gacnn.command.run_folder import RunFolder
-from gacnn.command.settings import Settings
+from gacnn.command.settings import CLASS_METRICS, Settings
+from gacnn.command.terminal import Parser, cell, say
 from gacnn.command.wording import in_options
-from gacnn.fitness.metrics import METRICS
 from gacnn.gacnn import GACNN
 from gacnn.training.default_network import default_network
 from gacnn.training.defaults import NUM_GENERATIONS, NUM_SOLUTIONS
+from gacnn.training.plan import counted
 
 EXAMPLES = """\
 examples:
@@ -39,16 +43,18 @@ examples:
   gacnn resume runs/mnist --time-limit 1200
   gacnn evaluate runs/mnist
   gacnn predict runs/photos new/*.jpg
+  gacnn compare runs/mnist runs/other
   gacnn export runs/photos photos.onnx
   gacnn info runs/photos
 
-Ctrl-C ends a run after the generation in flight, and a killed one has its checkpoint: resume goes
-on with both. `gacnn COMMAND --help` says more.
+Ctrl-C and SIGTERM end a run after the generation in flight, and a killed one has its checkpoint:
+resume goes on with all of them. `gacnn COMMAND --help` says more.
 
-exit codes: 0 done; 1 something was wrong, and is named; 2 so was the command line; 130 Ctrl-C
+exit codes: 0 done; 1 something was wrong, and is named; 2 so was the command line; 130 Ctrl-C;
+143 SIGTERM, which schedulers send
 """
 
-INTERRUPTED = 130  # the exit code of what Ctrl-C has ended
+ENDED = 128  # more than the number of the signal that has ended a run is the exit code
 
 DATA = (
     "digits (scikit-learn's), a folder with one sub-folder of images for each class, "
@@ -58,7 +64,11 @@ DATA = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; return the exit code."""
-    options = parser().parse_args(arguments)
+    reader = parser()
+    options = reader.parse_args(arguments)
+    if "run" not in options:
+        reader.print_help()
+        return 0
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be anything
     with warnings.catch_warnings():
@@ -69,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt as error:
             print(file=sys.stderr)  # behind the ^C of a terminal
             _say("stopped at once", error)
-            return INTERRUPTED
+            return ENDED + signal.SIGINT
         except BrokenPipeError:  # as of `gacnn info RUN | head -1`
             _close_output()
             return 1
@@ -81,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _say(what: object, error: BaseException | None = None) -> None:
     notes = map(in_options, getattr(error, "__notes__", ()))
-    print(f"gacnn: {in_options(str(what))}", *notes, sep="\n", file=sys.stderr)
+    say(f"gacnn: {in_options(str(what))}", *notes, sep="\n", file=sys.stderr)
 
 
 def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
@@ -95,30 +105,42 @@ def _close_output() -> None:
 
 def parser() -> argparse.ArgumentParser:
     """Return what reads the command line."""
-    whole = argparse.ArgumentParser(
+    whole = Parser(
         prog="gacnn",
         description="Evolve convolutional networks, and use them.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     whole.add_argument("--version", action="version", version=f"gacnn {version()}")
-    commands = whole.add_subparsers(required=True, metavar="COMMAND")
+    commands = whole.add_subparsers(metavar="COMMAND")
     _add_train(commands)
     each = _command(commands, resume, "go on with a run that was stopped or killed, or for longer")
     each.add_argument("folder", type=RunFolder, metavar="RUN", help="the folder of the run")
     _add_limits(each)
+    words.add_quiet(each)
+    words.add_threads(each)
+    _add_scheduler(each)
+    _add_resources(each)
     each = _command(commands, evaluate, "count what a run gets right on images it has not seen")
     each.add_argument("folder", type=RunFolder, metavar="RUN", help="the folder of the run")
     each.add_argument("data", nargs="?", help=f"other data than the run's own test images: {DATA}")
     _add_pixels(each)
+    _add_memory(each)
     each = _command(commands, predict, "name the class of images")
     each.add_argument("folder", type=RunFolder, metavar="RUN", help="the folder of the run")
-    each.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="files of images")
+    each.add_argument(
+        "images", nargs="+", type=Path, metavar="IMAGE", help="pictures, folders of them, or .npz"
+    )
     each.add_argument("--csv", action="store_true", help="print CSV, with all probabilities")
     _add_pixels(each)
+    _add_memory(each)
     each = _command(commands, export, "write the network of a run for ONNX Runtime")
     each.add_argument("folder", type=Path, metavar="RUN", help="a run, or a file of Model.save")
     each.add_argument("file", type=Path, metavar="FILE.onnx")
+    each = _command(commands, compare, "draw runs in one picture, and list what came out")
+    each.add_argument("folders", nargs="+", type=RunFolder, metavar="RUN", help="folders of runs")
+    each.add_argument("--out", type=Path, default=Path("compare.png"), help="(compare.png)")
+    each.add_argument("--x", choices=("generation", "evaluations", "seconds"), default="seconds")
     each = _command(commands, info, "tell what is in a run, a model or a checkpoint")
     each.add_argument("file", type=Path, metavar="FILE", help="a run's folder, or a file")
     return whole
@@ -126,9 +148,7 @@ def parser() -> argparse.ArgumentParser:
 
 def version() -> str:
     """Return the version of the package."""
-    from importlib.metadata import version as installed
-
-    return installed("gacnn")
+    return cnn.__version__
 
 
 def _command(commands: Any, run: Any, what: str) -> argparse.ArgumentParser:
@@ -164,17 +184,74 @@ def _add_train(commands: Any) -> None:
     each.add_argument(
         "--batch-size", type=_whole(1), help="images a generation (chosen from the data)"
     )
-    each.add_argument("--metric", choices=sorted(METRICS.keys() - {"mse"}), default="cross_entropy")
+    each.add_argument("--metric", choices=CLASS_METRICS, default="cross_entropy")
     each.add_argument("--seed", type=_whole(0), default=0, help="of all that is random (0)")
     _add_limits(each)
+    words.add_quiet(each)
+    words.add_network(each)
+    words.add_threads(each)
     _add_pixels(each)
+    _add_resources(each)
+    _add_scheduler(each)
+    _add_device(each)
+
+
+def _add_scheduler(each: argparse.ArgumentParser) -> None:
+    each.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="of Dask, whose workers score the networks: tcp://host:8786",
+    )
+
+
+def _add_device(each: argparse.ArgumentParser) -> None:
+    each.add_argument(
+        "--device",
+        help='where PyTorch runs the networks: "cuda", "cuda:1" or "cpu"; without it NumPy does',
+    )
 
 
 def _add_limits(each: argparse.ArgumentParser) -> None:
-    each.add_argument("--time-limit", type=_number, metavar="SECONDS", help="in all")
+    each.add_argument(
+        "--time-limit",
+        type=words.seconds,
+        metavar="TIME",
+        help="in all: seconds, or like 10m, 1h30m",
+    )
     each.add_argument(
         "--generations", type=_whole(1), help=f"in all ({NUM_GENERATIONS:,} without a time limit)"
     )
+
+
+def _add_resources(each: argparse.ArgumentParser) -> None:
+    each.add_argument(
+        "--checkpoint-seconds",
+        type=_number,
+        metavar="SECONDS",
+        help="from one checkpoint to the next, 0 for every generation (1, or as many as keep them "
+        "below 3 %% of the time)",
+    )
+    _add_memory(each)
+
+
+def _add_memory(each: argparse.ArgumentParser) -> None:
+    each.add_argument(
+        "--memory-limit",
+        type=_bytes,
+        metavar="SIZE",
+        help="such as 500M or 2G: of what packed data may unpack to, and of what networks may take "
+        f"beside their inputs and outputs ({MEMORY_LIMIT // 2**20}M)",
+    )
+
+
+def _bytes(text: str) -> int:
+    number, unit = (text[:-1], text[-1:].upper()) if text[-1:].isalpha() else (text, "")
+    if not number.isdecimal() or not int(number) or unit not in _UNITS:
+        raise argparse.ArgumentTypeError(f"must be bytes, or like 500M or 2G, not {text}")
+    return int(number) * _UNITS[unit]
+
+
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 def _add_pixels(each: argparse.ArgumentParser) -> None:
@@ -260,38 +337,63 @@ def train(options: argparse.Namespace) -> int:
         batch_size=options.batch_size,
         metric=options.metric,
         random_seed=options.seed,
+        shard=None if options.scheduler is None else "auto",
         max_pixels=options.max_pixels,
+        device=options.device,
+        checkpoint_seconds=options.checkpoint_seconds,
+        memory_limit=options.memory_limit,
+        validation=options.validation,
+        threads=options.threads,
     )
     folder: RunFolder = options.out
     folder.check_free()
     data = load(settings, options.scale)
     images = data.train
-    if options.model is None:
-        classes = len(images.class_names)
-        model = default_network(images.X.shape[1:], classes, random_seed=settings.random_seed)
+    shape, classes = images.X.shape[1:], len(images.class_names)
+    if options.layers is not None:
+        if options.model is not None:
+            raise ValueError("--layers and --model both name a network; give one of them")
+        model = words.network(options.layers, shape, classes, settings.random_seed)
+    elif options.model is None:
+        model = default_network(shape, classes, random_seed=settings.random_seed)
     else:
         model = _model(options.model)
         _check_fits(model, images)
-    evolve = _evolution(folder, settings, data, model)  # or says what is wrong: no folder yet
+    evolve = _evolution(
+        folder, settings, data, model, options.scheduler
+    )  # or says what is wrong: no folder yet
     folder.create(settings, model, data)
     with folder.locked():
-        return evolve(going_on=False)
+        return evolve(going_on=False, verbose=not options.quiet)
 
 
 def resume(options: argparse.Namespace) -> int:
     """Go on with the run of a folder."""
     folder: RunFolder = options.folder
-    given = {"time_limit": options.time_limit, "num_generations": options.generations}
-    given = {name: value for name, value in given.items() if value is not None}
-    settings = replace(folder.settings(), **given)
+    limits = _given(time_limit=options.time_limit, num_generations=options.generations)
+    resources = _given(
+        checkpoint_seconds=options.checkpoint_seconds,
+        memory_limit=options.memory_limit,
+        threads=options.threads,
+    )
+    settings = replace(folder.settings(), **limits, **resources)
     with folder.locked():
         results = folder.results()
         finished = results is not None and results["finished"]
-        _check_goes_on(folder, settings, finished=finished, longer=bool(given))
-        data = folder.data()
+        _check_goes_on(folder, settings, finished=finished, longer=bool(limits))
+        if options.scheduler is not None and settings.shard is None:
+            raise ValueError(
+                f"{folder.path} was begun without --scheduler, and goes on bit for bit only here: "
+                "leave it out, or begin another run with it"
+            )
+        data = folder.data(settings)
         folder.reopen(settings)
-        evolve = _evolution(folder, settings, data, cnn.load(folder.start))
-        return evolve(going_on=True)
+        evolve = _evolution(folder, settings, data, folder.start(), options.scheduler)
+        return evolve(going_on=True, verbose=not options.quiet)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _check_goes_on(folder: RunFolder, settings: Settings, *, finished: bool, longer: bool) -> None:
@@ -317,21 +419,24 @@ def evaluate(options: argparse.Namespace) -> None:
     """Print how well a model does on labelled images."""
     folder: RunFolder = options.folder
     model, names = folder.trained_model(), folder.class_names()
+    settings = replace(folder.settings(), **_given(memory_limit=options.memory_limit))
     if options.data is None:
-        data = folder.data().test
+        data = folder.data(settings).test
         if data is None:
             raise ValueError(f"{folder.path} has set no images aside; name data to evaluate on")
     else:
         height, width, channels = model.input_shape
         scale, most = options.scale or folder.scale(), options.max_pixels
-        every = parts(options.data, (height, width), channels, scale, most)
+        every = parts(options.data, (height, width), channels, scale, most, settings.memory_limit)
         data = next(each for each in (every.test, every.validation, every.train) if each)
         if data.X.shape[1:] != model.input_shape:
             raise ValueError(
                 f"{options.data} holds images of {data.X.shape[1:]} (height, width, channels), "
                 f"but {folder.path} was trained on images of {model.input_shape}"
             )
-    print(class_table(numbered(data, names), model.predict(data.X), names))
+    limit = settings.memory_limit or MEMORY_LIMIT
+    labels = numbered(data, names)
+    say(class_table(labels, model.predict(data.X, memory_limit=limit), names))
 
 
 def predict(options: argparse.Namespace) -> int:
@@ -340,31 +445,40 @@ def predict(options: argparse.Namespace) -> int:
     model, names = folder.trained_model(), folder.class_names()
     height, width, channels = model.input_shape
     table = csv.writer(sys.stdout, lineterminator="\n")
-    wide = max(len(str(path)) for path in options.images)
+    limit = options.memory_limit or folder.settings().memory_limit or MEMORY_LIMIT
+    scale = options.scale or folder.scale()
+
+    def read(path: Path) -> Any:
+        return datasets.load_images(
+            [path],
+            size=(height, width),
+            channels=channels,
+            scale=scale,
+            max_pixels=options.max_pixels or folder.settings().max_pixels,
+        )
+
+    unread = list(pictures.found(options.images, read, scale, options.memory_limit))
+    wide = max(len(name) for each in unread for name in each.names)
     if options.csv:
-        table.writerow(["file", "class", *names])
+        table.writerow(["file", "class", *map(cell, names)])
     code = 0
-    for path in options.images:
+    for each in unread:
         try:
-            X = datasets.load_images(
-                [path],
-                size=(height, width),
-                channels=channels,
-                scale=options.scale or folder.scale(),
-                max_pixels=options.max_pixels or folder.settings().max_pixels,
-            )
+            X = each.read()
+            rows = model.predict_proba(X, memory_limit=limit)  # which warns of one without numbers
         except (OSError, ValueError) as error:
             _say(error)
             code = 1
             continue
-        row = model.predict_proba(X)[0]  # which warns of one that is no numbers
-        if np.isnan(row).any():
-            code = 1
-            continue
-        if options.csv:
-            table.writerow([path, names[row.argmax()], *(f"{value:.6f}" for value in row)])
-        else:
-            print(f"{path!s:<{wide}}  {names[row.argmax()]}  {row.max():.1%}")
+        for name, row in zip(each.names, rows, strict=True):
+            if np.isnan(row).any():
+                code = 1
+                continue
+            best = names[row.argmax()]
+            if options.csv:
+                table.writerow([cell(name), cell(best), *(f"{value:.6f}" for value in row)])
+            else:
+                say(f"{name:<{wide}}  {printable(best)}  {row.max():.1%}")
     return code
 
 
@@ -374,14 +488,21 @@ def export(options: argparse.Namespace) -> None:
         raise ValueError(f"{options.file} must end in .onnx, the format that is written")
     model = _model(options.folder)
     cnn.to_onnx(model, options.file)
-    print(f"{options.file}: images {model.input_shape}, {model.num_classes} classes")
+    say(f"{options.file}: images {model.input_shape}, {model.num_classes} classes")
     for name, value in metadata(model).items():
-        print(f"{name}: {value}")
+        say(f"{name}: {value}")
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Print what came out of several runs, and draw their course into one picture."""
+    say(comparison.table(options.folders))
+    comparison.draw(options.folders, options.out, options.x)
+    say(f"\nthe picture is {options.out}")
 
 
 def info(options: argparse.Namespace) -> None:
     """Print what a file or run folder holds."""
-    print(information(options.file))
+    say(information(options.file))
 
 
 def _model(path: Path) -> cnn.Model:
@@ -403,48 +524,70 @@ def _check_fits(model: cnn.Model, images: datasets.Dataset) -> None:
 
 
 def _evolution(
-    folder: RunFolder, settings: Settings, data: Data, model: cnn.Model
+    folder: RunFolder,
+    settings: Settings,
+    data: Data,
+    model: cnn.Model,
+    scheduler: str | None,
 ) -> Callable[..., int]:
     """Return what evolves networks like the model, writes what came out and says so.
 
-    Its result is the exit code. Raises what the training does for data and settings that do not
-    fit.
+    Args:
+        folder: of the run.
+        settings: what the run was told.
+        data: images to train on, and those set aside.
+        model: the first network.
+        scheduler: the address of Dask's, or None.
+
+    Returns:
+        The function, whose result is the exit code.
+
+    Raises:
+        ValueError: data or settings do not fit; likewise TypeError.
+        ImportError: there is a scheduler, but no Dask.
     """
     images, validation, test = data
     model.class_names, model.scale = images.class_names, images.scale
     networks = GACNN(model, settings.num_solutions, random_seed=settings.random_seed)
     silent = logging.Logger("silent", logging.CRITICAL + 1)  # PyGAD's shows tracebacks
     apart = {} if validation is None else {"validation": (validation.X, validation.y)}
-    training = networks.training(images.X, images.y, logger=silent, **settings.training(), **apart)
+    given = {"logger": silent, "executor": scheduler, **settings.training(), **apart}
+    training = networks.training(images.X, images.y, **given)
+    if scheduler is not None:
+        with training.fitness.session():  # or says that none answers
+            pass
 
-    def evolve(*, going_on: bool) -> int:
+    def evolve(*, going_on: bool, verbose: bool) -> int:
         set_aside = 0 if test is None else len(test.X)
-        print(f"{len(images.X):,} images to train on, {set_aside:,} set aside")
-        print(f"pixels: {images.scale}\n\n{model}\n")
+        if verbose:
+            say(f"{len(images.X):,} images to train on, {set_aside:,} set aside")
+            say(f"pixels: {images.scale}\n\n{model}\n")
         try:
             result = training.run(
                 networks.population_as_vectors(),
-                checkpoint=Checkpoint(folder.checkpoint),
+                checkpoint=folder.checkpoint(settings.checkpoint_seconds),
                 resume=going_on,
+                verbose=verbose,
             )
-            results = folder.finish(result, test)
+            results = folder.finish(result, test, settings.memory_limit or MEMORY_LIMIT)
         except (KeyboardInterrupt, OSError, MemoryError) as error:
             error.add_note(f"go on with the run by `{folder.resuming}`")
             raise
         _say_results(folder, results)
-        return INTERRUPTED if result.ga.interrupted else 0
+        stopped_by = result.ga.interrupted_by
+        return 0 if stopped_by is None else ENDED + stopped_by
 
     return evolve
 
 
 def _say_results(folder: RunFolder, results: dict[str, Any]) -> None:
-    print(
+    say(
         f"\n{results['generations']:,} generations, {results['seconds']:,} seconds, "
-        f"{results['image_evaluations'] / 1e6:,.1f} million image evaluations"
+        f"{counted(results['image_evaluations'])} image evaluations"
     )
     if results["test_accuracy"] is not None:
         number = results["test_images"]
-        print(f"{results['test_accuracy']:.1%} of {number:,} images set aside are right")
-    print(f"all is in {folder.path}")
+        say(f"{results['test_accuracy']:.1%} of {number:,} images set aside are right")
+    say(f"all is in {folder.path}")
     if not results["finished"]:
-        print(f"stopped early: go on with `{folder.resuming}`")
+        say(f"stopped early: go on with `{folder.resuming}`")

@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 import cnn
-from cnn import tables
+from cnn import files
+from cnn.checks import printable
+from cnn.report import of_labels
+from cnn.types import Labels
 from gacnn.checkpoints import checkpoint
 from gacnn.command.run_folder import RunFolder
 
-Labels = NDArray[np.intp]
-
 
 def class_table(labels: Labels, predicted: Labels, names: Sequence[str]) -> str:
-    """Return a table of images, recall and precision of every class, and the accuracy."""
-    rows = []
-    for number, name in enumerate(names):
-        its, said = labels == number, predicted == number
-        both, all_its = int(np.sum(its & said)), int(its.sum())
-        precision = _percent(both, int(said.sum()))
-        rows.append((name, f"{all_its:,}", _percent(both, all_its), precision))
-    right = _percent(int(np.sum(labels == predicted)), len(labels))
-    table = tables.as_text(("class", "images", "recall", "precision"), rows, names=1)
-    return f"{table}\n\n{right} of {len(labels):,} images are right"
-
-
-def _percent(part: int, whole: int) -> str:
-    return f"{part / whole:.1%}" if whole else "-"
+    """Return a table of images, recall, precision and F1 of every class, and the accuracy."""
+    return str(of_labels(labels, predicted, [printable(name) for name in names]))
 
 
 def information(path: Path) -> str:
@@ -42,18 +29,18 @@ def information(path: Path) -> str:
     """
     if path.is_dir():
         return _of_run(RunFolder(path))
-    with path.open("rb") as file:
-        is_archive = file.read(2) == b"PK"
-    if is_archive:
-        return str(cnn.load(path))
+    with suppress(FileNotFoundError):  # but a copy of a checkpoint may be there
+        if str(files.format_of(path)).startswith("gacnn model"):
+            return str(cnn.load(path))
     return _lines(checkpoint.describe(path))
 
 
 def _of_run(folder: RunFolder) -> str:
     results = folder.results()
-    parts = [_lines({**asdict(folder.settings()), "classes": ", ".join(folder.class_names())})]
+    classes = ", ".join(map(printable, folder.class_names()))
+    parts = [_lines({**asdict(folder.settings()), "classes": classes})]
     if results is None:
-        parts += [str(cnn.load(folder.start)), "it has not ended"]
+        parts += [str(folder.start()), "it has not ended"]
     else:
         parts += [str(folder.trained_model()), _lines(results)]
     if results is None or not results["finished"]:
@@ -62,11 +49,11 @@ def _of_run(folder: RunFolder) -> str:
 
 
 def _lines(values: Mapping[str, Any]) -> str:
-    rows = ((name.replace("_", " "), _shown(value)) for name, value in values.items())
+    rows = ((printable(name).replace("_", " "), _shown(value)) for name, value in values.items())
     return "\n".join(f"{name}: {value}" for name, value in rows)
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) else "-" if value is None else str(value)
+    return f"{value:,}" if isinstance(value, int) else "-" if value is None else printable(value)

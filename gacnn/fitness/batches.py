@@ -13,7 +13,9 @@ from cnn import checks
 from gacnn.fitness.sampling import ImportanceSampling
 from gacnn.types import Array, Indices
 
-Augmentation = Callable[[Array, np.random.Generator], Array]
+Augmentation = Callable[[Array, "np.random.Generator"], Array]
+"""What changes the images of a batch: a function of images (N, height, width, channels) and a
+generator that returns images of the same shape, such as `gacnn.augment.Shift`."""
 
 
 class Batch(NamedTuple):

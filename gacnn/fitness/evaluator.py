@@ -15,15 +15,31 @@ class Evaluator:
     """Base of the fitness of whole populations; its methods do nothing, but for the call itself.
 
     `gacnn.GA` takes an evaluator as `fitness_func`, calls it once with all the solutions that it
-    has to score, and checkpoints keep its state. To write one's own it takes `__call__`:
+    has to score, and checkpoints keep its state. To write one's own it takes `__call__`.
 
-        class Sphere(gacnn.Evaluator):
-            def __call__(self, vectors):
-                return -np.square(vectors).sum(axis=1)
+    Examples:
+        >>> class Sphere(gacnn.Evaluator):
+        ...     def __call__(self, vectors):
+        ...         return -np.square(vectors).sum(axis=1)
+        >>> ga = gacnn.GA(
+        ...     num_generations=100,
+        ...     num_parents_mating=4,
+        ...     fitness_func=Sphere(),
+        ...     sol_per_pop=16,
+        ...     num_genes=10,
+        ...     random_seed=0,
+        ... )
+        >>> ga.run()
+        >>> solution, fitness, _ = ga.best_solution()
+        >>> bool(fitness > -0.1)
+        True
     """
 
     model: Model | None = None
     """The network whose weights the solutions are, for operators that need its layers."""
+
+    measure: str = "fitness"
+    """What its number is called: a progress bar and pictures say so."""
 
     reevaluates: bool = False
     """Whether kept solutions are scored anew in every generation, because what they are scored on

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from cnn import Engine, Model, checks
-from cnn.engines.engine import engine_named
+from cnn.engines.engine import engine_for
 from cnn.layers.network import describe
-from cnn.model import check_model
+from cnn.model import MEMORY_LIMIT, check_model
 from gacnn.fitness.batches import (
     ALL,
     Augmentation,
@@ -32,7 +33,8 @@ from gacnn.fitness.metrics import (
     name_of,
 )
 from gacnn.fitness.sampling import ImportanceSampling
-from gacnn.fitness.scoring import Scorer
+from gacnn.fitness.scoring import Scorer, Scores
+from gacnn.fitness.shards import Shards, checked_shard
 from gacnn.fitness.weights import ClassWeight, weights_for
 from gacnn.types import Array
 
@@ -47,8 +49,8 @@ class Fitness(Evaluator):
 
     Args:
         model: the architecture.
-        X: (N, height, width, channels).
-        y: labels (N,), or values (N, outputs) for "mse".
+        X: (N, height, width, channels). It is not copied: leave it as it is while a run goes on.
+        y: labels (N,), or values (N, outputs) for "mse"; copied.
         metric: a name in `METRICS`; a callable(outputs, y) of one network's outputs, (N, outputs),
             or (N,) of a network with one, and of y as it was given, but (N,) for a column, both
             read-only; a function of sklearn.metrics, or a partial of one, which is given labels,
@@ -60,15 +62,24 @@ class Fitness(Evaluator):
         augment: augment(images, rng) returns changed images of the same shape for every batch,
             such as `gacnn.augment.Shift`.
         random_seed: of batches that are drawn by no GA.
-        engine, threads: as for `Model.forward`.
+        engine, device, memory_limit: as for `Model.forward`.
+        threads: likewise; with an executor those of a task, one if nothing is said.
+        executor: scores the population in shards on other workers: a Dask `Client`, a cluster of
+            Dask's, an address "tcp://host:8786", an executor of `concurrent.futures`' kind, or the
+            module `ray`. None: here.
+        shard: members of a task, or "auto": so many as make a task of about a tenth of a second.
+            It belongs to what a run is: the same shard gives the same bits with any executor and
+            none. None: "auto" with an executor, and without one no shards.
         sample_weight: (N,), how much each image counts; a metric of one's own is given those of a
             batch as sample_weight=…. None for all alike. Those of weight 0 are left out.
         class_weight: "balanced", as often as a class is rarer than others, or a dict of weights by
             label; it multiplies sample_weight.
 
     Raises:
-        ValueError, TypeError: for data that do not fit the model, or arguments each other.
+        ValueError, TypeError: for data that do not fit the model, or arguments each other, and
+            an executor that is closed or none.
         MetricError: when called, for a metric that fails.
+        ConnectionError: when called, for workers that are gone.
     """
 
     model: Model
@@ -84,14 +95,20 @@ class Fitness(Evaluator):
         sampling: str = "uniform",
         augment: Augmentation | None = None,
         random_seed: int | None = None,
-        engine: str | Engine = "numpy",
+        engine: str | Engine | None = None,
+        device: str | None = None,
         threads: int | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
+        memory_limit: int = MEMORY_LIMIT,
+        executor: Any = None,
+        shard: int | str | None = None,
     ) -> None:
         self.model = check_model(model)
         several = isinstance(metric, list | tuple)
         metrics: list[Any] = list(metric) if isinstance(metric, list | tuple) else [metric]
+        if isinstance(metric, str):
+            self.measure = metric
         if not metrics:
             raise ValueError("metric is an empty list; name at least one")
         measures = [measure_of(each) for each in metrics]
@@ -109,13 +126,16 @@ class Fitness(Evaluator):
             model,
             tuple(metrics),
             images,
-            targets,
+            np.array(targets),
             several,
             checked_augmentation(augment),
-            engine_named(engine),
+            engine_for(engine, device),
             None if threads is None else checks.whole(threads, "threads"),
             sample_weight=weights,
+            memory_limit=checks.whole(memory_limit, "memory_limit"),
         )
+        size = checked_shard(shard, executor)
+        self.shards = None if size is None else Shards(self.scorer, size, executor)
         self.batch_size = (
             None if batch_size is None else checked_batch_size(batch_size, len(images))
         )
@@ -164,7 +184,10 @@ class Fitness(Evaluator):
         """Forget what was learned of the images in another run, and hold what the engine needs."""
         if self.sampler is not None:
             self.sampler.reset()
-        with engine_named(self.scorer.engine).session():
+        with ExitStack() as stack:
+            stack.enter_context(self.scorer.engine.session())
+            if self.shards is not None:
+                stack.enter_context(self.shards.session())
             yield
 
     def draw(self, rng: np.random.Generator) -> None:
@@ -191,14 +214,28 @@ class Fitness(Evaluator):
         if batch is None:
             augmented = self.scorer.augment is not None
             batch = self._drawn(self._rng.spawn(1)[0] if augmented else self._rng)
-        fitness, log_proba = self.scorer(vectors, batch)
+        fitness, log_proba = self._scores(vectors, batch)
         if self.sampler is not None and batch.chosen is not None and log_proba is not None:
             self.sampler.note(batch.chosen, 1 - np.exp(log_proba).mean(axis=0))
         return fitness
 
     def full(self, vectors: ArrayLike) -> Array:
         """Return the fitness (P,) or (P, objectives) of vectors (P, num_weights) on all data."""
-        return self.scorer(np.asarray(vectors), ALL).fitness
+        return self._scores(np.asarray(vectors), ALL).fitness
+
+    def _scores(self, vectors: Array, batch: Batch) -> Scores:
+        score = self.scorer if self.shards is None else self.shards
+        return score(vectors, batch)
+
+    def on(self, executor: Any) -> Fitness:
+        """Return this fitness on another executor, or for None in this process, bit for bit.
+
+        They share batches and sampler. Without shards it has them from now on, and other bits.
+        """
+        twin = copy.copy(self)
+        size = checked_shard(None if self.shards is None else self.shards.size, executor)
+        twin.shards = None if size is None else Shards(self.scorer, size, executor)
+        return twin
 
     def on_all(self, vectors: Array) -> Array | None:
         """Return the fitness on all data, where that on the batch is another."""
@@ -229,7 +266,8 @@ class Fitness(Evaluator):
             "batch_size": self.batch_size,
             "sampling": "uniform" if self.sampler is None else "importance",
             "augment": None if scorer.augment is None else name_of(scorer.augment),
-            "engine": engine_named(scorer.engine).name,
+            "engine": scorer.engine.name,
+            **({} if self.shards is None else {"shard": self.shards.size}),
             "images": [list(self.X.shape), zlib.crc32(np.ascontiguousarray(self.X).data)],
             "targets": [list(self.y.shape), zlib.crc32(np.ascontiguousarray(self.y).data)],
             **weighted,

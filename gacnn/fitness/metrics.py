@@ -21,6 +21,9 @@ from gacnn.fitness.callables import (
 from gacnn.types import Array, Indices
 
 Metric = str | Callable[[Array, Array], float]
+"""What evolution maximises: a name in `gacnn.fitness.metrics.METRICS`, or a function of the outputs
+(N, outputs) of one network, read-only, and the targets (N, …), as they were given, that returns a
+number; higher is better."""
 
 
 class Measure(NamedTuple):
@@ -105,7 +108,17 @@ METRICS = {
 
 
 class MetricError(ValueError):
-    """A metric raised, or returned NaN, for the solution at `position` of the vectors."""
+    """A metric raised, or returned NaN, for the solution at `position` of the vectors.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input1D(2), cnn.Dense(2)])
+        >>> fitness = gacnn.Fitness(model, [[0, 1]], [1], metric=lambda outputs, y: np.nan)
+        >>> try:
+        ...     fitness(model.weights[None])
+        ... except gacnn.MetricError as error:
+        ...     print(error.position, error.reason)
+        0 it returned NaN
+    """
 
     def __init__(self, metric: Metric, position: int, reason: str) -> None:
         self.metric, self.position, self.reason = metric, position, reason
@@ -199,7 +212,7 @@ def checked_targets(model: Model, y: ArrayLike, number: int, kinds: set[str]) ->
         cure = "such a metric compares y with the outputs; for class labels use another"
         shape = (number, *model.output_shape)
         return checks.finite(checks.shaped(values, "y", shape, "images, outputs", cure), "y")
-    array = np.asarray(y)
+    array = checks.unmasked(y, "y")
     if array.ndim == 0 or len(array) != number:
         raise ValueError(
             f"y must have one entry for each of the {number} images, not {array.shape}"

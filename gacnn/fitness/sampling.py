@@ -22,10 +22,22 @@ class ImportanceSampling:
     optimization with importance sampling, arXiv:1401.2753; Katharopoulos & Fleuret 2018, Not all
     samples are created equal, arXiv:1803.00942.
 
-    weights: how much each image counts (N,), of mean 1; its error is then taken times that.
-
     What `note` is told counts from the next `advance` on, so that a batch depends on the
     generator and on earlier batches only.
+
+    Args:
+        num_images: N.
+        num_classes: of which a guess is right one time in so many.
+        share: how much of a batch goes by the errors, from 0 to below 1; the rest is even.
+        weights: how much each image counts (N,), of mean 1; its error is then taken times that.
+
+    Examples:
+        >>> sampling = gacnn.fitness.sampling.ImportanceSampling(num_images=4, num_classes=2)
+        >>> sampling.note(np.arange(4), np.array([0, 0, 0, 1]))  # the last one is still wrong
+        >>> sampling.advance()
+        >>> chosen, weights = sampling.draw(np.random.default_rng(0), 100)
+        >>> np.bincount(chosen).tolist()
+        [5, 5, 5, 85]
     """
 
     def __init__(

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn import Engine, Model
+from cnn import Engine, Model, NumpyEngine
+from cnn.model import MEMORY_LIMIT
 from gacnn.fitness.batches import Augmentation, Batch, changed, generator_of
-from gacnn.fitness.metrics import Metric, MetricError, check_numbers, measure_of
+from gacnn.fitness.metrics import Measure, Metric, MetricError, check_numbers, measure_of
 from gacnn.types import Array
 
 OUTPUT_BYTES = 64 * 2**20
@@ -41,7 +42,10 @@ class Scorer:
     """Scores networks on batches of data: nothing but arrays, names and the model goes with it.
 
     X, y: checked; several: whether there are several objectives; output_bytes: of network outputs
-    that are held at a time; sample_weight: (N,), above 0 and of mean 1, or None.
+    that are held at a time; memory_limit: bytes of a forward pass beside these; sample_weight:
+    (N,), above 0 and of mean 1, or None; by_row: whether a member's score does not depend on how
+    many others are scored in the same call, given its outputs: sums then run along each row of
+    memory alone.
 
     A network with outputs that are no finite numbers has the worst score in every metric:
     minus infinity, or for several objectives, where PyGAD takes none, the least float32.
@@ -53,10 +57,12 @@ class Scorer:
     y: Array
     several: bool = False
     augment: Augmentation | None = None
-    engine: str | Engine = "numpy"
+    engine: Engine = field(default_factory=NumpyEngine)
     threads: int | None = None
     output_bytes: int = OUTPUT_BYTES
+    memory_limit: int = MEMORY_LIMIT
     sample_weight: Array | None = None
+    by_row: bool = False
     _latest: list[tuple[Batch, Data]] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
@@ -114,7 +120,7 @@ class Scorer:
         if broken.any():
             members, outputs = np.flatnonzero(~broken), outputs[~broken]
         try:
-            scores = measure.score(outputs, data.y, data.sample_weight)
+            scores = self._measured(measure, outputs, data)
         except MetricError as error:
             position = start + int(members[error.position])
             raise MetricError(metric, position, error.reason) from error
@@ -125,11 +131,19 @@ class Scorer:
         column[members] = scores
         return column
 
+    def _measured(self, measure: Measure, outputs: Array, data: Data) -> Array:
+        if not self.by_row or measure.targets == "any":  # those are called for each member anyway
+            return measure.score(outputs, data.y, data.sample_weight)
+        rows = [measure.score(own[None], data.y, data.sample_weight) for own in outputs]
+        return np.concatenate([np.zeros(0), *rows])
+
     def _weighted(self, vectors: Array, data: Data, weights: Array) -> Scores:
         """Score the cross-entropy on images that were not drawn evenly."""
         own = np.arange(len(data.y)), data.y
         outputs = self._forward("log_proba", data.X, vectors)
         log_proba = outputs[:, *own]
+        if self.by_row:  # of many members it lies in memory image by image
+            log_proba = np.ascontiguousarray(log_proba)
         log_proba[without_numbers(outputs)] = -np.inf
         if data.sample_weight is not None:
             weights = weights * data.sample_weight
@@ -137,7 +151,13 @@ class Scorer:
 
     def _forward(self, kind: str, X: Array, vectors: Array) -> Array:
         run = self.model.log_proba if kind == "log_proba" else self.model.forward
-        return run(X, vectors, engine=self.engine, threads=self.threads)
+        return run(
+            X,
+            vectors,
+            engine=self.engine,
+            threads=self.threads,
+            memory_limit=self.memory_limit,
+        )
 
 
 def without_numbers(outputs: Array) -> NDArray[np.bool_]:

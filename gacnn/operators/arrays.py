@@ -4,19 +4,23 @@ An operator is `operator(parents, num_offspring, rng) -> offspring`: (K, n) to (
 of the same dtype, with a `numpy.random.Generator`. Costs are linear in members times genes.
 """
 
-from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from operator import itemgetter
-from typing import Any
+from __future__ import annotations
+
+import bisect
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gacnn.types import Array, Indices
 
-Generator = np.random.Generator
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
 Numbers = float | Array  # one for all, or one for each
 
+_COMPARED = 2**24  # numbers that are compared at a time
 _BLOCK_GENES = 2**16  # a block of offspring that stays in the second-level cache
 
 
@@ -44,16 +48,45 @@ def front_numbers(fitness: Array) -> Indices:
     """Return the Pareto front of every solution (P,), 0 for those that none dominates.
 
     `fitness` is (P, objectives), higher is better; a front is what none outside the earlier
-    fronts dominates (Deb et al. 2002, non-dominated sorting).
+    fronts dominates (Deb et al. 2002, non-dominated sorting). PyGAD also sorts the best fitness
+    of all generations when a long run ends, so that P x P numbers may be too many.
     """
-    mine, other = fitness[:, None, :], fitness[None, :, :]
-    dominates = np.all(mine >= other, axis=2) & np.any(mine > other, axis=2)
-    dominators = dominates.sum(axis=0)
+    if fitness.shape[1] == 2:
+        return _fronts_of_two(*fitness.T.tolist())
+    rows = max(1, _COMPARED // fitness.size)
+    dominators = np.zeros(len(fitness), int)
+    for start in range(0, len(fitness), rows):
+        dominators += _dominated(fitness[start : start + rows], fitness)
     fronts = np.full(len(fitness), -1)
     while (fronts < 0).any():
         front = np.flatnonzero((dominators == 0) & (fronts < 0))
         fronts[front] = fronts.max() + 1
-        dominators -= dominates[front].sum(axis=0)
+        for start in range(0, len(front), rows):
+            dominators -= _dominated(fitness[front[start : start + rows]], fitness)
+    return fronts
+
+
+def _dominated(some: Array, fitness: Array) -> Indices:
+    """Return by how many of some each solution is dominated (P,)."""
+    mine, other = some[:, None, :], fitness[None, :, :]
+    dominates = np.all(mine >= other, axis=2) & np.any(mine > other, axis=2)
+    return np.asarray(dominates.sum(axis=0))
+
+
+def _fronts_of_two(first: list[float], second: list[float]) -> Indices:
+    """Return the fronts for two objectives: the best in the first one come before the others.
+
+    So a solution is dominated by one in a front if the front's best in the second is as good
+    (Jensen 2003, Reducing the run-time complexity of multiobjective EAs).
+    """
+    fronts, front, previous = np.empty(len(first), int), 0, None
+    lowest: list[float] = []  # minus the best, front by front
+    for index in np.lexsort((np.negative(second), np.negative(first))).tolist():
+        if (first[index], second[index]) != previous:
+            front = bisect.bisect_right(lowest, -second[index])
+            lowest[front : front + 1] = [-second[index]]
+            previous = first[index], second[index]
+        fronts[index] = front
     return fronts
 
 
@@ -145,10 +178,11 @@ def uniform_crossover(
     words = parents.view(f"u{parents.itemsize}")
     offspring = np.empty((num_offspring, num_genes), dtype=words.dtype)
     for rows in _blocks(num_offspring, num_genes):
-        mothers, block = words.take(first[rows], axis=0), offspring[rows]
-        words.take(second[rows], axis=0, out=block, mode="clip")
+        one = rows.start if rows.stop - rows.start == 1 else None  # row, that takes no copies
+        mothers = words.take(first[rows], axis=0) if one is None else words[first[one]][None]
+        fathers = words.take(second[rows], axis=0) if one is None else words[second[one]][None]
         # mother ^ (mother ^ father) is the father: no branch for the processor to mispredict
-        block ^= mothers
+        block = np.bitwise_xor(mothers, fathers, out=offspring[rows])
         block *= _toss_coins(len(block), num_genes, rng)
         block ^= mothers
     return offspring.view(parents.dtype)
@@ -330,79 +364,3 @@ def random_halves(num_rows: int, num_genes: int, rng: Generator) -> Indices:
     starts = rng.integers(int(np.ceil(num_genes / 2 + 1)), size=num_rows)
     starts += np.arange(num_rows) * num_genes
     return starts[:, None] + np.arange(num_genes // 2)
-
-
-# Rows seen before
-
-
-def find_rows(rows: Array, table: Array) -> dict[int, int]:
-    """Return which of `rows` (P, n) equal a row of `table` (T, n), and the first it equals.
-
-    A few genes tell most pairs apart, a sum of all of them nearly all others.
-    """
-    probes = _probes(rows.shape[1])
-    alike = (rows[:, None, probes] == table[None, :, probes]).all(axis=2)
-    mine, theirs = alike.any(axis=1), alike.any(axis=0)
-    alike[np.ix_(mine, theirs)] &= _digests(rows[mine])[:, None] == _digests(table[theirs])
-    found: dict[int, int] = {}
-    for row, match in np.argwhere(alike).tolist():
-        if row not in found and np.array_equal(rows[row], table[match]):
-            found[row] = match
-    return found
-
-
-def _probes(num_genes: int) -> range:
-    return range(0, num_genes, max(1, num_genes // 16))
-
-
-def _digests(rows: Array) -> Array:
-    """Return a number for each row, the same for equal rows, in exact modular arithmetic."""
-    words = (rows + 0).view(f"u{rows.itemsize}")  # -0.0 becomes 0.0
-    weights = np.arange(1, 2 * words.shape[1], 2, dtype=np.uint32) * np.uint32(0x9E3779B1)
-    digests: Array = (words * weights).sum(axis=1, dtype=np.result_type(words, weights))
-    return digests
-
-
-class SolutionIndex:
-    """Finds rows among the lists of solutions that PyGAD keeps, as they grow.
-
-    A few genes sort the solutions into groups; all genes are compared only within a group, and
-    read only once.
-    """
-
-    def __init__(self, num_genes: int) -> None:
-        self.size = 0
-        self._solutions: Sequence[Any] = ()
-        self._last: Any = None
-        self._probe = itemgetter(*_probes(num_genes))
-        self._groups: dict[Hashable, tuple[deque[tuple[int, Any]], dict[Hashable, int]]] = {}
-
-    def is_of(self, solutions: Sequence[Any], size: int) -> bool:
-        """Tell whether what is indexed is the beginning of the first `size` of the solutions."""
-        if solutions is not self._solutions or self.size > size:
-            return False
-        return self.size == 0 or solutions[self.size - 1] is self._last
-
-    def extend(self, solutions: Sequence[Any], size: int) -> None:
-        """Add the `solutions` from the present size on up to `size`."""
-        for index in range(self.size, size):
-            solution = solutions[index]
-            unread, _ = self._groups.setdefault(self._probe(solution), (deque(), {}))
-            unread.append((index, solution))
-        self.size, self._solutions = size, solutions
-        self._last = solutions[size - 1] if size else None
-
-    def find_rows(self, rows: Array) -> dict[int, int]:
-        """Return which of `rows` (P, n) equal a solution, and the first each equals."""
-        found = {index: self._find(row) for index, row in enumerate(rows)}
-        return {index: match for index, match in found.items() if match is not None}
-
-    def _find(self, row: Array) -> int | None:
-        if not (group := self._groups.get(self._probe(row))):
-            return None
-        unread, first = group
-        values = tuple(row.tolist())
-        while values not in first and unread:
-            index, solution = unread.popleft()
-            first.setdefault(tuple(solution), index)
-        return first.get(values)

@@ -22,23 +22,30 @@ from gacnn.types import Array
 class WeightedRecombination(Crossover):
     """All offspring are one weighted mean of all parents: the centre that mutation spreads.
 
-    weights "log": fall with the logarithm of the rank (Hansen & Ostermeier 2001, Completely
-    derandomized self-adaptation in evolution strategies); "equal": the same for all parents
-    (Rechenberg's intermediate recombination). The parents are then the better part of the
-    population.
-    weights "fitness": the centre moves by the mean over the parents of their distance to it,
-    times their standardised fitness: an estimate of the gradient (Wierstra et al. 2014, Natural
-    evolution strategies; Salimans et al. 2017, Evolution strategies as a scalable alternative to
-    reinforcement learning). The parents are then all solutions, none of which is kept, and the
-    mutation mirrored.
-
-    learning_rate: how far the centre moves to where the parents say, 1 all the way; it falls
-    exponentially to final_learning_rate during the run, where that is given. weight_decay: the
-    share of the centre that is lost in every generation, times the learning rate, where the
-    parents differ; it holds back the random walk of weights that matter little, and falls
-    exponentially to final_weight_decay, where that is given, as a mutation's falling sigma asks
-    for. The best parent of the first generation is the first centre: independent networks have no
+    The best parent of the first generation is the first centre: independent networks have no
     meaningful mean.
+
+    Args:
+        weights: "log", that fall with the logarithm of the rank (Hansen & Ostermeier 2001,
+            Completely derandomized self-adaptation in evolution strategies), or "equal", the same
+            for all parents (Rechenberg's intermediate recombination): the parents are then the
+            better part of the population. "fitness": the centre moves by the mean over the parents
+            of their distance to it, times their standardised fitness, an estimate of the gradient
+            (Wierstra et al. 2014, Natural evolution strategies; Salimans et al. 2017, Evolution
+            strategies as a scalable alternative to reinforcement learning): the parents are then
+            all solutions, none of which is kept, and the mutation mirrored.
+        learning_rate: how far the centre moves to where the parents say, 1 all the way.
+        final_learning_rate: what it falls to, exponentially, during the run; None for no fall.
+        weight_decay: the share of the centre that is lost in every generation, times the learning
+            rate, where the parents differ; it holds back the random walk of weights that matter
+            little.
+        final_weight_decay: what it falls to, as a mutation's falling sigma asks for; None for no
+            fall.
+
+    Examples:
+        >>> recombination = gacnn.WeightedRecombination("log")
+        >>> recombination.rank_weights(4).round(2).tolist()  # of the best parent to the worst
+        [0.53, 0.29, 0.14, 0.04]
     """
 
     weights: Literal["log", "equal", "fitness"] = "log"
@@ -140,6 +147,10 @@ class BlendCrossover(Crossover):
 
     alpha is a share of the interval: BLX-0.5 keeps the spread of the population. Eshelman &
     Schaffer 1993, Real-coded genetic algorithms and interval-schemata.
+
+    Examples:
+        >>> gacnn.BlendCrossover(alpha=0.2)  # a crossover_type for `gacnn.GA` and `train`
+        BlendCrossover(alpha=0.2)
     """
 
     alpha: float = 0.5
@@ -204,6 +215,11 @@ class FilterCrossover(_BlockCrossover):
 
     Montana & Davis 1989, Training feedforward neural networks using genetic algorithms
     ("crossover-nodes"). model: needed only where the fitness function has none.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input1D(2), cnn.Dense(3)])
+        >>> gacnn.FilterCrossover().blocks(model).tolist()  # the unit of each weight and bias
+        [0, 1, 2, 0, 1, 2, 0, 1, 2]
     """
 
     model: Model | None = field(default=None, repr=False)
@@ -218,6 +234,11 @@ class LayerCrossover(_BlockCrossover):
     """Whole layers change places: Montana & Davis's "crossover-nodes", a layer at a time.
 
     model: needed only where the fitness function has none.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input1D(1), cnn.Dense(2), cnn.Dense(1)])
+        >>> gacnn.LayerCrossover().blocks(model).tolist()  # the layer of each weight and bias
+        [0, 0, 0, 0, 1, 1, 1]
     """
 
     model: Model | None = field(default=None, repr=False)

@@ -50,21 +50,45 @@ class GaussianNoise(Mutation):
 class GaussianMutation(GaussianNoise):
     """Normal noise of standard deviation `sigma` is added to the genes of the offspring.
 
-    Rechenberg 1973, Evolutionsstrategie. sigma falls exponentially to final_sigma during the
-    run, where that is given. scale: a factor for each gene (n,); "fan_in" for each weight's
-    1 / sqrt(inputs of its unit), see `fan_in_scale`; None for 1. mirrored: offspring 2i + 1 gets
-    the noise of offspring 2i with the other sign (Brockhoff et al. 2010, Mirrored sampling and
-    sequential selection for evolution strategies). probability: the chance of a gene to be
-    disturbed.
+    Rechenberg 1973, Evolutionsstrategie. Genes are rounded or clipped to the gene space.
 
-    nested: how many versions of each trainable layer there are among the offspring, from the
-    first layer to the last, such as (16, 16, 64, 128); True for `nested_counts`. Consecutive
-    offspring share a version, and every version occurs with as many of the next layer: a nested
-    design (Montgomery, Design and analysis of experiments, ch. 14). Early layers, which have few
-    weights and cost much, run once for all offspring that share them. With mirrored noise, what
-    a layer does to the fitness cancels, to first order, out of the estimates for layers with
-    another count. It goes with crossover_type="recombination" by fitness and nothing kept.
-    Raises ValueError where the counts do not fit the layers and the number of offspring.
+    With `nested`, consecutive offspring share a version of a layer, and every version occurs with
+    as many of the next layer: a nested design (Montgomery, Design and analysis of experiments,
+    ch. 14). Early layers, which have few weights and cost much, run once for all offspring that
+    share them. With mirrored noise, what a layer does to the fitness cancels, to first order, out
+    of the estimates for layers with another count. It goes with crossover_type="recombination" by
+    fitness and nothing kept.
+
+    Args:
+        sigma: standard deviation of the noise.
+        final_sigma: what sigma falls to, exponentially, during the run; None for no fall.
+        scale: a factor for each gene (n,); "fan_in" for each weight's 1 / sqrt(inputs of its unit),
+            see `fan_in_scale`; None for 1.
+        mirrored: whether offspring 2i + 1 gets the noise of offspring 2i with the other sign
+            (Brockhoff et al. 2010, Mirrored sampling and sequential selection for evolution
+            strategies).
+        probability: the chance of a gene to be disturbed.
+        nested: how many versions of each trainable layer there are among the offspring, from the
+            first layer to the last, such as (16, 16, 64, 128); True chooses them from the weights
+            and the cost of the layers.
+
+    Raises:
+        ValueError: in the run, where the counts do not fit the layers and the offspring.
+
+    Examples:
+        >>> gacnn.GaussianMutation(0.1, final_sigma=0.01, mirrored=True).settings()["mirrored"]
+        True
+        >>> model = cnn.Model([cnn.Input1D(2), cnn.Dense(2)], random_seed=0)
+        >>> result = gacnn.GACNN(model, 8, random_seed=0).train(
+        ...     [[0, 1], [1, 0]],
+        ...     [0, 1],
+        ...     num_generations=3,
+        ...     crossover_type="uniform",
+        ...     mutation_type=gacnn.GaussianMutation(0.3, probability=0.5),
+        ...     verbose=False,
+        ... )
+        >>> result.ga.generations_completed
+        3
     """
 
     sigma: float = 0.05
@@ -141,7 +165,20 @@ def _checked_nested(nested: Any) -> bool | tuple[int, ...]:
 
 @dataclass
 class MirroredMutation(GaussianMutation):
-    """`GaussianMutation` with mirrored=True."""
+    """`GaussianMutation` with mirrored=True: the noise comes in pairs of opposite sign.
+
+    Args:
+        sigma: as for `GaussianMutation`, as are the others.
+        final_sigma: what sigma falls to during the run; None for no fall.
+        scale: a factor for each gene, "fan_in" or None.
+        mirrored: left as it is.
+        probability: the chance of a gene to be disturbed.
+        nested: versions of each trainable layer, or True.
+
+    Examples:
+        >>> gacnn.MirroredMutation(0.1).mirrored
+        True
+    """
 
     mirrored: bool = True
 
@@ -154,7 +191,20 @@ class SelfAdaptiveMutation(GaussianNoise):
     exp(learning_rate * a normal number), and is disturbed with the outcome. Schwefel 1981,
     Numerical optimization of computer models; Beyer & Schwefel 2002, Evolution strategies: a
     comprehensive introduction. sigma: of the first generation; learning_rate: None for
-    1 / sqrt(n); minimum: below which no sigma falls.
+    1 / sqrt(n); minimum: below which no sigma falls. `sigmas` (P,) are those of the population.
+
+    Examples:
+        >>> ga = gacnn.GA(
+        ...     num_generations=5,
+        ...     num_parents_mating=4,
+        ...     fitness_func=lambda ga, solution, index: -sum(solution**2),
+        ...     sol_per_pop=8,
+        ...     num_genes=10,
+        ...     mutation_type=gacnn.SelfAdaptiveMutation(0.5),
+        ... )
+        >>> ga.run()
+        >>> ga.mutation_type.sigmas.shape
+        (8,)
     """
 
     sigma: float = 0.05
@@ -202,7 +252,27 @@ class CumulativeMutation(GaussianNoise):
     shrinks while they cancel. Hansen & Ostermeier 2001, Completely derandomized self-adaptation
     in evolution strategies, with the constants of Hansen 2016, The CMA evolution strategy: a
     tutorial. It needs crossover_type="recombination", and the better part of the population as
-    parents.
+    parents. sigma: of the first generation; mirrored: as for `GaussianMutation`. `present_sigma`
+    is that of the last generation.
+
+    Examples:
+        >>> class Sphere(gacnn.Evaluator):
+        ...     def __call__(self, vectors):
+        ...         return -np.square(vectors - 3).sum(axis=1)
+        >>> ga = gacnn.GA(
+        ...     num_generations=300,
+        ...     num_parents_mating=8,
+        ...     fitness_func=Sphere(),
+        ...     sol_per_pop=16,
+        ...     num_genes=10,
+        ...     keep_elitism=0,
+        ...     crossover_type="recombination",
+        ...     mutation_type=gacnn.CumulativeMutation(0.5),
+        ...     random_seed=0,
+        ... )
+        >>> ga.run()
+        >>> bool(ga.mutation_type.present_sigma < 1e-3)  # it has homed in
+        True
     """
 
     sigma: float = 0.05
@@ -262,7 +332,19 @@ class SeparableMutation(CumulativeMutation):
     """`CumulativeMutation` with a standard deviation for each gene that is adapted too.
 
     Ros & Hansen 2008, A simple modification in CMA-ES achieving linear time and space complexity
-    (sep-CMA-ES).
+    (sep-CMA-ES). sigma and mirrored are as for `CumulativeMutation`.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input1D(2), cnn.Dense(2)], random_seed=0)
+        >>> result = gacnn.GACNN(model, 8, random_seed=0).train(
+        ...     [[0, 1], [1, 0]],
+        ...     [0, 1],
+        ...     num_generations=20,
+        ...     mutation_type=gacnn.SeparableMutation(0.5),
+        ...     verbose=False,
+        ... )
+        >>> result.ga.mutation_type.variances.shape == (model.num_weights,)
+        True
     """
 
     variances: Array | None = field(default=None, init=False, repr=False)

@@ -19,6 +19,12 @@ class Operator:
     copy for itself. What an operator remembers from one generation to the next is its `state`,
     which checkpoints keep: the attributes that `remembers` names. Settings are the fields of a
     dataclass; for any other class `settings` says them.
+
+    Examples:
+        >>> gacnn.GaussianMutation(0.1).settings()["sigma"]
+        0.1
+        >>> gacnn.SelfAdaptiveMutation.remembers
+        ('sigmas',)
     """
 
     setting: ClassVar[str]
@@ -56,7 +62,14 @@ class Operator:
 
 
 class Selection(Operator):
-    """Base of what chooses the parents of a generation."""
+    """Base of what chooses the parents of a generation.
+
+    Examples:
+        >>> class Youngest(gacnn.Selection):
+        ...     def select(self, fitness, num_parents, run):
+        ...         chosen = np.arange(len(fitness) - num_parents, len(fitness))
+        ...         return run.population[chosen], chosen
+    """
 
     setting: ClassVar[str] = "parent_selection_type"
 
@@ -71,7 +84,13 @@ class Selection(Operator):
 
 
 class Crossover(Operator):
-    """Base of what makes offspring of parents."""
+    """Base of what makes offspring of parents.
+
+    Examples:
+        >>> class Mean(gacnn.Crossover):
+        ...     def cross(self, parents, num_offspring, run):
+        ...         return parents.mean(axis=0, keepdims=True).repeat(num_offspring, axis=0)
+    """
 
     setting: ClassVar[str] = "crossover_type"
 
@@ -86,7 +105,13 @@ class Crossover(Operator):
 
 
 class Mutation(Operator):
-    """Base of what disturbs offspring."""
+    """Base of what disturbs offspring.
+
+    Examples:
+        >>> class Swap(gacnn.Mutation):
+        ...     def mutate(self, offspring, run):
+        ...         return np.roll(offspring, 1, axis=1)
+    """
 
     setting: ClassVar[str] = "mutation_type"
 

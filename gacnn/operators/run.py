@@ -16,6 +16,21 @@ class Run(Protocol):
 
     Arrays belong to the run: change copies, or return what shall replace them. Names and meanings
     are PyGAD's, where it has them.
+
+    Examples:
+        >>> def report(ga: gacnn.Run) -> None:
+        ...     print(ga.generations_completed, len(ga.population))
+        >>> ga = gacnn.GA(
+        ...     num_generations=2,
+        ...     num_parents_mating=2,
+        ...     fitness_func=lambda ga, solution, index: -sum(solution**2),
+        ...     sol_per_pop=8,
+        ...     num_genes=10,
+        ...     on_generation=report,
+        ... )
+        >>> ga.run()
+        1 8
+        2 8
     """
 
     population: Array
@@ -28,6 +43,8 @@ class Run(Protocol):
     """PyGAD's: None, a list of values, or a dict of low, high and step."""
 
     generations_completed: int
+    """How many generations are done, before a resume included."""
+
     num_generations: int
     """Of this call of `run()`."""
 
@@ -44,13 +61,20 @@ class Run(Protocol):
     """How many solutions have been scored since `run()` began, before a resume included."""
 
     keep_elitism: int
+    """How many of the best solutions stay; where it is 0, `keep_parents` counts."""
+
     keep_parents: int
+    """How many parents stay: -1 for all."""
 
     crossover_type: Any
+    """PyGAD's name, a function, or the operator itself."""
+
     mutation_type: Any
-    """PyGAD's names, or the operators themselves."""
+    """The same of the mutation."""
 
     crossover_probability: float | None
+    """The chance of a parent to mate; None for 1."""
+
     numpy_random_generator: np.random.RandomState
     """All that is random derives from it; `gacnn.operators.operator.generator` makes a fast one."""
 

@@ -17,6 +17,19 @@ class TruncationSelection(Selection):
 
     Mühlenbein & Schlierkamp-Voosen 1993, Predictive models for the breeder genetic algorithm.
     PyGAD's "sss" chooses the same.
+
+    Examples:
+        >>> ga = gacnn.GA(
+        ...     num_generations=5,
+        ...     num_parents_mating=2,
+        ...     fitness_func=lambda ga, solution, index: -sum(solution**2),
+        ...     sol_per_pop=8,
+        ...     num_genes=10,
+        ...     parent_selection_type=gacnn.TruncationSelection(),
+        ... )
+        >>> ga.run()
+        >>> ga.last_generation_parents.shape
+        (2, 10)
     """
 
     def select(self, fitness: Array, num_parents: int, run: Run) -> tuple[Array, Indices]:

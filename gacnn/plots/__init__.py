@@ -5,6 +5,7 @@ None of them shows or saves anything.
 """
 
 from gacnn.plots.networks import confusion_matrix, feature_maps, filters, wrong_predictions
+from gacnn.plots.occlusion import occlusion
 from gacnn.plots.runs import diversity, fitness, pareto_front
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "feature_maps",
     "filters",
     "fitness",
+    "occlusion",
     "pareto_front",
     "wrong_predictions",
 ]

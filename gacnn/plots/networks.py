@@ -1,4 +1,4 @@
-"""Pictures of a network: filters, feature maps, and what it gets wrong; shown as `gacnn.plots`."""
+"""Pictures of networks: filters, feature maps, and what they get wrong."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _TILE = 32  # pixels of a picture in a sheet at least: gaps can then be thin
 _GAP = 0.08  # between pictures, of their width
 _HEAD = 0.3  # above a picture with a caption, of its width
+_LONGEST_NAME = 24  # letters of a class in a confusion matrix
 _SMALLEST_PRINT = 4.0  # points; counts that would be smaller are left out
 
 
@@ -29,6 +30,11 @@ def filters(model: Model, layer: Layer | int = 0, ax: Axes | None = None) -> Axe
     are shown in colours, grey for a weight of 0; over any other number, a row for each filter and
     a column for each channel. All have one scale. Returns the Axes. Raises ValueError where there
     is no such convolution.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input2D((8, 8)), cnn.Conv2D(6, 3)])
+        >>> gacnn.plots.filters(model).get_title()
+        '6 filters of 3 x 3'
     """
     conv = _layer_of(model, layer)
     if not isinstance(conv, Conv2D):
@@ -43,10 +49,20 @@ def filters(model: Model, layer: Layer | int = 0, ax: Axes | None = None) -> Axe
         tiles = np.moveaxis(weights, 3, 1).reshape(-1, height, width)
         columns = None if channels == 1 else channels
         _draw_sheet(ax, tiles, columns, cmap="coolwarm", vmin=-largest, vmax=largest)
+        _draw_scale(ax, largest)
     if channels not in (1, 3):
         ax.set(xlabel=f"{channels} channels", ylabel=f"{number} filters")
     ax.set_title(f"{number} filters of {height} x {width}")
     return ax
+
+
+def _draw_scale(ax: Any, largest: float) -> None:
+    """Say beside a sheet which colour is which sign."""
+    ticks = [-largest, 0.0, largest]
+    names = [f"\N{MINUS SIGN}{largest:.2g}", "0", f"+{largest:.2g}"]
+    bar = ax.figure.colorbar(ax.images[-1], ax=ax, shrink=0.6, aspect=15, pad=0.02)
+    bar.set_ticks(ticks, labels=names)
+    bar.outline.set_visible(False)
 
 
 def feature_maps(
@@ -54,9 +70,24 @@ def feature_maps(
 ) -> Axes:
     """Draw what a layer makes of an image: a picture for each channel, all on one scale.
 
-    image: (height, width, channels). layer: any layer that gives maps, or the number of a
-    convolution; the last one if not said. It fills the `layer_output` of all layers. Returns the
-    Axes. Raises ValueError where there is no such layer.
+    It fills the `layer_output` of all layers.
+
+    Args:
+        model: the network.
+        image: (height, width, channels).
+        layer: any layer that gives maps, or the number of a convolution; the last one if not said.
+        ax: where to draw; None for a new figure.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        ValueError: where there is no such layer.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input2D((8, 8)), cnn.Conv2D(6, 3)])
+        >>> gacnn.plots.feature_maps(model, np.ones((8, 8, 1))).get_title()
+        '6 maps of 6 x 6, Conv2D'
     """
     shown = _layer_of(model, layer)
     if not isinstance(shown.layer_output_size, tuple):
@@ -84,20 +115,43 @@ def confusion_matrix(
 ) -> Axes:
     """Draw how many images of each class (a row) were taken for which (a column).
 
-    y_true, y_pred: labels (N,): indices of class_names or, without these, whatever names the
-    classes. normalize: write shares of the row instead of counts. Empty cells are 0; the colour
-    is the square root of the share, so that rare mistakes can be seen. Returns the Axes. Raises
-    ValueError for labels of other shapes or without a name.
+    Empty cells are 0; the colour is the square root of the share, so that rare mistakes can be
+    seen.
+
+    Args:
+        y_true: labels (N,): indices of class_names or, without these, whatever names the classes.
+        y_pred: what they were taken for (N,).
+        class_names: a name for each class; None for the labels themselves.
+        normalize: whether to write shares of the row instead of counts.
+        ax: where to draw; None for a new figure.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        ValueError: for labels of other shapes or without a name.
+
+    Examples:
+        >>> ax = gacnn.plots.confusion_matrix(["cat", "dog", "dog"], ["cat", "dog", "cat"])
+        >>> [label.get_text() for label in ax.get_xticklabels()]
+        ['cat', 'dog']
     """
     normalize = checks.flag(normalize, "normalize")
     true, predicted, names = _labels(y_true, y_pred, class_names)
     counts = np.zeros((len(names), len(names)), int)
     np.add.at(counts, (true, predicted), 1)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    ax = axes_for(ax, (5, 5))
+    names = [
+        name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in names
+    ]
+    letters = max(map(len, names))
+    beside = 0.07 * letters if letters > 3 else 0.0  # inches that the names take
+    side = max(5.0, 0.25 * len(names) + 1) + beside
+    ax = axes_for(ax, (side, side))
     ax.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)
     longest = 4 if normalize else len(str(counts.max()))
-    size = min(10.0, 1.3 * _points(ax)[0] / len(names) / longest)
+    room = max(_points(ax)[0] - 72 * beside, 1.0) / len(names)  # points a cell
+    size = min(10.0, 1.3 * room / longest)
     if size >= _SMALLEST_PRINT:
         for row, column in np.argwhere(counts):
             text = f"{shares[row, column]:.2f}" if normalize else str(counts[row, column])
@@ -107,6 +161,8 @@ def confusion_matrix(
     turned = 90 if max(map(len, names)) > 3 else 0
     ax.set_xticks(ticks, names, rotation=turned, parse_math=False)  # names may have a $
     ax.set_yticks(ticks, names, parse_math=False)
+    if 0.85 * room < 10:
+        ax.tick_params(labelsize=max(_SMALLEST_PRINT, 0.85 * room))
     ax.set(xlabel="predicted", ylabel="true")
     return ax
 
@@ -121,8 +177,24 @@ def wrong_predictions(
 ) -> Axes:
     """Draw the first images that were taken for another class, with "true → predicted" above.
 
-    X: (N, height, width, channels) with one channel or three, of any range; y_true, y_pred and
-    class_names as for `confusion_matrix`. Returns the Axes. Raises ValueError for other shapes.
+    Args:
+        X: images (N, height, width, channels) with one channel or three, of any range.
+        y_true: labels (N,): indices of class_names or, without these, whatever names the classes.
+        y_pred: what they were taken for (N,).
+        class_names: a name for each class; None for the labels themselves.
+        max_images: how many are shown at most.
+        ax: where to draw; None for a new figure.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        ValueError: for other shapes.
+
+    Examples:
+        >>> ax = gacnn.plots.wrong_predictions(np.ones((3, 8, 8, 1)), [0, 1, 1], [0, 1, 0])
+        >>> ax.get_title()
+        '1 of 3 are wrong'
     """
     true, predicted, names = _labels(y_true, y_pred, class_names)
     cure = "one image for each label; grey images are X[..., None]"
@@ -182,7 +254,8 @@ def _draw_sheet(
         (index // columns * down + head, index % columns * across + gap) for index in range(number)
     ]
     rows = -(-number // columns)
-    sheet = _assembled(tiles, corners, (rows * down + gap, columns * across + gap))
+    below = max(gap, head // 2)  # captions stand above: as much air at the lower edge
+    sheet = _assembled(tiles, corners, (rows * down + below, columns * across + gap))
     longest = max(map(len, captions), default=1)
     size = min(11, scale(columns) * min(0.7 * head, 1.5 * across / (longest + 2)))
     for text, (top, left) in zip(captions, corners, strict=bool(captions)):

@@ -1,8 +1,4 @@
-"""Pictures of runs and of networks, drawn into Axes; needs matplotlib (pip install 'gacnn[plot]').
-
-Every function takes Matplotlib Axes, or makes a figure where it gets none, and returns the Axes.
-None of them shows or saves anything.
-"""
+"""Pictures of a run: fitness, diversity, the front of two objectives; shown as `gacnn.plots`."""
 
 from __future__ import annotations
 
@@ -17,29 +13,16 @@ from cnn import checks
 from gacnn.operators.arrays import front_numbers
 from gacnn.plots.networks import (
     axes_for,
-    confusion_matrix,
-    feature_maps,
-    filters,
-    wrong_predictions,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = [
-    "confusion_matrix",
-    "diversity",
-    "feature_maps",
-    "filters",
-    "fitness",
-    "pareto_front",
-    "wrong_predictions",
-]
-
 Column = NDArray[np.float64]
 Table = dict[str, Column]
 
 _X_LABELS = {"generation": "generation", "evaluations": "networks evaluated", "seconds": "seconds"}
+_ACCURACY = "validation_accuracy"
 _POINTS = 400  # of a smoothed curve, at most
 _SIZE = (7, 4)
 _LONGEST = 2**31  # generations
@@ -65,13 +48,30 @@ def fitness(
 ) -> Axes:
     """Draw the fitness over a run: the best, the mean with its deviation, and the validation.
 
-    history: a `gacnn.History`; a list of them, repeated runs, of which medians and quartiles are
-    drawn; or a mapping of names to either, a colour each. label: a name for a single one, so that
-    another call can add the next to the same Axes. x: "generation", "evaluations" or "seconds".
-    smooth: how many generations a running median spans, a fiftieth of the run if not said, 1 for
-    none; what it smooths stays faintly visible. A rise at the beginning is cut off where it would
-    flatten all the rest. Returns the Axes. Raises ValueError for a history that is empty or of
-    several objectives.
+    A rise at the beginning is cut off where it would flatten all the rest. The accuracy on
+    validation data of a single run without a name has an axis of its own, at the right.
+
+    Args:
+        history: a `gacnn.History`; a list of them, repeated runs, of which medians and quartiles
+            are drawn; or a mapping of names to either, a colour each.
+        ax: where to draw; None for a new figure.
+        label: a name for a single one, so that another call can add the next to the same Axes.
+        x: "generation", "evaluations" or "seconds".
+        smooth: how many generations a running median spans, 1 for none; None for a fiftieth of the
+            run. What it smooths stays faintly visible.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        ValueError: for a history that is empty or of several objectives.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input1D(2), cnn.Dense(2)], random_seed=0)
+        >>> networks = gacnn.GACNN(model, 8, random_seed=0)
+        >>> result = networks.train(np.eye(2), [1, 0], num_generations=10, verbose=False)
+        >>> gacnn.plots.fitness(result.history).get_ylabel()
+        'fitness'
     """
     runs = _runs(history, label, x)
     span = None if smooth is None else min(checks.whole(smooth, "smooth"), _LONGEST)
@@ -87,7 +87,13 @@ def fitness(
     shown = [_draw_run(ax, name, tables, x, span) for name, tables in runs.items()]
     _set_limits(ax, np.concatenate(shown), before)
     title = None if None in runs else _explanation(runs)
-    _plain(ax.legend(loc="lower right", title=title, title_fontsize="small", alignment="left"))
+    handles = list(ax.get_legend_handles_labels()[0])
+    if None in runs and _ACCURACY in runs[None][0] and len(runs[None]) == 1:
+        handles.append(_draw_accuracy(ax, runs[None][0], x))
+    legend = ax.legend(
+        handles=handles, loc="lower right", title=title, title_fontsize="small", alignment="left"
+    )
+    _plain(legend)
     ax.set(xlabel=_X_LABELS[x], ylabel="fitness")
     ax.grid(alpha=0.3)
     return ax
@@ -98,8 +104,17 @@ def diversity(
 ) -> Axes:
     """Draw how much the solutions of a population differ over a run: its `History`'s diversity.
 
-    history, label and x are as for `fitness`. Returns the Axes. Raises ValueError for a history
-    that is empty.
+    Args:
+        history: a `gacnn.History`, a list of them, or a mapping of names, as for `fitness`.
+        ax: where to draw; None for a new figure.
+        label: a name for a single one.
+        x: "generation", "evaluations" or "seconds".
+
+    Returns:
+        The Axes.
+
+    Raises:
+        ValueError: for a history that is empty.
     """
     runs = _runs(history, label, x)
     ax = axes_for(ax, _SIZE)
@@ -122,6 +137,11 @@ def pareto_front(
     fitness: (P, 2), higher is better, or a `gacnn.GA` after its run, or a `Result`. The steps
     of the front border what its solutions surpass. Returns the Axes. Raises ValueError for
     another number of objectives.
+
+    Examples:
+        >>> ax = gacnn.plots.pareto_front(np.array([[1, 0], [0, 1], [0, 0]]), ["speed", "score"])
+        >>> ax.get_xlabel(), ax.get_ylabel()
+        ('speed', 'score')
     """
     ga = getattr(fitness, "ga", fitness)
     values = checks.real(getattr(ga, "last_generation_fitness", ga), "fitness")
@@ -198,6 +218,17 @@ def _draw_run(ax: Any, name: str | None, tables: list[Table], x: str, span: int 
         validation, _ = _draw_column(ax, tables, "validation", x, span, **style)
         shown += [validation.low, validation.high]
     return np.concatenate(shown)
+
+
+def _draw_accuracy(ax: Any, table: Table, x: str) -> Any:
+    """Draw the accuracy on validation data at the right; return its line."""
+    right = ax.twinx()
+    (line,) = right.plot(
+        table[x], 100 * table[_ACCURACY], color="C3", linewidth=1, label="accuracy, at the right"
+    )
+    right.set_ylim(0, 100)
+    right.set_ylabel("accuracy on validation data, %")
+    return line
 
 
 def _draw_column(

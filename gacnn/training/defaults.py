@@ -82,6 +82,12 @@ def strategy_settings(
     mirrored mutation, nothing kept. With other operators, or several objectives: truncation of
     the best quarter (or NSGA-II), uniform crossover, self-adaptive mutation, two elites. Where
     genes have steps, a mutation given by name gets a sigma of 0.4 of the least one.
+
+    Args:
+        num_solutions: networks of the population.
+        num_weights: genes of each.
+        settings: what was named, as for `gacnn.GA`.
+        one_objective: whether there is one metric and not a list of them.
     """
     common = {"gene_type": np.float32, "save_best_solutions": False, "suppress_warnings": True}
     settings = {**common, **settings}

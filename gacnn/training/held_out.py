@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cnn import Model
+from cnn import Model, checks
 from gacnn.fitness.weights import checked_sample_weight
 from gacnn.types import Array
 
@@ -16,6 +16,7 @@ VALIDATION = 0.1  # share of the images that are held out, where there are enoug
 
 
 ENOUGH_IMAGES = 200
+FEW_IMAGES = 8  # of the largest class: with less, data are a table and no sample
 
 
 class Samples(NamedTuple):
@@ -36,6 +37,7 @@ def hold_out(
     """
     if np.ndim(data.y) == 0:
         raise ValueError(f"y must have one entry for each image, not {data.y!r}")
+    checks.unmasked(data.y, "y")
     if isinstance(validation, str):
         if validation != "auto":
             raise ValueError(
@@ -103,11 +105,12 @@ def stratified(targets: Array, number: int, random_seed: int, *, labels: bool) -
 
 
 def lone_classes(model: Model, y: ArrayLike) -> list[int]:
-    """Return the classes that have one image, where y are labels of the model."""
-    labels = np.asarray(y)
-    return np.flatnonzero(
-        np.bincount(labels.astype(np.intp), minlength=model.num_classes) == 1
-    ).tolist()
+    """Return the classes that have one image, where y are labels of the model.
+
+    None in a table of a few rows, such as that of a logical function: all of it is to be learned.
+    """
+    counts = np.bincount(np.asarray(y).astype(np.intp), minlength=model.num_classes)
+    return np.flatnonzero(counts == 1).tolist() if counts.max() >= FEW_IMAGES else []
 
 
 def are_labels(model: Model, y: ArrayLike, kinds: set[str]) -> bool:

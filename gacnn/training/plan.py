@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,11 @@ from gacnn.algorithm.ga import GA
 from gacnn.callbacks.callback import EVENTS, Callback
 from gacnn.fitness.evaluator import Evaluator
 from gacnn.fitness.fitness import Fitness
+from gacnn.fitness.metrics import name_of
+from gacnn.operators.crossover import WeightedRecombination
+from gacnn.operators.mutation import GaussianMutation
 from gacnn.operators.names import OPERATORS
+from gacnn.operators.operator import Operator
 from gacnn.operators.run import Run
 from gacnn.types import Array
 
@@ -27,14 +31,68 @@ _SILENT = {"suppress_warnings": True, "logger": logging.Logger("trial", logging.
 
 
 @dataclass(frozen=True)
+class Distribution:
+    """What a generation costs on the workers of an executor, and what it costs here.
+
+    workers: those that have done a task; tasks of a generation; sent, received: bytes of a
+    generation, those of vectors and batches, and of scores; data: bytes that travel once to each
+    worker; seconds, seconds_here: of a generation there, and with the same shards in this process.
+    """
+
+    workers: int
+    tasks: int
+    sent: int
+    received: int
+    data: int
+    seconds: float
+    seconds_here: float
+
+    @property
+    def pays(self) -> bool:
+        """Whether the workers are quicker than this process."""
+        return self.seconds < self.seconds_here
+
+    def __str__(self) -> str:
+        workers = "1 worker" if self.workers == 1 else f"{self.workers:,} workers"
+        tasks = "1 task" if self.tasks == 1 else f"{self.tasks:,} tasks"
+        verdict = "" if self.pays else ": slower there, so leave the executor out"
+        return (
+            f"a generation is {tasks}, {size(self.sent)} out and {size(self.received)} back, "
+            f"and once {size(self.data)} of data to each worker; it takes {workers} "
+            f"{_short(self.seconds)}, and {_short(self.seconds_here)} here{verdict}"
+        )
+
+
+@dataclass(frozen=True)
 class Plan:
     """What `GACNN.train` will do and cost.
 
-    num_weights: genes of a solution; population_bytes: of the population; num_generations: at
-    most, or None where only time_limit, in seconds, ends the run; settings: those that `gacnn.GA`
-    will be given. From the time of a few generations come likely_generations, those for which the
-    limits leave time; image_evaluations, networks times images over these, validation included;
-    and seconds. They are None until any have been timed, but for what no time limit leaves open.
+    The last three come from the time of a few generations. They are None until any have been
+    timed, but for what no time limit leaves open.
+
+    Args:
+        num_weights: genes of a solution.
+        num_solutions: networks of the population.
+        population_bytes: what the population takes.
+        num_images: images to train on.
+        num_validation: images that are held out.
+        batch_size: images of a generation.
+        sampling: how they are drawn, "uniform" or "importance".
+        num_generations: at most; None where only the time limit ends the run.
+        time_limit: seconds, or None.
+        patience: generations without improvement that end the run; None for any number.
+        settings: those that `gacnn.GA` will be given, operators with all of theirs.
+        likely_generations: those for which the limits leave time.
+        image_evaluations: networks times images over these, validation included.
+        seconds: how long they take.
+        distribution: what `GACNN.plan` has found out about the workers of an executor.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input1D(2), cnn.Dense(2)], random_seed=0)
+        >>> X, y = np.eye(2), np.arange(2)
+        >>> plan = gacnn.GACNN(model, 8, random_seed=0).plan(X, y, num_generations=100)
+        >>> plan.num_weights, plan.image_evaluations
+        (6, 1618)
     """
 
     num_weights: int
@@ -51,17 +109,19 @@ class Plan:
     likely_generations: int | None
     image_evaluations: int | None
     seconds: float | None
+    distribution: Distribution | None = None
 
     def __str__(self) -> str:
         lines = [
             f"{self.num_solutions} networks of {self.num_weights:,} weights "
-            f"({self.population_bytes / 2**20:.1f} MiB); {self.num_images:,} images to train on, "
+            f"({size(self.population_bytes)}); {self.num_images:,} images to train on, "
             f"{self.num_validation:,} to validate",
             f"{self._generations()} on batches of {self.batch_size:,}, {_DRAWN[self.sampling]}",
         ]
         if self.patience is not None:
             lines[1] += f"; stops after {self.patience:,} without improvement"
-        lines += [f"{name}: {described(self.settings[name])}" for name in OPERATORS]
+        lines.append(in_words(self.settings))
+        lines += [] if self.distribution is None else [str(self.distribution)]
         return "\n".join([*lines, *([] if self.seconds is None else [self.estimate])])
 
     @property
@@ -69,15 +129,15 @@ class Plan:
         """What the run is likely to cost, in a line; empty until some of it has been timed."""
         if self.seconds is None or self.image_evaluations is None:
             return ""
-        evaluations = f"{_counted(self.image_evaluations)} image evaluations"
+        evaluations = f"{counted(self.image_evaluations)} image evaluations"
         if self.likely_generations != self.num_generations:
             evaluations = f"about {self.likely_generations:,} generations, about {evaluations}"
-        return f"{evaluations}, about {_duration(self.seconds)}"
+        return f"{evaluations}, about {duration(self.seconds)}"
 
     def _generations(self) -> str:
         if self.time_limit is None:
             return f"{self.num_generations:,} generations"
-        limit = _duration(self.time_limit)
+        limit = duration(self.time_limit)
         if self.num_generations is None:
             return f"as many generations as {limit} allow"
         return f"at most {self.num_generations:,} generations, or {limit},"
@@ -85,13 +145,15 @@ class Plan:
     def _repr_html_(self) -> str:
         rows = {
             "networks": f"{self.num_solutions:,} of {self.num_weights:,} weights",
-            "memory": f"{self.population_bytes / 2**20:.1f} MiB",
+            "memory": size(self.population_bytes),
             "images to train on": f"{self.num_images:,}",
             "images to validate on": f"{self.num_validation:,}",
             "batch": f"{self.batch_size:,}, {_DRAWN[self.sampling]}",
             "generations": self._generations().replace(" generations", "").rstrip(","),
             "patience": "none" if self.patience is None else f"{self.patience:,}",
+            "method": in_words(self.settings),
             **{name: described(self.settings[name]) for name in OPERATORS},
+            **({} if self.distribution is None else {"workers": str(self.distribution)}),
             "estimate": self.estimate or "none yet",
         }
         return tables.as_html((), rows.items(), names=2)
@@ -105,46 +167,126 @@ def described(operator: Any) -> str:
     return operator if isinstance(operator, str) else repr(operator)
 
 
-def _counted(number: int) -> str:
+def in_words(settings: dict[str, Any]) -> str:
+    """Return in a line what makes a generation, for those who have not read PyGAD's names."""
+    crossover, mutation = settings["crossover_type"], settings["mutation_type"]
+    if isinstance(crossover, WeightedRecombination):
+        parts = ["evolution strategy"]
+        by_rank = crossover.weights != "fitness"
+        parts += [f"the best {settings['num_parents_mating']} as parents"] if by_rank else []
+        parts.append(_of_mutation(mutation).removeprefix("gaussian mutation, "))
+        rate = _falling(crossover.learning_rate, crossover.final_learning_rate)
+        return ", ".join([*parts, f"learning rate {rate}"])
+    selection = _name("parent_selection_type", settings["parent_selection_type"])
+    parts = [f"genetic algorithm, {settings['num_parents_mating']} parents by {selection}"]
+    parts.append(f"crossover {_name('crossover_type', crossover)}")
+    return ", ".join([*parts, _of_mutation(mutation)])
+
+
+def _of_mutation(mutation: Any) -> str:
+    name = _name("mutation_type", mutation)
+    if isinstance(mutation, GaussianMutation):
+        return f"gaussian mutation, sigma {_falling(mutation.sigma, mutation.final_sigma)}"
+    return f"{name} mutation"
+
+
+def _name(setting: str, operator: Any) -> str:
+    """Return the name by which `gacnn.GA` takes an operator."""
+    known = {kind: name for name, kind in OPERATORS[setting].items()}
+    return name_of(operator) if not isinstance(operator, Operator) else _own(operator, known)
+
+
+def _own(operator: Operator, known: dict[type[Operator], str]) -> str:
+    return known.get(type(operator), type(operator).__name__).replace("_", "-")
+
+
+def _falling(first: float, last: float | None) -> str:
+    return f"{first:.2g}" if last is None else f"{first:.2g} falling to {last:.2g}"
+
+
+def counted(number: int) -> str:
+    """Return a number, of a million or more in millions."""
     return f"{number / 1e6:,.1f} million" if number >= 10**6 else f"{number:,}"
 
 
-def _duration(seconds: float) -> str:
-    """Return seconds in words: of a short time with a decimal, of a long one without."""
-    number = f"{seconds:,.1f}" if seconds < 9.95 else f"{seconds:,.0f}"
-    return f"{number.removesuffix('.0')} second{'' if number in ('1', '1.0') else 's'}"
+def size(number: int) -> str:
+    """Return bytes in larger units."""
+    for length, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if number >= length:
+            return f"{number / length:,.1f} {unit}"
+    return f"{number} bytes"
+
+
+def _short(seconds: float) -> str:
+    return f"{1e3 * seconds:,.0f} ms" if seconds < 1 else f"{seconds:,.1f} s"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds in words: of a short time with a decimal, of a long one in larger units."""
+    for unit, length, least in (("hour", 3600, 7200), ("minute", 60, 120)):
+        if seconds >= least:
+            return f"{seconds / length:,.1f}".removesuffix(".0") + f" {unit}s"
+    number = (f"{seconds:,.1f}" if seconds < 9.95 else f"{seconds:,.0f}").removesuffix(".0")
+    return f"{number} second{'' if number == '1' else 's'}"
 
 
 class Clock(Callback):
-    """Times the first generations of a run: `seconds` is then that of the shortest.
+    """Times the generations of a run, with all that lies between them.
 
-    known: called with it, once it is known: after a few generations, or one that is long.
+    The first generation, which warms up, does not count. told: called with the seconds of a
+    generation at two moments, seconds after that one: soon, and when more is known. seconds: as
+    they are known so far.
     """
 
     is_part_of_run = False
 
-    def __init__(self, known: Callable[[float], str | None]) -> None:
-        self.known = known
+    def __init__(self, told: Callable[[Run, float], None], moments: Sequence[float]) -> None:
+        self.told = told
         self.seconds: float | None = None
-        self._times: list[float] = []
-        self._since: float | None = None
+        self._moments = list(moments)
+        self._first: tuple[int, float] | None = None
+        self._began: float | None = None
 
     def on_fitness(self, ga: Run, population_fitness: Array) -> None:
         """Begin with the first generation, after the evaluation of the initial population."""
-        if self._since is None:
-            self._since = time.perf_counter()
+        if self._began is None:
+            self._began = time.perf_counter()
+
+    def on_generation(self, ga: Run) -> None:
+        """Note the time, and tell it if it is time."""
+        now, done = time.perf_counter(), ga.generations_completed
+        if self._first is None and self._began is not None:
+            self._first, self.seconds = (done, now), now - self._began
+            passed = self.seconds if self.seconds > LONG else 0.0  # one that is long will do
+        elif self._first is not None:
+            passed = now - self._first[1]
+            self.seconds = passed / (done - self._first[0])
+        else:
+            return
+        due = [moment for moment in self._moments if moment <= passed]
+        if due:
+            del self._moments[: len(due)]
+            assert self.seconds is not None
+            self.told(ga, self.seconds)
+
+
+class _Stopwatch(Callback):
+    """Times a few generations, or one that is long: `seconds` is that of the shortest."""
+
+    def __init__(self) -> None:
+        self.seconds: float | None = None
+        self._times: list[float] = []
+        self._since = 0.0
+
+    def on_fitness(self, ga: Run, population_fitness: Array) -> None:
+        self._since = time.perf_counter()
 
     def on_generation(self, ga: Run) -> str | None:
-        """Note the time since the generation before."""
-        if self.seconds is not None or self._since is None:
-            return None
-        now = time.perf_counter()
-        self._times.append(now - self._since)
-        self._since = now
+        self._times.append(time.perf_counter() - self._since)
         if len(self._times) < TRIED and self._times[-1] <= LONG:
             return None
         self.seconds = min(self._times)
-        return self.known(self.seconds)
+        return "stop"
 
 
 class _Trial(Evaluator):
@@ -169,7 +311,7 @@ def seconds_per_generation(fitness: Fitness, population: Array, settings: dict[s
     KeyboardInterrupt after the generation in which Ctrl-C is pressed.
     """
     tried = {name: value for name, value in settings.items() if name not in _UNTRIED}
-    clock = Clock(lambda seconds: "stop")
+    clock = _Stopwatch()
     trial = GA(
         num_generations=TRIED,
         fitness_func=_Trial(fitness),

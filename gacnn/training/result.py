@@ -19,9 +19,24 @@ from gacnn.training.plan import Plan, described
 class Result:
     """What a training gives: the best network and how it was found.
 
-    score: its fitness on all training data; validation_score: that on the held-out data, or
-    None; history: a `gacnn.History`; ga: the `gacnn.GA` after its run; plan: what was planned;
-    image_evaluations: what it cost, networks times images, validation included.
+    Args:
+        model: the best network.
+        score: its fitness on all training data.
+        validation_score: that on the held-out data, or None.
+        history: a row for every generation.
+        ga: the genetic algorithm after its run.
+        plan: what was planned.
+        image_evaluations: what it cost, networks times images, validation included.
+        validation_accuracy: the share of the held-out images that are right, or None.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input1D(2), cnn.Dense(2)], random_seed=0)
+        >>> networks = gacnn.GACNN(model, 8, random_seed=0)
+        >>> result = networks.train(np.eye(2), [1, 0], num_generations=100, verbose=False)
+        >>> result.model.predict(np.eye(2)).tolist()
+        [1, 0]
+        >>> len(result.history) == result.ga.generations_completed
+        True
     """
 
     model: Model
@@ -31,6 +46,7 @@ class Result:
     ga: GA
     plan: Plan
     image_evaluations: int
+    validation_accuracy: float | None = None
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
         """Draw the fitness over the run, or the front of two objectives; return the Axes.
@@ -43,6 +59,8 @@ class Result:
 
     def _facts(self) -> dict[str, str]:
         facts = {"score": _score(self.score), "validation score": _score(self.validation_score)}
+        if self.validation_accuracy is not None:
+            facts["validation accuracy"] = f"{100 * self.validation_accuracy:.1f} %"
         seconds = self.history["seconds"][-1] if len(self.history) else 0.0
         return {
             **facts,

@@ -5,20 +5,20 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from tqdm.auto import tqdm
 
-from cnn import Model, checks
+from cnn import Engine, Model, checks
 from cnn.inputs import InputRange
+from cnn.model import MEMORY_LIMIT
 from gacnn.algorithm.events import checked_callbacks
 from gacnn.algorithm.ga import GA
+from gacnn.algorithm.state import complete
 from gacnn.callbacks.average import WeightAverage
 from gacnn.callbacks.callback import ENDLESS, Callback
-from gacnn.callbacks.history import History
+from gacnn.callbacks.history import ACCURACY, History
 from gacnn.callbacks.progress import ProgressBar
 from gacnn.callbacks.stopping import EarlyStopping, TimeLimit
 from gacnn.callbacks.validation import Validation, candidate, validation_interval
@@ -31,7 +31,8 @@ from gacnn.fitness.scoring import WORST
 from gacnn.fitness.weights import ClassWeight, labels_to_weigh, weights_of_classes
 from gacnn.operators.crossover import WeightedRecombination
 from gacnn.operators.gene_space import is_nested, rounded_to_space
-from gacnn.operators.names import OTHER_SETTINGS, resolved
+from gacnn.operators.names import OPERATORS, OTHER_SETTINGS, resolved
+from gacnn.operators.run import Run
 from gacnn.training.defaults import (
     NUM_GENERATIONS,
     default_batch_size,
@@ -41,12 +42,14 @@ from gacnn.training.defaults import (
     strategy_settings,
 )
 from gacnn.training.held_out import Samples, are_labels, hold_out, lone_classes
-from gacnn.training.plan import Clock, Plan, seconds_per_generation
+from gacnn.training.plan import Clock, Distribution, Plan, seconds_per_generation
 from gacnn.training.result import Result
 from gacnn.types import Array
 
 LARGE_INPUTS = 5.0  # root mean square of the inputs from which on a training warns
 SMALL_INPUTS = 0.05  # largest of the inputs below which it does
+MOMENTS = ((2.0, 0.1), (10.0, 0.3))  # when a cost is told: seconds, but at most of the limit
+NEWS = 0.1  # by how much it must have changed to be told again
 _NAMED = 5  # classes that a warning names
 LOOKS = 4  # at the validation data, at least, before patience is over
 
@@ -70,9 +73,14 @@ class Training:
         sampling: str = "auto",
         augment: Augmentation | None = None,
         patience: int | str | None = "auto",
+        engine: str | Engine | None = None,
+        device: str | None = None,
         threads: int | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
+        memory_limit: int = MEMORY_LIMIT,
+        executor: Any = None,
+        shard: int | str | None = None,
         **settings: Any,
     ) -> None:
         _check_names(settings)
@@ -111,9 +119,14 @@ class Training:
             sampling=sampling,
             augment=augment,
             random_seed=self.seed,
+            engine=engine,
+            device=device,
             threads=threads,
             sample_weight=sample_weight,
             class_weight=class_weight,
+            memory_limit=memory_limit,
+            executor=executor,
+            shard=shard,
         )
         if self.fitness.reevaluates:
             _check_reach(self.settings.get("stop_criteria"), held_out is not None)
@@ -129,25 +142,29 @@ class Training:
         self.patience = self._patience(patience, one_objective, follows)
         self.validation: Validation | None = None
         if held_out is not None:
+            judges = "labels" in kinds
             scores = Fitness(
                 model,
                 held_out.X,
                 held_out.y,
-                metric,
+                [*listed, "accuracy"] if judges else metric,
+                engine=engine,
+                device=device,
                 threads=threads,
+                memory_limit=memory_limit,
                 sample_weight=held_out.sample_weight,
                 class_weight=class_weight,
             )
-            self.validation = self._validation(scores)
+            self.validation = self._validation(scores, judges=judges)
 
-    def _validation(self, scores: Fitness) -> Validation:
+    def _validation(self, scores: Fitness, *, judges: bool) -> Validation:
         """Return what looks at the held-out data, often enough for patience."""
         every = validation_interval(
             len(scores.X), self.num_solutions, self.fitness.images_per_network
         )
         if self.patience is not None:
             every = min(every, max(1, self.patience // LOOKS))
-        return Validation(scores, self.average, every)
+        return Validation(scores, self.average, every, judges=judges)
 
     @property
     def _num_ranked(self) -> int:
@@ -165,13 +182,23 @@ class Training:
             raise ValueError("patience needs one metric to follow, not a list; give None")
         return None if patience is None else checks.whole(patience, "patience")
 
-    def plan(self, seconds: float | None = None) -> Plan:
-        """Return what a run will do and, where a generation takes so many seconds, its cost."""
+    def plan(
+        self,
+        seconds: float | None = None,
+        distribution: Distribution | None = None,
+        *,
+        done: int = 0,
+        spent: float = 0.0,
+    ) -> Plan:
+        """Return what a run will do and, where a generation takes so many seconds, its cost.
+
+        done, spent: generations and seconds that are over.
+        """
         num_validation = 0 if self.validation is None else len(self.validation.fitness.X)
         limited = self.time_limit.seconds < math.inf
         generations: int | None = None if limited else self.num_generations
         if seconds is not None:
-            allowed = max(1, self.time_limit.seconds / seconds)
+            allowed = max(1, done + (self.time_limit.seconds - spent) / seconds)
             generations = int(min(self.num_generations, allowed))
         evaluations = None if generations is None else self._evaluations(generations)
         return Plan(
@@ -185,17 +212,29 @@ class Training:
             num_generations=self.num_generations if self.num_generations < ENDLESS else None,
             time_limit=self.time_limit.seconds if limited else None,
             patience=self.patience,
-            settings=self.settings,
+            settings={**self.settings, **self._operators},
             likely_generations=generations,
             image_evaluations=evaluations,
             seconds=None
             if seconds is None or generations is None
-            else min(self.time_limit.seconds, generations * seconds),
+            else min(self.time_limit.seconds, spent + max(0, generations - done) * seconds),
+            distribution=distribution,
         )
+
+    @property
+    def _operators(self) -> dict[str, Any]:
+        """The operators of the settings, those of this package as objects."""
+        return {name: resolved(name, self.settings[name]) for name in OPERATORS}
 
     def tried_plan(self, population: Array) -> Plan:
         """Return the plan with its cost, from a few generations of a copy of the population."""
-        return self.plan(seconds_per_generation(self.fitness, population, self.settings))
+        seconds = seconds_per_generation(self.fitness, population, self.settings)
+        shards = self.fitness.shards
+        if shards is None or shards.workers is None:
+            return self.plan(seconds)
+        here = seconds_per_generation(self.fitness.on(None), population, self.settings)
+        workers, data = len(shards.answered), shards.data_bytes
+        return self.plan(seconds, Distribution(workers, *shards.journey, data, seconds, here))
 
     def _evaluations(self, generations: int) -> int:
         """Return how many images go through a network in a run of so many generations."""
@@ -223,27 +262,30 @@ class Training:
         listed = checked_callbacks(callbacks)
         if self.fitness.reevaluates:
             _check_thresholds(listed, self.validation is not None)
-        clock = Clock(lambda seconds: self._say_estimate(seconds, verbose=verbose))
+        bar = ProgressBar(disable=not verbose)
+        forecast = Forecast(self, bar)
+        limit = self.time_limit.seconds
+        moments = [min(soon, share * limit) for soon, share in MOMENTS]
+        clock = Clock(forecast.tell, moments)
         given = {
             **self.settings,
             "fitness_func": self.fitness,
             "initial_population": vectors,
-            "callbacks": self._listeners(listed, clock, checkpoint, verbose),
+            "callbacks": self._listeners(listed, clock, bar, checkpoint),
         }
         self._fit_to_space(vectors)
-        if resume and checkpoint is not None and checkpoint.path.exists():
-            ga = self._resumed(checkpoint.path, given)
-        else:
+        ga = self._resumed(checkpoint, given) if resume and checkpoint is not None else None
+        if ga is None:
             ga = GA(num_generations=self.num_generations, **given)
         if verbose:
             print(self.plan())
-        ga.run()
+        try:
+            ga.run()
+        except ConnectionError as error:
+            if checkpoint is not None and checkpoint.path.exists():
+                error.add_note(f"the checkpoint is {checkpoint.path}")
+            raise
         return self._result(ga, self.plan(clock.seconds))
-
-    def _say_estimate(self, seconds: float, *, verbose: bool) -> None:
-        """Say what the run will cost, as soon as its first generations have told."""
-        if verbose:
-            tqdm.write(self.plan(seconds).estimate)
 
     def _fit_to_space(self, vectors: list[Array]) -> None:
         """Move solutions into a gene space that all genes share, unless none will be kept."""
@@ -258,18 +300,27 @@ class Training:
         for vector in vectors:
             vector[...] = rounded_to_space(vector, space, rng, whole=whole)
 
-    def _resumed(self, checkpoint: Path, given: dict[str, Any]) -> GA:
-        """Return the GA of a checkpoint; nothing is left to do where time or patience is over."""
+    def _resumed(self, checkpoint: Checkpoint, given: dict[str, Any]) -> GA | None:
+        """Return the GA of a checkpoint, if there is one.
+
+        Nothing is left to do where time or patience is over.
+        """
+        generations, follow = self.num_generations, checkpoint.follow
         try:
-            ga = resume_checkpoint(checkpoint, num_generations=self.num_generations, **given)
+            ga = resume_checkpoint(
+                checkpoint.path, num_generations=generations, follow=follow, **given
+            )
+        except FileNotFoundError:
+            return None
         except ValueError as error:
             error.add_note(
                 "train must be told the same as before, apart from a longer num_generations or "
                 "time_limit: which of the two is given decides the default of patience"
             )
             raise
-        out_of_time = ga.seconds_before >= self.time_limit.seconds
-        if out_of_time or (self.stopping and self.stopping.is_over(ga.kept_state(self.stopping))):
+        with complete("the checkpoint"):
+            over = self.stopping and self.stopping.is_over(ga.kept_state(self.stopping))
+        if over or ga.seconds_before >= self.time_limit.seconds:
             ga.num_generations = 0
         return ga
 
@@ -277,32 +328,37 @@ class Training:
         self,
         callbacks: list[Callback],
         clock: Clock,
+        bar: ProgressBar,
         checkpoint: Checkpoint | None,
-        verbose: bool,
     ) -> list[Callback]:
-        latest = None if self.validation is None else self.validation.latest
-        self.history = History(validation=latest)
+        looks = self.validation
+        judged = looks is not None and looks.judges
+        self.history = History(
+            validation=None if looks is None else looks.latest,
+            measures={ACCURACY: looks.latest_accuracy} if looks is not None and judged else None,
+        )
         self.stopping = None
         if self.patience is not None:
             monitor = "fitness" if self.validation is None else "validation"
             self.stopping = EarlyStopping(self.patience, monitor=monitor, restore_best=False)
         first = (clock, self.average, self.validation, self.history)
-        last = (self.stopping, self.time_limit, ProgressBar(disable=not verbose), checkpoint)
+        last = (self.stopping, self.time_limit, bar, checkpoint)
         return [each for each in (*first, *callbacks, *last) if each is not None]
 
     def _result(self, ga: GA, plan: Plan) -> Result:
         known = self.validation is None and not self.fitness.reevaluates  # all fitness, on all data
         vector = candidate(ga, None if known else self.average)
-        score = None
+        score = accuracy = None
         if self.validation is not None:
             self.validation.rate(vector)
-            score = self.validation.score
+            score, accuracy = self.validation.score, self.validation.accuracy
             if self.validation.vector is not None:
                 score, vector = self.validation.best_score, self.validation.vector
+                accuracy = self.validation.best_accuracy
         vector, on_all = self._with_numbers(ga, np.asarray(vector))
         winner = self.model.with_weights(np.array(vector, np.float32))
         winner.input_range = InputRange.of(self.fitness.X)
-        return Result(winner, on_all, score, self.history, ga, plan, self._spent(ga))
+        return Result(winner, on_all, score, self.history, ga, plan, self._spent(ga), accuracy)
 
     def _with_numbers(self, ga: GA, vector: Array) -> tuple[Array, Any]:
         """Return the solution and its score on all data, or the best whose outputs are numbers."""
@@ -324,6 +380,27 @@ class Training:
         if self.validation is not None:
             images += self.validation.evaluations * len(self.validation.fitness.X)
         return images
+
+
+class Forecast:
+    """Says what a run will cost, and once more where it turns out to be another."""
+
+    def __init__(self, training: Training, bar: ProgressBar) -> None:
+        self.training, self.bar = training, bar
+        self.said: list[Plan] = []
+
+    def tell(self, ga: Run, seconds: float) -> None:
+        """Say it, for generations of so many seconds."""
+        plan = self.training.plan(seconds, done=ga.generations_completed, spent=ga.seconds)
+        limited = plan.likely_generations != plan.num_generations
+        now = plan.likely_generations if limited else plan.seconds
+        if self.said:
+            before = self.said[-1].likely_generations if limited else self.said[-1].seconds
+            if now is None or before is None or abs(now - before) <= NEWS * before:
+                return
+        self.said.append(plan)
+        if not self.bar.disable:
+            self.bar.say(f"now {plan.estimate}" if len(self.said) > 1 else plan.estimate)
 
 
 def _check_names(settings: dict[str, Any]) -> None:

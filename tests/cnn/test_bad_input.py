@@ -1,6 +1,7 @@
 """What does not fit is refused at once, with the argument, both values and the cure."""
 
 import re
+import sys
 
 import networks
 import numpy as np
@@ -380,3 +381,13 @@ def test_outputs_that_are_no_classes(method):
         getattr(model(cnn.Conv2D(2, 3)), method)(images())
     with refuses(ValueError, "labels need two outputs or more", "for regression use forward"):
         getattr(model(cnn.Flatten(), cnn.Dense(1, None, None)), method)(images())
+
+
+def test_the_engine_torch_without_torch(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    model = cnn.Model([cnn.Input1D(2), cnn.Dense(2)])
+    for arguments in ({"device": "cpu"}, {"engine": "torch"}):
+        with pytest.raises(
+            ImportError, match=r"TorchEngine needs torch: pip install 'gacnn\[torch"
+        ):
+            model.predict([[1, 2]], **arguments)

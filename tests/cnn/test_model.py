@@ -256,10 +256,10 @@ def test_summary_is_a_table_with_the_total(capsys):
     model.summary()
     assert capsys.readouterr().out == str(model) + "\n"
     lines = [line.split() for line in str(model).splitlines()]
-    assert lines[0] == ["Layer", "Output", "shape", "Weights"]
-    assert lines[3] == ["Conv2D", "(4,", "3,", "3)", "57"]
-    assert lines[4] == ["Conv2D", "(3,", "3,", "2)", "14", "(fixed)"]
-    assert lines[-1] == ["Total", "133"]
+    assert lines[0] == ["Layer", "Output", "shape", "Weights", "Multiplications"]
+    assert lines[3] == ["Conv2D", "(4,", "3,", "3)", "57", "648"]
+    assert lines[4] == ["Conv2D", "(3,", "3,", "2)", "14", "(fixed)", "108"]
+    assert lines[-1] == ["Total", "133", "828"]
 
 
 def test_logger_gets_the_summary(caplog, capsys):
@@ -386,3 +386,24 @@ def test_images_without_finite_outputs_are_of_no_class(activation):
     with pytest.warns(UserWarning, match="no finite outputs"):
         proba = model.predict_proba(X)
     np.testing.assert_array_equal(np.isnan(proba).all(axis=1), broken)
+
+
+def test_summary_counts_multiplications_as_a_loop_does():
+    model = cnn.Model(
+        [
+            cnn.Input2D((9, 8, 2)),
+            cnn.Conv2D(5, (3, 2), stride=2, padding="same"),
+            cnn.MaxPooling2D(2),
+            cnn.Conv2D(3, 1, trainable=False),
+            cnn.Flatten(),
+            cnn.Dense(4),
+        ]
+    )
+    height, width = model.layers[1].layer_output_size[:2]
+    convolved = sum(3 * 2 * 2 for _ in range(height) for _ in range(width) for _ in range(5))
+    pooled = model.layers[2].layer_output_size[0] * model.layers[2].layer_output_size[1]
+    rows = [line.replace(",", "").split() for line in str(model).splitlines()]
+    assert int(rows[3][-1]) == convolved
+    assert int(rows[5][-1]) == pooled * 5 * 3
+    assert int(rows[7][-1]) == pooled * 3 * 4
+    assert int(rows[-1][-1]) == convolved + pooled * (15 + 12)

@@ -8,7 +8,7 @@ from scipy import ndimage, stats
 
 import cnn
 import gacnn
-from gacnn.augment import Compose, Flip, Shift, shifted
+from gacnn.augment import Compose, Crop, Flip, Light, Rotate, Shift, sampled, shifted
 
 
 def images_of(number=6, shape=(7, 5, 2), seed=0):
@@ -250,3 +250,108 @@ def test_run_with_augmentation_goes_on_from_a_checkpoint(tmp_path):
     rest = gacnn.resume(path, num_generations=6, **make())
     rest.run()
     np.testing.assert_array_equal(rest.population, whole.population)
+
+
+# Rotate, Crop, Light
+
+
+def pixel(image, row, column):
+    """A pixel between others, by four lines of the definition."""
+    total = np.zeros(image.shape[2])
+    for i in range(image.shape[0]):
+        for j in range(image.shape[1]):
+            total += max(0, 1 - abs(row - i)) * max(0, 1 - abs(column - j)) * image[i, j]
+    return total
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6), st.integers(0, 99))
+def test_images_read_at_any_places(number, height, width, seed):
+    images = images_of(number, (height, width, 2))
+    rng = np.random.default_rng(seed)
+    rows, columns = rng.uniform(-3, 9, (2, number, height, width))
+    got = sampled(images, rows, columns)
+    for index in np.ndindex(number, height, width):
+        expected = pixel(images[index[0]], rows[index], columns[index])
+        np.testing.assert_allclose(got[index], expected, atol=1e-5)
+
+
+def test_rotation_equals_a_loop():
+    images, rng = images_of(4, (6, 9, 1)), np.random.default_rng(3)
+    got = Rotate(40)(images, rng)
+    angles = np.radians(np.random.default_rng(3).uniform(-40, 40, 4))
+    for image, turned, angle in zip(images, got, angles, strict=True):
+        for i in range(6):
+            for j in range(9):
+                y, x = i - 2.5, j - 4
+                row = y * np.cos(angle) + x * np.sin(angle) + 2.5
+                column = x * np.cos(angle) - y * np.sin(angle) + 4
+                np.testing.assert_allclose(turned[i, j], pixel(image, row, column), atol=1e-5)
+
+
+def test_a_quarter_turn_is_that_of_numpy():
+    class Quarter:
+        def uniform(self, low, high, size):
+            return np.full(size, 90.0)
+
+    images = images_of(2, (5, 5, 3))
+    turned = Rotate(90)(images, Quarter())
+    np.testing.assert_allclose(turned, np.rot90(images, 1, axes=(1, 2)), atol=1e-5)
+
+
+def test_crop_equals_a_loop_and_stays_inside():
+    images, rng = images_of(4, (6, 9, 2)), np.random.default_rng(3)
+    got = Crop(0.5)(images, rng)
+    again = np.random.default_rng(3)
+    shares = again.uniform(0.5, 1, 4)
+    tops, lefts = again.random((2, 4)) * (1 - shares)
+    for image, cut, share, top, left in zip(images, got, shares, tops, lefts, strict=True):
+        for i in range(6):
+            for j in range(9):
+                row, column = top * 5 + share * i, left * 8 + share * j
+                assert 0 <= row <= 5 + 1e-9
+                assert 0 <= column <= 8 + 1e-9
+                np.testing.assert_allclose(cut[i, j], pixel(image, row, column), atol=1e-4)
+
+
+def test_light_equals_a_loop():
+    images, rng = images_of(3), np.random.default_rng(3)
+    got = Light(0.3, 0.4)(images, rng)
+    again = np.random.default_rng(3)
+    added, factors = again.uniform(-0.3, 0.3, 3), again.uniform(0.6, 1.4, 3)
+    for image, lit, more, factor in zip(images, got, added, factors, strict=True):
+        mean = image.mean()
+        np.testing.assert_allclose(lit, (image - mean) * factor + mean + more, atol=1e-5)
+
+
+@pytest.mark.parametrize("same", [Rotate(0), Crop(1), Light(0, 0)])
+def test_nothing_changes_where_nothing_may(same):
+    images = images_of()
+    np.testing.assert_allclose(same(images, np.random.default_rng(0)), images, atol=1e-6)
+    assert same(images, np.random.default_rng(0)).dtype == np.float32
+
+
+@pytest.mark.parametrize("step", [Rotate(), Crop(), Light()])
+def test_images_are_left_as_they_were(step):
+    images = images_of()
+    before = images.copy()
+    first = step(images, np.random.default_rng(1))
+    np.testing.assert_array_equal(images, before)
+    np.testing.assert_array_equal(first, step(images, np.random.default_rng(1)))
+    with pytest.raises(ValueError, match=f"augment={type(step).__name__}"):
+        step(images[0], np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Rotate(-1), "degrees"),
+        (lambda: Crop(0), "smallest must be above 0 and at most 1, not 0"),
+        (lambda: Crop(1.5), "smallest must be above 0"),
+        (lambda: Light(-0.1), "brightness"),
+        (lambda: Light(0.1, 2), "contrast must be from 0 to 1, not 2"),
+    ],
+)
+def test_amounts_that_make_no_sense(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -154,7 +154,7 @@ def test_scale_of_inputs_and_targets_does_not_matter():
 @pytest.mark.parametrize(
     ("shape", "weights"),
     [
-        ((64,), 1040 + 170),
+        ((65,), 1056 + 170),
         ((8, 8, 1), 80 + 1290),
         ((28, 28, 1), 80 + 584 + 3930),
         ((32, 32, 3), 224 + 584 + 5130),
@@ -169,6 +169,19 @@ def test_default_network(shape, weights):
     fitted = classifier(num_generations=1, num_solutions=2).fit(X, y)
     assert fitted.model_.num_weights == weights
     assert fitted.model_.output_shape == (10,)
+
+
+def test_rows_of_pixels_are_told_that_their_network_is_dense():
+    X, y = np.random.default_rng(0).random((20, 64)), np.arange(20) % 10
+    quick = {"num_generations": 1, "num_solutions": 2}
+    with pytest.warns(UserWarning, match=r"input_shape=\(8, 8, 1\) makes it a convolutional one"):
+        dense = classifier(**quick).fit(X, y)
+    said = classifier(cnn.Dense(16, None, "tanh"), **quick).fit(X, y)
+    assert said.model_.num_weights == dense.model_.num_weights
+    convolves = classifier(**quick, input_shape=(8, 8, 1)).fit(X, y)
+    assert isinstance(convolves.model_.layers[1], cnn.Conv2D)
+    classifier(**quick).fit(X - 0.5, y)  # no pixels
+    classifier(**quick).fit(X[:, :49], y)
 
 
 @pytest.mark.parametrize(
@@ -621,6 +634,33 @@ def test_diabetes():
     X, y = load_diabetes(return_X_y=True)
     scores = cross_val_score(CNNRegressor(num_generations=100, random_state=0), X, y, cv=3)
     assert scores.mean() > 0.3
+
+
+@pytest.mark.parametrize("kind", [CNNClassifier, CNNRegressor])
+def test_what_is_masked_is_refused(kind):
+    X, y = np.random.default_rng(0).random((30, 4)), np.arange(30) % 3
+    estimator = kind(num_generations=2, num_solutions=4)
+    with pytest.raises(ValueError, match="X is a masked array"):
+        estimator.fit(np.ma.masked_greater(X, 0.5), y)
+    with pytest.raises(ValueError, match="y is a masked array"):
+        estimator.fit(X, np.ma.masked_equal(y, 1))
+    estimator.fit(X, y)
+    with pytest.raises(ValueError, match="X is a masked array"):
+        estimator.predict(np.ma.masked_greater(X, 0.5))
+
+
+@pytest.mark.parametrize("kind", [CNNClassifier, CNNRegressor])
+def test_memory_limit(kind, monkeypatch):
+    X, y = np.random.default_rng(0).random((30, 4)), np.arange(30) % 3
+    limits, run = set(), cnn.NumpyEngine.run
+
+    def spied(*values, memory_limit, **options):
+        limits.add(memory_limit)
+        run(*values, memory_limit=memory_limit, **options)
+
+    monkeypatch.setattr(cnn.NumpyEngine, "run", spied)
+    kind(num_generations=2, num_solutions=4, memory_limit=12_345_678).fit(X, y).predict(X)
+    assert limits == {12_345_678}
 
 
 # What is outside of what was fitted

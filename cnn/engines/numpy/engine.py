@@ -19,6 +19,12 @@ class NumpyEngine:
     """Runs networks with NumPy, in blocks that fit the cache, on the cores of this machine.
 
     thread_floats: numbers that a forward pass writes, below which another thread is not worth it.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input1D(4), cnn.Dense(3)], random_seed=0)
+        >>> engine = cnn.NumpyEngine(thread_floats=10**6)  # for a machine of quick threads
+        >>> model.forward(np.ones((10, 4)), engine=engine).shape
+        (10, 3)
     """
 
     thread_floats: int = 18_000_000

@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn import checks
 from cnn.engines.numpy import kernels
 from cnn.engines.numpy.lowering import Program, Step
+from cnn.engines.numpy.memory import keep_freed_memory
 from cnn.engines.numpy.threads import single_threaded_blas, work_at
 from cnn.types import Array
 
@@ -25,16 +27,6 @@ BLOCK_IMAGES = 8, 256  # fewer make short rows, more gain nothing
 PRODUCT_ROWS = 16  # that a matrix product needs to run at full speed
 TASKS = 12  # enough for the threads to end together
 SHARED_PART = 4  # a task spends at most one part in so many on layers that members share
-
-
-@functools.cache
-def _keep_freed_memory() -> None:
-    """Free one large array, which tells glibc's malloc that such arrays come and go.
-
-    Otherwise it returns the memory of every step to the system, and getting it back takes longer
-    than the step.
-    """
-    np.empty(31 * 2**20, np.uint8)
 
 
 class Blocks(NamedTuple):
@@ -56,6 +48,8 @@ def choose_blocks(
     memory_limit: int,
 ) -> Blocks:
     """Choose blocks from the shapes: the largest maps fit the cache, everything the limit.
+
+    Where not even one image and one network do, these are a block, with a warning.
 
     families: for each step, how many consecutive members share what it returns; first: the
     position of the first step that is not the same for all; filters: of that step. Whole
@@ -80,9 +74,16 @@ def choose_blocks(
             held = max(1, memory_limit // 16 // max(1, unit * block * outputs))
             share = min(-(-members // unit // chunks), held)
             return Blocks(block, unit * group, unit * group * -(-share // group), needed)
-    raise ValueError(
-        f"memory_limit must be at least {needed} bytes for one image and one network of this "
-        f"size, not {memory_limit}"
+    _say_that_more_is_needed(needed, memory_limit)
+    return Blocks(1, 1, 1, needed)
+
+
+@functools.cache  # once is enough
+def _say_that_more_is_needed(needed: int, memory_limit: int) -> None:
+    checks.warn(
+        f"one image needs {needed:,} bytes in a network of this size, which is more than "
+        f"memory_limit={memory_limit:,}: it takes them, in one thread; give a larger "
+        "memory_limit for more threads, or smaller images"
     )
 
 
@@ -142,7 +143,7 @@ def evaluate(
     a fraction of them, where each serves as many consecutive members. thread_floats: numbers that
     all steps write, below which another thread only gets in the way.
     """
-    _keep_freed_memory()
+    keep_freed_memory()
     members, number = out.shape[:2]
     families = _families(program, weights, members)
     first = sum(1 for family in families if family == members > 1)

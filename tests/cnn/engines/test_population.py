@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 import cnn
 from cnn.engines.families import weight_arrays
-from cnn.engines.numpy import kernels
+from cnn.engines.numpy import kernels, population
 from cnn.engines.numpy import threads as pool
 
 MIB = 2**20
@@ -220,16 +220,6 @@ def test_one_member_of_its_own_is_enough_to_share_nothing(layers, odd):
     naive.assert_close(model.forward(X, vectors), alone, 2e-6)
 
 
-def in_families(model, vectors, sizes):
-    """The vectors with each trainable layer the same in families of consecutive members."""
-    vectors, start = vectors.copy(), 0
-    for layer, size in zip(model.trainable_layers, sizes, strict=True):
-        genes = slice(start, start + sum(array.size for array in layer.trained))
-        vectors[:, genes] = np.repeat(vectors[::size, genes], size, axis=0)
-        start = genes.stop
-    return vectors
-
-
 @pytest.mark.parametrize(
     ("layers", "sizes"),
     [
@@ -246,7 +236,7 @@ def in_families(model, vectors, sizes):
 @pytest.mark.parametrize("number", [1, 7, 300])
 def test_members_that_share_layers_with_some_give_what_each_gives_alone(layers, sizes, number):
     model, X, vectors = case(layers, 24, number)
-    vectors = in_families(model, vectors, sizes)
+    vectors = networks.in_families(model, vectors, sizes)
     alone = np.stack([model.forward(X, vector[None])[0] for vector in vectors])
     together = model.forward(X, vectors, threads=1)
     naive.assert_close(together, alone, 2e-6)
@@ -257,6 +247,16 @@ def test_members_that_share_layers_with_some_give_what_each_gives_alone(layers, 
     for least in (600_000, MIB, 2 * MIB):
         naive.assert_close(model.forward(X, vectors, memory_limit=least), alone, 2e-6)
     naive.assert_close(model.forward(X, vectors[:-1]), alone[:-1], 2e-6)
+
+
+def least_memory(model, X, vectors, limit, **options):
+    """Run with a limit below what one image needs; return what the warning says, and outputs."""
+    population._say_that_more_is_needed.cache_clear()
+    with pytest.warns(UserWarning, match="one image needs") as caught:
+        outputs = model.forward(X, vectors, memory_limit=limit, engine=EAGER, **options)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    return int(str(caught[0].message).split()[3].replace(",", "")), outputs
 
 
 @pytest.mark.parametrize("sizes", [(52, 1), (12, 4), (12, 12), (27, 9), (104, 52), (104, 104)])
@@ -270,11 +270,11 @@ def test_families_in_any_amount_of_memory(sizes, number):
         cnn.Dense(3),
     ]
     model, X, vectors = case(layers, 2 * sizes[0] if sizes[0] < 104 else 104, number)
-    vectors = in_families(model, vectors, sizes)
+    vectors = networks.in_families(model, vectors, sizes)
     alone = np.stack([model.forward(X, vector[None])[0] for vector in vectors])
-    with pytest.raises(ValueError, match="memory_limit must be at least") as caught:
-        model.forward(X, vectors, memory_limit=1)
-    least = int(str(caught.value).split("at least ")[1].split()[0])
+    for limit in (1, 10):
+        naive.assert_close(least_memory(model, X, vectors, limit)[1], alone, 2e-6)
+    least, _ = least_memory(model, X, vectors, 1)
     for limit in np.geomspace(least, 10**8, 20).astype(int):
         outputs = model.forward(X, vectors, threads=1, memory_limit=limit)
         naive.assert_close(outputs, alone, 2e-6)
@@ -296,7 +296,7 @@ def test_families_in_random_networks(model, data):
     sizes = np.cumprod(data.draw(st.lists(st.integers(1, 3), min_size=number, max_size=number)))
     members = int(sizes[-1]) * data.draw(st.integers(1, 3)) if number else 3
     X, vectors = networks.images_for(model, 9), networks.vectors_for(model, members)
-    vectors = in_families(model, vectors, [int(size) for size in sizes[::-1]])
+    vectors = networks.in_families(model, vectors, [int(size) for size in sizes[::-1]])
     alone = np.stack([model.forward(X, vector[None])[0] for vector in vectors])
     naive.assert_close(model.forward(X, vectors), alone, 2e-6)
 
@@ -324,7 +324,7 @@ def test_shared_layers_run_once(monkeypatch):
 
 
 def test_a_family_runs_its_layers_once(monkeypatch):
-    calls = convolutions(monkeypatch, DEEP, lambda m, v: in_families(m, v, (6, 2, 1, 1)))
+    calls = convolutions(monkeypatch, DEEP, lambda m, v: networks.in_families(m, v, (6, 2, 1, 1)))
     assert calls == [(1, 2), (2, 6)]
 
 
@@ -433,13 +433,26 @@ def test_memory_stays_under_the_limit(layers, members, number, kind, threads):
     assert peak - outputs.nbytes < 4 * MIB
 
 
-def test_a_limit_too_small_says_what_is_needed():
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_limit_too_small_is_said_once_and_gone_beyond(threads):
     model, X, vectors = case(DEEP, 3, 5)
-    with pytest.raises(ValueError, match="memory_limit must be at least") as caught:
-        model.forward(X, vectors, memory_limit=10)
-    needed = int(str(caught.value).split("at least ")[1].split()[0])
     wanted = model.forward(X, vectors)
+    needed, outputs = least_memory(model, X, vectors, 10, threads=threads)
+    naive.assert_close(outputs, wanted, 1e-6)
+    naive.assert_close(model.forward(X, vectors, memory_limit=10), wanted, 1e-6)  # silently
     naive.assert_close(model.forward(X, vectors, memory_limit=needed), wanted, 1e-6)
+
+
+def test_a_limit_too_small_is_exceeded_by_one_block(monkeypatch):
+    model, X, vectors = case(WIDE, 2, 40)
+    needed, _ = least_memory(model, X, vectors, MIB // 4)
+    tracemalloc.start()
+    try:
+        outputs = model.forward(X, vectors, memory_limit=MIB // 4, engine=EAGER, threads=3)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak - outputs.nbytes < 1.1 * needed
 
 
 # Numbers without end

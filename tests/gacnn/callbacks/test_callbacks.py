@@ -2,11 +2,14 @@
 
 import csv
 import inspect
+import io
 import os
 import pickle
 import signal
 import threading
 import time
+import types
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -406,14 +409,100 @@ class TestHistory:
             History(validation=0.2)  # type: ignore[arg-type]
 
 
+class Terminal(io.StringIO):
+    """A standard error that is a terminal of so many columns."""
+
+    def __init__(self, columns: int) -> None:
+        super().__init__()
+        self.columns = columns
+
+    def isatty(self) -> bool:
+        return True
+
+    def drawn(self) -> list[str]:
+        return [text.strip() for text in self.getvalue().split("\r") if "%|" in text]
+
+
+@pytest.fixture
+def terminal(monkeypatch: Any) -> Any:
+    """Return what puts a terminal into the place of standard error."""
+
+    def make(columns: int) -> Terminal:
+        terminal = Terminal(columns)
+        monkeypatch.setattr("sys.stderr", terminal)
+        monkeypatch.setattr("tqdm.std._screen_shape_wrapper", lambda: lambda file: (columns, 30))
+        return terminal
+
+    return make
+
+
+def validating() -> History:
+    return History(
+        validation=lambda solution: 0.25, measures={"validation_accuracy": lambda solution: 0.931}
+    )
+
+
 class TestProgressBar:
-    def test_shows_fitness_and_validation(self, capsys: Any) -> None:
-        ga = build(History(validation=lambda solution: 0.25), ProgressBar())
+    def test_shows_fitness_validation_and_accuracy(self, terminal: Any) -> None:
+        shown = terminal(120)
+        ga = build(validating(), ProgressBar())
         ga.run()
-        shown = capsys.readouterr().err.split("\r")[-1]
+        last = shown.drawn()[-1]
         best = ga.last_generation_fitness.max()
-        assert "5/5" in shown
-        assert f"fitness {best:.4g}, validation 0.25" in shown
+        assert last.startswith("100%|")
+        assert "| 5/5, 0:00 left, " in last
+        assert f"fitness {best:.4g}, validation 0.25, accuracy 93.1 %" in last
+
+    @pytest.mark.parametrize("columns", [60, 50, 40])
+    def test_cuts_nothing_that_matters_off(self, columns: int, terminal: Any) -> None:
+        shown = terminal(columns)
+        build(validating(), ProgressBar(), num_generations=1200).run()
+        last = shown.drawn()[-1]
+        assert len(last) <= columns
+        assert "1,200" in last
+        assert "acc 93.1%" in last
+        assert ("val 0.25" in last) == (columns >= 50)
+
+    def test_a_time_limit_goes_from_0_to_100(self, terminal: Any) -> None:
+        shown = terminal(120)
+        build(ProgressBar(), TimeLimit(0.4), num_generations=10**9).run()
+        shares = [int(text.split("%")[0]) for text in shown.drawn()]
+        assert shares == sorted(shares)
+        assert shares[0] == 0
+        assert shares[-1] == 100
+        assert any(20 <= share <= 80 for share in shares)
+        assert "| generation " in shown.drawn()[-1]
+
+    def test_a_resumed_run_begins_where_it_was(
+        self, terminal: Any, tmp_path: Path, capsys: Any
+    ) -> None:
+        build(gacnn.Checkpoint(tmp_path / "run")).run()
+        shown = terminal(80)
+        gacnn.resume(
+            tmp_path / "run",
+            fitness_func=total,
+            num_generations=10,
+            callbacks=[ProgressBar()],
+        ).run()
+        assert "goes on after generation 5: 5 to go, 50% are done" in capsys.readouterr().out
+        assert shown.drawn()[0].startswith("50%|")
+        assert "10/10" in shown.drawn()[-1]
+
+    def test_a_file_gets_a_few_plain_lines(self, capsys: Any) -> None:
+        ga = build(validating(), ProgressBar())
+        ga.run()
+        shown = capsys.readouterr().err
+        assert "\r" not in shown
+        (line,) = shown.splitlines()
+        assert line.startswith("100%, 5/5, 0:00 left, fitness ")
+        assert "validation 0.25, accuracy 93.1 %" in line
+
+    def test_an_hour_is_under_a_hundred_lines(self, capsys: Any, monkeypatch: Any) -> None:
+        clock = iter(range(10**6))
+        fake = types.SimpleNamespace(monotonic=lambda: next(clock))  # a second a generation
+        monkeypatch.setattr("gacnn.callbacks.progress.time", fake)
+        build(ProgressBar(), num_generations=3600).run()
+        assert 60 < len(capsys.readouterr().err.splitlines()) < 100
 
     def test_is_silent_when_told(self, capfd: Any) -> None:
         build(ProgressBar(disable=True)).run()
@@ -424,10 +513,26 @@ class TestProgressBar:
         ga = build(bar, LambdaCallback(on_generation=lambda ga: 1 / 0))
         with pytest.raises(ZeroDivisionError):
             ga.run()
-        assert bar._bar is None
+        assert bar._display is None
         ga.callbacks.pop()
         ga.run()
         assert "6/6" in capsys.readouterr().err
+
+
+def test_a_live_plot_follows_the_run() -> None:
+    pytest.importorskip("matplotlib")
+    lines: list[int] = []
+    live = gacnn.LivePlot(seconds=0)
+    watch = LambdaCallback(
+        on_generation=lambda ga: lines.append(len(live.figure.axes[0].lines[0].get_xdata()))
+    )
+    build(live, watch).run()
+    assert lines == [1, 2, 3, 4, 5]
+    shared = History()
+    live = gacnn.LivePlot()
+    build(shared, live).run()
+    assert live._history is shared
+    assert len(live.figure.axes[0].lines[0].get_xdata()) == 5
 
 
 class TestEarlyStopping:

@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 
 from gacnn.checkpoints.store import Store, read
-from gacnn.checkpoints.tree import Growing
+from gacnn.types import Growing
 
 SNAPSHOTS = int(os.environ.get("GACNN_SNAPSHOTS", "40"))
 LENGTH = 9  # generations of a run; the next begins anew over its checkpoint

@@ -268,3 +268,42 @@ def test_partial_is_known_by_its_function_and_arguments():
         ["partial(loss, power=1)"],
         ["partial(loss, power=2)"],
     ]
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "mse", lambda outputs, y: float(outputs.mean())])
+def test_what_is_masked_is_refused(metric):
+    model, (X, y) = network(), data()
+    targets = np.eye(3)[y] if metric == "mse" else y
+    with pytest.raises(ValueError, match="X is a masked array"):
+        Fitness(model, np.ma.masked_greater(X, 0.5), targets, metric)
+    with pytest.raises(ValueError, match="y is a masked array"):
+        Fitness(model, X, np.ma.masked_equal(targets, 1), metric)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "mse", lambda outputs, y: -float(y.mean())])
+def test_targets_that_the_caller_changes_later(metric):
+    model, (X, y) = network(), data()
+    targets = np.eye(3, dtype=np.float32)[y] if metric == "mse" else y
+    fitness, vectors = Fitness(model, X, targets, metric), population(model)
+    before, known = fitness(vectors), fitness.fingerprint()
+    targets[...] = 0
+    np.testing.assert_array_equal(fitness(vectors), before)
+    assert fitness.fingerprint() == known
+
+
+def test_memory_limit(monkeypatch):
+    model, (X, y) = network(), data()
+    limits, run = [], cnn.NumpyEngine.run
+
+    def spied(*values, memory_limit, **options):
+        limits.append(memory_limit)
+        run(*values, memory_limit=memory_limit, **options)
+
+    monkeypatch.setattr(cnn.NumpyEngine, "run", spied)
+    for metric in ("accuracy", "cross_entropy", lambda outputs, y: 0.0):
+        Fitness(model, X, y, metric, memory_limit=12_345_678)(population(model))
+    model.predict(X, memory_limit=12_345_678)
+    model.predict_proba(X, memory_limit=12_345_678)
+    assert limits == [12_345_678] * 5
+    with pytest.raises(ValueError, match="memory_limit must be at least 1, not 0"):
+        Fitness(model, X, y, memory_limit=0)

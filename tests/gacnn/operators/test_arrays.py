@@ -1,6 +1,7 @@
 """The operators on arrays, beside naive ones and the distributions they promise."""
 
 import itertools
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -75,6 +76,28 @@ def naive_fronts(fitness: Array) -> list[int]:
 def test_front_numbers_equal_naive_sorting(objectives: int) -> None:
     fitness = generator().integers(0, 6, size=(40, objectives))
     np.testing.assert_array_equal(operators.front_numbers(fitness), naive_fronts(fitness))
+
+
+@pytest.mark.parametrize("objectives", [2, 3])
+def test_front_numbers_of_equal_and_infinite_ones(objectives: int, monkeypatch: Any) -> None:
+    monkeypatch.setattr(operators, "_COMPARED", 7 * 40 * objectives)  # a few rows at a time
+    values = np.array([-np.inf, -1.5, -0.0, 0.0, 2.0, np.inf])
+    for seed in range(20):
+        fitness = values[generator(seed).integers(0, 6, size=(40, objectives))]
+        np.testing.assert_array_equal(operators.front_numbers(fitness), naive_fronts(fitness))
+
+
+@pytest.mark.parametrize(("number", "objectives"), [(100_000, 2), (3_000, 3)])
+def test_front_numbers_of_many_take_little_memory(number: int, objectives: int) -> None:
+    """As those of the best of all generations, when a long run ends."""
+    fitness = generator().random((number, objectives))
+    tracemalloc.start()
+    try:
+        operators.front_numbers(fitness)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 60e6
 
 
 def test_crowding_distances_by_hand() -> None:
@@ -288,50 +311,3 @@ def test_random_halves_lie_in_their_row(num_genes: int) -> None:
     halves = operators.random_halves(500, num_genes, generator())
     assert halves.shape == (500, num_genes // 2)
     assert (halves // num_genes == np.arange(500)[:, None]).all()
-
-
-# Rows seen before
-
-
-def naive_matches(rows: Array, table: list[Any]) -> dict[int, int]:
-    values = [tuple(row) for row in table]
-    return {i: values.index(tuple(row)) for i, row in enumerate(rows) if tuple(row) in values}
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int8, np.int64])
-@pytest.mark.parametrize("num_genes", [1, 3, 16, 33, 100])
-def test_rows_are_found_as_tuples_are(dtype: Any, num_genes: int) -> None:
-    rng = generator(num_genes)
-    table = np.zeros((12, num_genes), dtype=dtype)
-    table[np.arange(12), rng.integers(num_genes, size=12)] = rng.integers(2, size=12)
-    rows = np.concatenate([table[rng.integers(12, size=8)], table[:2] * -1, np.eye(2, num_genes)])
-    rows = rows.astype(dtype)
-    history = operators.SolutionIndex(num_genes)
-    lists = [list(row) for row in table]
-    history.extend(lists, 5)
-    history.extend(lists, 12)
-    expected = naive_matches(rows, lists)
-    assert len(expected) >= 8
-    assert operators.find_rows(rows, table) == expected
-    assert history.find_rows(rows) == expected
-    assert history.find_rows(rows) == expected
-
-
-def test_rows_with_nan_are_never_found() -> None:
-    rows = np.array([[np.nan, 1.0], [0.0, 1.0]])
-    history = operators.SolutionIndex(2)
-    history.extend(rows.tolist(), 2)
-    assert operators.find_rows(rows, rows) == history.find_rows(rows) == {1: 1}
-
-
-def test_rows_that_differ_in_one_gene_are_told_apart() -> None:
-    rows = np.tile(generator().random(1000, dtype=np.float32), (2, 1))
-    rows[1, 501] += 1
-    assert operators.find_rows(rows, rows[::-1].copy()) == {0: 1, 1: 0}
-
-
-def test_rows_with_the_same_digest_are_told_apart() -> None:
-    rows = np.zeros((2, 500), dtype=np.int32)
-    rows[0, 100], rows[1, 200] = 2 * 200 + 1, 2 * 100 + 1
-    assert len(set(operators._digests(rows).tolist())) == 1
-    assert operators.find_rows(rows, rows[::-1].copy()) == {0: 1, 1: 0}

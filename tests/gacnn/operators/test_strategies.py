@@ -344,7 +344,7 @@ def test_killed_run_goes_on_with_the_state_of_its_operators(tmp_path, name):
     whole = make(**given, callbacks=[average])
     whole.run()
     plug.append("out")
-    checkpoint = gacnn.Checkpoint(tmp_path / "c")
+    checkpoint = gacnn.Checkpoint(tmp_path / "c", every=1)
     with pytest.raises(KeyError):
         make(**given, callbacks=[gacnn.WeightAverage(), checkpoint]).run()
     again = gacnn.WeightAverage()

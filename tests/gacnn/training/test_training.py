@@ -15,6 +15,7 @@ from gacnn.callbacks import validation
 from gacnn.callbacks.callback import ENDLESS
 from gacnn.callbacks.validation import validation_interval
 from gacnn.training import defaults
+from gacnn.training import plan as plan_module
 from gacnn.training.defaults import (
     default_batch_size,
     default_learning_rate,
@@ -549,19 +550,99 @@ def test_plan_is_printed_once_when_verbose(capsys):
     X, y = data(60)
     result = train(X, y, verbose=True, validation=0.25, patience=2)
     printed = capsys.readouterr().out
-    assert printed == f"{result.plan}\n"
+    assert printed.splitlines() == str(result.plan).splitlines()[:-1]  # no time for a forecast
     weights = network().num_weights
     assert f"8 networks of {weights} weights" in printed
     assert "45 images to train on, 15 to validate" in printed
     assert "6 generations on batches of 45, drawn evenly; stops after 2 without" in printed
-    assert "crossover_type: WeightedRecombination(weights='fitness'" in printed
-    assert "mutation_type: GaussianMutation(sigma=" in printed
-    assert "parent_selection_type: truncation" in printed
+    assert re.search(
+        r"^evolution strategy, sigma 0\.\d+, learning rate \S+ falling to", printed, re.M
+    )
     train(X, y, verbose=False)
     assert capsys.readouterr().out == ""
 
 
+def test_plan_says_in_words_what_makes_a_generation():
+    def words(**settings):
+        plan = gacnn.GACNN(network(), 8).training(*data(60), **settings).plan()
+        assert plan.settings["num_parents_mating"]
+        return str(plan).splitlines()[-1]
+
+    assert re.fullmatch(
+        r"evolution strategy, sigma 0\.\d+, learning rate [\d.]+ falling to .*", words()
+    )
+    ranked = words(crossover_type="recombination", mutation_type="csa")
+    assert ranked == "evolution strategy, the best 4 as parents, csa mutation, learning rate 1"
+    plain = words(crossover_type="uniform")
+    assert plain == (
+        "genetic algorithm, 2 parents by truncation, crossover uniform, self-adaptive mutation"
+    )
+    named = gacnn.GACNN(network(), 8).training(*data(60), mutation_type="csa").plan().settings
+    assert named["mutation_type"].sigma == 0.05
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (1, "1 second"),
+        (0.96, "1 second"),
+        (5.25, "5.2 seconds"),
+        (90, "90 seconds"),
+        (600, "10 minutes"),
+        (5400, "90 minutes"),
+        (9000, "2.5 hours"),
+    ],
+)
+def test_durations(number, text):
+    assert plan_module.duration(number) == text
+
+
+def test_forecast_of_a_time_limit_is_told_and_corrected(capsys):
+    X, y = data(60)
+    train(X, y, verbose=True, num_generations=None, time_limit=1.5, patience=None)
+    told = re.findall(r"^(?:now )?about ([\d,]+) generations", capsys.readouterr().out, re.M)
+    assert 1 <= len(told) <= 2
+
+
+def test_a_clock_counts_all_that_lies_between_generations():
+    told = []
+    clock = plan_module.Clock(lambda ga, seconds: told.append(seconds), [0.05, 0.1])
+    pause = gacnn.LambdaCallback(on_generation=lambda ga: time.sleep(0.02))
+    gacnn.GA(
+        num_generations=10,
+        num_parents_mating=2,
+        fitness_func=lambda ga, solution, index: 0,
+        sol_per_pop=4,
+        num_genes=3,
+        callbacks=[clock, pause],
+        suppress_warnings=True,
+    ).run()
+    assert len(told) == 2
+    assert all(0.02 < seconds < 0.1 for seconds in told)
+
+
 # What comes out
+
+
+@pytest.mark.parametrize("metric", ["cross_entropy", "accuracy", "f1_macro"])
+def test_accuracy_on_validation_data_is_told(metric):
+    X, y = data(60)
+    result = train(X, y, metric=metric, validation=(X[:30], y[:30]))
+    right = np.mean(result.model.predict(X[:30]) == y[:30])
+    assert result.validation_accuracy == pytest.approx(right)
+    assert f"validation accuracy {100 * right:.1f} %" in repr(result)
+    accuracy = result.history["validation_accuracy"]
+    assert len(accuracy) == len(result.history)
+    if metric == "accuracy":
+        assert accuracy == result.history["validation"]
+
+
+def test_no_accuracy_where_it_means_nothing():
+    X, y = data(60)
+    result = train(X, np.eye(3)[y], metric="mse", validation=0.25)
+    assert result.validation_accuracy is None
+    assert "validation_accuracy" not in result.history
+    assert train(X, y).validation_accuracy is None
 
 
 def test_result_without_validation_is_the_average_of_a_strategy():
@@ -837,6 +918,37 @@ def test_checkpoint_as_often_as_it_says(tmp_path):
     assert len(longer.history) == 6
 
 
+def test_memory_limit_is_for_all_forwards(monkeypatch, tmp_path):
+    X, y = data(60)
+    limits, run = set(), cnn.NumpyEngine.run
+
+    def spied(*values, memory_limit, **options):
+        limits.add(memory_limit)
+        run(*values, memory_limit=memory_limit, **options)
+
+    monkeypatch.setattr(cnn.NumpyEngine, "run", spied)
+    train(X, y, validation=0.2, batch_size=20, memory_limit=12_345_678)
+    manager = gacnn.GACNN(network(), 8)
+    manager.fitness(X, y, memory_limit=12_345_678)(manager.population)
+    manager.plan(X, y, memory_limit=12_345_678)
+    assert limits == {12_345_678}
+
+
+@pytest.mark.parametrize("validation", ["auto", 0.2, None])
+def test_what_is_masked_is_refused(validation):
+    X, y = data(300)
+    with pytest.raises(ValueError, match="y is a masked array"):
+        train(X, np.ma.masked_equal(y, 1), validation=validation)
+    with pytest.raises(ValueError, match="X is a masked array"):
+        train(np.ma.masked_greater(X, 1), y, validation=validation)
+
+
+def test_resume_without_a_checkpoint_begins(tmp_path):
+    X, y = data(60)
+    result = train(X, y, checkpoint=tmp_path / "run", resume=True)
+    assert result.ga.generations_completed == 6
+
+
 # What was trained on
 
 
@@ -900,3 +1012,25 @@ def test_the_result_gives_numbers(metric):
         gacnn.GACNN(model, 8, random_seed=0, spread=0.0).train(
             X, y, metric=metric, num_generations=3, verbose=False
         )
+
+
+def test_a_device_runs_the_networks_of_all_forwards():
+    pytest.importorskip("torch")
+    X, y = data(100)
+    first, second = (train(X, y, validation=0.2, device="cpu") for _ in range(2))
+    np.testing.assert_array_equal(first.ga.population, second.ga.population)
+    assert first.ga.evaluator.fingerprint()["engine"] == "torch cpu"
+    here = train(X, y, validation=0.2)
+    assert first.score == pytest.approx(here.score, rel=1e-4)
+    with pytest.raises(ValueError, match=r"device must be 'cpu', 'cuda'.* not 'gpu'"):
+        train(X, y, device="gpu")
+    with pytest.raises(ValueError, match="device='cpu' is for the engine 'torch', not for 'numpy'"):
+        train(X, y, engine="numpy", device="cpu")
+
+
+def test_a_checkpoint_of_another_device_says_so(tmp_path):
+    pytest.importorskip("torch")
+    X, y = data(100)
+    train(X, y, checkpoint=tmp_path / "run", device="cpu")
+    with pytest.raises(ValueError, match="engine of fitness_func was 'torch cpu' and is 'numpy'"):
+        train(X, y, checkpoint=tmp_path / "run", resume=True)

@@ -1,0 +1,210 @@
+"""The program of a network: which kernels do its operations, worked out once from the shapes."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from cnn.engines.operations import check_chain, unknown
+from cnn.engines.torch import kernels
+from cnn.engines.torch.kernels import Tensor
+from cnn.layers.activation import Activation
+from cnn.layers.layer import Kind, Operation, Shape
+from cnn.layers.windowed import WindowedLayer
+
+_PRODUCTS = Kind.CONVOLVE, Kind.DENSE
+_ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
+    "relu": kernels.relu,
+    "leaky_relu": kernels.leaky_relu,
+    "sigmoid": kernels.sigmoid,
+    "tanh": kernels.tanh,
+    "step": kernels.step,
+    "softmax": kernels.softmax,
+    "log_softmax": kernels.log_softmax,
+    "log_sigmoid_pair": kernels.log_sigmoid_pair,
+}
+
+
+class Part(NamedTuple):
+    """An operation, with the bias that follows it."""
+
+    operation: Operation
+    bias: int | None = None  # the number of its weight array
+
+    @property
+    def weights(self) -> tuple[int, ...]:
+        """Numbers of the weight arrays that it takes."""
+        return self.operation.weights + (() if self.bias is None else (self.bias,))
+
+    @property
+    def monotone(self) -> bool:
+        """Whether it commutes with max pooling."""
+        activation = self.operation.activation
+        return activation is not None and activation.monotone
+
+
+class Step(NamedTuple):
+    """One kernel call; `floats` counts what it returns for one image and one set of maps.
+
+    prepare: makes of its weight arrays (members, …) the tensors (members, …) that `run` takes;
+    None where it takes none.
+    """
+
+    run: Callable[..., Tensor]
+    floats: int
+    weights: tuple[int, ...] = ()
+    prepare: Callable[..., tuple[Tensor, ...]] | None = None
+
+
+class Program(NamedTuple):
+    """The parts of a network; the last `closing` of them are activations, done in float32."""
+
+    parts: tuple[Part, ...]
+    closing: int
+    floats: int  # of an image that enters
+    left: int  # of the output for one image
+    compiled: dict[Any, Any]  # what was compiled so far, for populations and blocks
+
+
+def lower(operations: Sequence[Operation], input_shape: Shape, engine: str) -> Program:
+    """Work out the program of a chain of operations on inputs of this shape.
+
+    Raises ValueError for an operation that this engine, of that name, does not know.
+    """
+    check_chain(operations, engine)
+    for operation in operations:
+        if not _known(operation):
+            raise unknown(operation, engine)
+    parts = _reordered(_with_biases(operations))
+    ends = itertools.takewhile(lambda part: part.operation.kind == Kind.ACTIVATE, reversed(parts))
+    closing = sum(1 for _ in ends)
+    left = operations[-1].layer.layer_output_size if operations else input_shape
+    return Program(tuple(parts), closing, _floats(input_shape), _floats(left), {})
+
+
+def _floats(shape: Shape) -> int:
+    return shape if isinstance(shape, int) else math.prod(shape)
+
+
+def _known(operation: Operation) -> bool:
+    if operation.kind == Kind.ACTIVATE:
+        return operation.activation is not None and operation.activation.name in _ACTIVATIONS
+    return operation.kind in list(Kind)
+
+
+def _activation(activation: Activation | None) -> Callable[[Tensor], Tensor]:
+    assert activation is not None
+    if activation.name == "leaky_relu":
+        return partial(kernels.leaky_relu, negative_slope=activation.negative_slope)
+    return _ACTIVATIONS[activation.name]
+
+
+def _with_biases(operations: Sequence[Operation]) -> list[Part]:
+    """Return the operations, the bias of a layer together with its product."""
+    parts: list[Part] = []
+    for operation in operations:
+        before = parts[-1].operation if parts else None
+        if (
+            operation.kind == Kind.BIAS
+            and before is not None
+            and before.kind in _PRODUCTS
+            and before.layer is operation.layer
+        ):
+            parts[-1] = Part(before, operation.weights[0])
+        else:
+            parts.append(Part(operation))
+    return parts
+
+
+def _reordered(parts: Sequence[Part]) -> list[Part]:
+    """Put monotone activations behind max pooling, where fewer numbers are left."""
+    done: list[Part] = []
+    for part in parts:
+        place = len(done)
+        if part.operation.kind == Kind.MAX_POOL:
+            while place and done[place - 1].monotone:
+                place -= 1
+        done.insert(place, part)
+    return done
+
+
+# Steps: parts with the way to do them that suits a population
+
+
+def steps_of(part: Part, *, sets: int, filters: int, batched: bool) -> list[Step]:
+    """Return the kernel calls of a part.
+
+    sets: how many different inputs it has, and filters: those of all members together (1 where it
+    has none). batched: whether products of patches take the place of grouped convolutions.
+    """
+    operation, layer = part.operation, part.operation.layer
+    floats = _floats(layer.layer_output_size)
+    if operation.kind == Kind.CONVOLVE:
+        return _convolution(part, sets, filters, batched)
+    if operation.kind == Kind.DENSE:
+        return [Step(kernels.multiply, floats, part.weights, _neurons_first)]
+    if operation.kind == Kind.BIAS:
+        return [Step(kernels.add_bias, floats, part.weights, _as_they_are)]
+    if operation.kind == Kind.ACTIVATE:
+        return [Step(_activation(operation.activation), floats)]
+    if operation.kind == Kind.FLATTEN:
+        return [Step(kernels.flatten, floats)]
+    return [_pooling(layer, operation.kind, floats)]
+
+
+def _as_they_are(*arrays: Tensor) -> tuple[Tensor, ...]:
+    return arrays
+
+
+def _neurons_first(weights: Tensor, *bias: Tensor) -> tuple[Tensor, ...]:
+    return weights.mT.contiguous(), *bias
+
+
+SHARED_FILTERS = 32
+"""Filters, of all members together, from which on patches and a product beat `conv2d`."""
+
+
+def _convolution(part: Part, sets: int, filters: int, batched: bool) -> list[Step]:
+    layer = part.operation.layer
+    assert isinstance(layer, WindowedLayer)
+    down, across, depth = layer.layer_output_size
+    taps = layer.rows.size * layer.columns.size * layer.layer_input_size[2]
+    looks = _looks(layer)
+    if sets == 1 and (filters >= SHARED_FILTERS or batched):
+        return [
+            Step(partial(kernels.shared_patches, **looks), down * across * (taps + 1)),
+            Step(kernels.multiply_shared, down * across * depth, part.weights, _with_bias_tap),
+        ]
+    if not batched:
+        run = partial(kernels.convolve_in_groups, **looks)
+        return [Step(run, down * across * depth, part.weights, _as_they_are)]
+    run = partial(kernels.convolve_in_batches, **looks)
+    return [Step(run, down * across * (depth + taps), part.weights, _as_they_are)]
+
+
+def _looks(layer: WindowedLayer) -> dict[str, Any]:
+    """Return how a layer looks at its input: windows and padding."""
+    margins = layer.margins(layer.layer_input_size)
+    return {"rows": layer.rows, "columns": layer.columns, "margins": margins}
+
+
+def _with_bias_tap(filters: Tensor, bias: Tensor | None = None) -> tuple[Tensor, ...]:
+    """Return filters (members, filters, taps + 1), the bias last."""
+    import torch
+
+    taps = filters.flatten(2)
+    last = taps.new_zeros(taps.shape[:2]) if bias is None else bias
+    return (torch.cat([taps, last[:, :, None]], dim=2),)
+
+
+def _pooling(layer: Any, kind: str, floats: int) -> Step:
+    assert isinstance(layer, WindowedLayer)
+    largest = kind == Kind.MAX_POOL
+    if layer.padded:
+        padded = kernels.padded_max_pool if largest else kernels.padded_average_pool
+        return Step(partial(padded, **_looks(layer)), floats)
+    pool = kernels.max_pool if largest else kernels.average_pool
+    return Step(partial(pool, rows=layer.rows, columns=layer.columns), floats)

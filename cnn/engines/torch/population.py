@@ -1,0 +1,186 @@
+"""The forward pass of a population on a device: blocks of images and members."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from cnn.engines.numpy.memory import keep_freed_memory
+from cnn.engines.numpy.threads import work_at
+from cnn.engines.torch import kernels, plans
+from cnn.engines.torch.devices import free_memory, one_thread_each
+from cnn.engines.torch.held import Source
+from cnn.engines.torch.kernels import Tensor
+from cnn.engines.torch.lowering import Program, Step
+from cnn.engines.torch.plans import Blocks, Plan, choose_blocks, plan_for, starts
+from cnn.types import Array
+
+Weights = Sequence[tuple[Tensor, ...]]
+"""For each step, the tensors that it takes beside its input."""
+
+Run = Callable[[Tensor, Weights], Tensor]
+"""Several steps as one function."""
+
+
+class Choices(NamedTuple):
+    """Where and how networks are run."""
+
+    device: Any  # torch.device
+    dtype: Any  # torch.dtype
+    batched: bool  # products of patches take the place of grouped convolutions
+    in_threads: bool  # in blocks for the cache of a CPU, not for the memory of a GPU
+    compiler: Callable[[Run], Run] | None
+
+
+def evaluate(
+    program: Program,
+    images: Source,
+    weights: Sequence[Array],
+    out: Array,
+    *,
+    choices: Choices,
+    threads: int,
+    memory_limit: int,
+) -> None:
+    """Run images through every member's network, into out (members, N, …).
+
+    weights: for each weight array of the network, the values of all members (members, …), or of a
+    fraction of them, where each serves as many consecutive members. Where the device has not the
+    memory for a block, smaller ones are tried; MemoryError if there is none smaller.
+    """
+    import torch
+
+    members, number = out.shape[:2]
+    counts = tuple(len(array) for array in weights)
+    plan = plan_for(program, members, counts, choices.batched)
+    while True:
+        blocks = choose_blocks(
+            plan, members, number, memory_limit=memory_limit, cached=choices.in_threads
+        )
+        try:
+            _evaluate(program, plan, blocks, images, weights, out, choices, threads, memory_limit)
+        except torch.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            memory_limit = blocks.bytes // 2
+            if (blocks.images, blocks.group) == (1, 1):
+                raise MemoryError(
+                    f"device {str(choices.device)!r} has {free_memory(choices.device)} free, too "
+                    f"little for the weights of {members} networks, the images and one network's "
+                    f"work on one image, {blocks.bytes} bytes; give fewer vectors at a time, or "
+                    "another device"
+                ) from error
+        else:
+            return
+
+
+def _evaluate(
+    program: Program,
+    plan: Plan,
+    blocks: Blocks,
+    images: Source,
+    weights: Sequence[Array],
+    out: Array,
+    choices: Choices,
+    threads: int,
+    memory_limit: int,
+) -> None:
+    import torch
+
+    members, number = out.shape[:2]
+    tensors = [_tensor(array, choices) for array in weights]
+    shared = [_prepared(step, tensors, 1) for step in plan.shared]
+    own = [
+        _prepared(step, tensors, members // family)
+        for step, family in zip(plan.own, plan.families, strict=True)
+    ]
+    target = torch.from_numpy(out)
+    run_shared = _in_turn(plan.shared)
+    run_own, ready = _compiled(program, plan, blocks, choices)
+
+    direct = choices.in_threads  # else outputs come from the device once for a block of images
+
+    def task(place: tuple[tuple[int, int], Sequence[tuple[int, int]]]) -> None:
+        (start, done), groups = place
+        low, high = groups[0][0] + groups[0][1], groups[-1][0] + blocks.group
+        wanted = target[low:high, start + done : start + blocks.images]
+        with torch.inference_mode():
+            made = wanted if direct else torch.empty(wanted.shape, device=choices.device)
+            entered = run_shared(images(slice(start, start + blocks.images)), shared)
+            for first, known in groups:
+                part = slice(first, first + blocks.group)
+                values = kernels.leave(run_own(entered, _of_part(own, plan, part)))
+                if len(values) < blocks.group:  # the last layer too is shared
+                    values = values.repeat_interleave(blocks.group // len(values), 0)
+                made[first + known - low : part.stop - low] = values[known:, done:]
+            if not direct:
+                wanted.copy_(made)
+
+    groups, image_blocks = list(starts(members, blocks.group)), list(starts(number, blocks.images))
+    chunks = -(-plans.TASKS // len(image_blocks)) if choices.in_threads else 1
+    places = list(itertools.product(image_blocks, _chunks(groups, chunks)))
+    if not choices.in_threads:
+        for place in places:
+            task(place)
+        return
+    keep_freed_memory()
+    with one_thread_each() as alone:
+        if not ready:
+            alone(task)(places[0])  # compiles; the threads find it done
+        worth = number * plans.floats_of(plan, members) // plans.THREAD_FLOATS
+        useful = min(threads, memory_limit // blocks.bytes, worth)
+        work_at(alone(task), places, max(1, useful))
+
+
+def _in_turn(steps: Sequence[Step]) -> Run:
+    kernel_calls = [step.run for step in steps]
+
+    def run(values: Tensor, weights: Weights) -> Tensor:
+        for call, arrays in zip(kernel_calls, weights, strict=True):
+            values = call(values, *arrays)
+        return values
+
+    return run
+
+
+def _compiled(program: Program, plan: Plan, blocks: Blocks, choices: Choices) -> tuple[Run, bool]:
+    """Return the own steps as one function, and whether it has been used before."""
+    if choices.compiler is None:
+        return _in_turn(plan.own), True
+    key = plan.key, blocks.images, blocks.group
+    ready = key in program.compiled
+    if not ready:
+        program.compiled[key] = choices.compiler(_in_turn(plan.own))
+    return program.compiled[key], ready
+
+
+def _tensor(array: Array, choices: Choices) -> Tensor:
+    import torch
+
+    writeable = array if array.flags.writeable else array.copy()  # PyTorch warns of others
+    return torch.from_numpy(writeable).to(choices.device, choices.dtype)
+
+
+def _prepared(step: Step, tensors: Sequence[Tensor], sets: int) -> tuple[Tensor, ...]:
+    """Return the weights of a step for all its sets of members."""
+    if step.prepare is None:
+        return ()
+    prepared = step.prepare(*(tensors[index] for index in step.weights))
+    return tuple(
+        (each if len(each) == sets else each.expand(sets, *each.shape[1:])).contiguous()
+        for each in prepared
+    )
+
+
+def _of_part(weights: Weights, plan: Plan, part: slice) -> Weights:
+    """Return the weights of some members for each of the own steps."""
+    return [
+        tuple(each[part.start // family : -(-part.stop // family)] for each in arrays)
+        for arrays, family in zip(weights, plan.families, strict=True)
+    ]
+
+
+def _chunks(groups: Sequence[tuple[int, int]], number: int) -> list[Sequence[tuple[int, int]]]:
+    """Cut groups into that many runs of consecutive ones, or fewer."""
+    size = -(-len(groups) // number)
+    return [groups[first : first + size] for first in range(0, len(groups), size)]

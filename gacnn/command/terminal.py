@@ -1,0 +1,36 @@
+"""Words of strangers on their way to a terminal or a spreadsheet."""
+
+from __future__ import annotations
+
+import argparse
+from typing import IO, Any
+
+from cnn.checks import printable
+
+_FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # the last four are their full-width forms
+
+
+def lines(text: object) -> str:
+    """Return text that steers no terminal: all control characters but newlines are escapes."""
+    return printable(text, also="\n")
+
+
+def say(*text: object, **where: Any) -> None:
+    """Print lines, to standard output if not said otherwise."""
+    print(*map(lines, text), **where)
+
+
+def cell(text: object) -> str:
+    """Return text for a cell of CSV that no spreadsheet takes for a formula.
+
+    A quotation mark is put before one, as spreadsheets do that are to show it.
+    """
+    shown = printable(text)
+    return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
+
+
+class Parser(argparse.ArgumentParser):
+    """Reads a command line, and repeats of it only what steers no terminal."""
+
+    def _print_message(self, message: str, file: IO[str] | None = None) -> None:  # type: ignore[override]
+        super()._print_message(lines(message), file)

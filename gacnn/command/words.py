@@ -1,0 +1,137 @@
+"""Words of the command line: durations, networks, and what is said of a run."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from collections.abc import Callable
+
+import cnn
+from cnn.layers.layer import Layer
+
+LAYERS = (
+    'the network, such as "conv 16x5 s2, pool 2, conv 32x3 same, dense 10": filters x their size, '
+    "s for stride; pool (or mean) for pooling; global for global pooling; an activation after conv "
+    "or dense, relu if none is said; the last dense is the output"
+)
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_POOLS = {"pool": cnn.MaxPooling2D, "mean": cnn.AveragePooling2D}
+_ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh", "step")
+
+
+def add_quiet(parser: argparse.ArgumentParser) -> None:
+    """Let a command say nothing but what came out."""
+    parser.add_argument("--quiet", action="store_true", help="say only what came out, no progress")
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Let a command say how many cores it may use."""
+    parser.add_argument(
+        "--threads", type=_threads, help="cores to use (all; the result is the same)"
+    )
+
+
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Let a command say which network it trains, and what it validates on."""
+    parser.add_argument("--layers", metavar="LAYERS", help=LAYERS)
+    parser.add_argument(
+        "--validation",
+        type=validation,
+        metavar="SHARE",
+        help="of the training images is held out, 0 for none (a tenth of 200 or more)",
+    )
+
+
+def seconds(text: str) -> float:
+    """Return the seconds of 90, 90s, 10m, 1.5h or 1h30m."""
+    parts = re.findall(r"(\d+\.?\d*|\.\d+)([smhd]?)", text.lower())
+    if not parts or "".join(number + unit for number, unit in parts) != text.lower():
+        raise argparse.ArgumentTypeError(f"must be seconds, or like 90s, 10m or 1h30m, not {text}")
+    if len(parts) > 1 and not all(unit for _, unit in parts):
+        raise argparse.ArgumentTypeError(f"must have a unit behind every number, not {text}")
+    total = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if not total < math.inf:
+        raise argparse.ArgumentTypeError(f"must be finite, not {text}")
+    return total
+
+
+def validation(text: str) -> float:
+    """Return a share from 0 to less than 1."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share < 1:
+        raise argparse.ArgumentTypeError(f"must be from 0 to less than 1, not {text}")
+    return share
+
+
+def _threads(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1, not {text}")
+    return int(text)
+
+
+def network(text: str, input_shape: tuple[int, ...], classes: int, random_seed: int) -> cnn.Model:
+    """Return the network of words such as "conv 16x5 s2, pool 2, dense 10".
+
+    Raises:
+        ValueError: for words that are none, an output of another size, or layers that do not fit.
+    """
+    words = [each.split() for each in text.lower().split(",")]
+    layers: list[Layer] = [cnn.Input2D(input_shape)]
+    for number, word in enumerate(words):
+        layer = _layer(word, is_output=number == len(words) - 1)
+        flat = any(isinstance(each, cnn.Flatten | cnn.GlobalAveragePooling2D) for each in layers)
+        if isinstance(layer, cnn.Dense) and not flat:
+            layers.append(cnn.Flatten())
+        layers.append(layer)
+    last = layers[-1]
+    if not isinstance(last, cnn.Dense) or last.num_neurons != classes:
+        raise ValueError(
+            f'--layers must end with "dense {classes}", for the {classes} classes of the data, '
+            f'not with "{" ".join(words[-1])}"'
+        )
+    try:
+        return cnn.Model(layers, random_seed=random_seed)
+    except ValueError as error:
+        error.add_note(f"in --layers {text!r}, for images of {input_shape}")
+        raise
+
+
+def _layer(words: list[str], *, is_output: bool) -> Layer:
+    """Return the layer of a few words."""
+    kind, *rest = words or [""]
+    said = {name: [each for each in rest if matches(each)] for name, matches in _MATCHES.items()}
+    number = said.pop("number")
+    known = {"conv": {"stride", "same", "activation"}, "dense": {"activation"}, "global": set()}
+    allowed = known.get(kind, {"stride"} if kind in _POOLS else None)
+    understood = sum(map(len, said.values())) + len(number) == len(rest)
+    numbers = 0 if kind == "global" else 1
+    extra = [name for name, found in said.items() if found and name not in (allowed or ())]
+    if allowed is None or not understood or len(number) != numbers or extra:
+        raise ValueError(
+            f'--layers has "{" ".join(words)}", which is none of: conv 16x5 [s2] [same] [tanh], '
+            "pool 2 [s2], mean 2 [s2], global, dense 32 [tanh]"
+        )
+    stride = int(said["stride"][0][1:]) if said["stride"] else None
+    activation = said["activation"][0] if said["activation"] else "relu"
+    first, *others = map(int, number[0].split("x")) if number else (0,)
+    if kind == "conv":
+        padding = "same" if said["same"] else "valid"
+        size = others[0] if others else 3
+        return cnn.Conv2D(first, size, None, activation, stride=stride or 1, padding=padding)
+    if kind == "global":
+        return cnn.GlobalAveragePooling2D()
+    if kind == "dense":
+        return cnn.Dense(first, activation_function="softmax" if is_output else activation)
+    return _POOLS[kind](first, stride=stride or first)
+
+
+_MATCHES: dict[str, Callable[[str], object]] = {
+    "number": re.compile(r"\d+(x\d+)?").fullmatch,
+    "stride": re.compile(r"s\d+").fullmatch,
+    "same": "same".__eq__,
+    "activation": _ACTIVATIONS.__contains__,
+}

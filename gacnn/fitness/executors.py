@@ -1,0 +1,330 @@
+"""Executors: where tasks run. Threads, processes, Dask, Ray, MPI: whatever can submit."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import ModuleType
+from typing import Any, Protocol, runtime_checkable
+
+from cnn import checks
+from gacnn.fitness.version import VERSION
+
+CONNECT = 10.0  # seconds within which a scheduler has to answer
+PATIENCE = 10.0  # seconds without any worker after which that is said
+POLL = 1.0  # seconds between looks at a scheduler while tasks run
+KEPT_MESSAGES = 10  # of those that Dask keeps for its developers, vectors and all
+SCHEMES = ("tcp://", "tls://", "ucx://", "ws://", "wss://", "inproc://")
+GO_ON = "a run that keeps a checkpoint goes on from it with resume=True"
+
+Function = Callable[..., Any]
+
+
+class ExecutorError(ConnectionError):
+    """What should do the work is gone, or cannot do it, and does not come back by itself."""
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """What runs functions elsewhere, in the words of `concurrent.futures`."""
+
+    def submit(self, function: Function, /, *args: Any) -> Any:
+        """Return a future, whose `result()` is that of the function for the arguments."""
+        ...
+
+
+class Workers:
+    """The workers behind an executor of `concurrent.futures`' kind.
+
+    A worker is known by its name in answers only: where a task runs is up to the executor.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        self.executor = executor
+
+    @property
+    def share_memory(self) -> bool:
+        """Whether they are threads of this process, so that nothing is ever packed."""
+        return isinstance(self.executor, concurrent.futures.ThreadPoolExecutor)
+
+    def refuse(self, worker: str) -> bool:
+        """Give no more tasks to a worker; False where that cannot be had."""
+        return False
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Hold what a run needs."""
+        yield
+
+    def run(
+        self, function: Function, rows: Sequence[Sequence[Any]], places: Sequence[str] | None = None
+    ) -> list[Any]:
+        """Return function(*row) for all rows, in their order.
+
+        Args:
+            function: known by its name to all workers.
+            rows: the arguments of each call.
+            places: the worker that each call had best go to; None where all are alike.
+
+        Returns:
+            The results.
+
+        Raises:
+            ExecutorError: no worker is left, or will be.
+        """
+        futures: list[Any] = []
+        try:
+            for row in rows:
+                futures.append(self._submitted(function, row))  # noqa: PERF401 # keeps some
+            return [future.result() for future in futures]
+        except concurrent.futures.BrokenExecutor as error:
+            raise ExecutorError(
+                f"the {type(self.executor).__name__} has lost a process ({error}), and does not "
+                f"replace it: make a new one; {GO_ON}"
+            ) from error
+        finally:
+            for future in futures:
+                future.cancel()
+
+    def _submitted(self, function: Function, row: Sequence[Any]) -> Any:
+        try:
+            return self.executor.submit(function, *row)
+        except concurrent.futures.BrokenExecutor:
+            raise
+        except RuntimeError as error:  # concurrent.futures' way to say that it is closed
+            raise ExecutorError(
+                f"the {type(self.executor).__name__} takes no tasks ({error}): make a new one; "
+                f"{GO_ON}"
+            ) from error
+
+
+class DaskWorkers(Workers):
+    """The workers of a Dask scheduler: found by its address, a cluster object or a client."""
+
+    share_memory = False
+
+    def __init__(self, found_by: Any) -> None:
+        self.found_by = found_by
+        self._client: Any = None
+        self._refused: set[str] = set()
+
+    def refuse(self, worker: str) -> bool:
+        """Give it no more tasks."""
+        self._refused.add(worker)
+        return bool(self._allowed())
+
+    def _allowed(self) -> list[str] | None:
+        """Return the workers that may be used, or None for all."""
+        if not self._refused:
+            return None
+        return sorted(self._client.nthreads().keys() - self._refused)
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Connect to the scheduler, unless the user's own client does."""
+        import distributed
+
+        if isinstance(self.found_by, distributed.Client):
+            _check_client(self.found_by)
+            self._take(self.found_by)
+            yield
+            return
+        try:
+            client = distributed.Client(self.found_by, timeout=CONNECT, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise ExecutorError(
+                f"no Dask scheduler answers at {_shown(self.found_by)} within {CONNECT:.0f} "
+                f"seconds: {error}; start one by `dask scheduler`, or correct the address"
+            ) from error
+        with client:
+            self._take(client)
+            yield
+
+    def _take(self, client: Any) -> None:
+        """Work with a client; see to it that the scheduler does not keep what has passed it."""
+        self._client = client
+        _keep_few(client.scheduler_comm)
+        try:
+            version = client.run_on_scheduler(prepare_scheduler)
+        except (ImportError, AttributeError) as error:
+            version = f"one that it cannot load ({error})"
+        if version != VERSION:
+            raise ExecutorError(
+                f"the Dask scheduler at {_shown(self.found_by)} has gacnn {version}, and this is "
+                f"gacnn {VERSION}: install the same version on both"
+            )
+
+    def run(
+        self, function: Function, rows: Sequence[Sequence[Any]], places: Sequence[str] | None = None
+    ) -> list[Any]:
+        """Return function(*row) for all rows, in their order; see `Workers.run`."""
+        import dask
+        import distributed
+
+        client, futures = self._client, []
+        quiet = {"distributed.admin.large-graph-warning-threshold": "1 TiB"}
+        try:
+            self._check_scheduler()
+            with dask.config.set(quiet):
+                if places is None:
+                    columns = zip(*rows, strict=True)
+                    futures = client.map(function, *columns, pure=False, workers=self._allowed())
+                else:
+                    for row, place in zip(rows, places, strict=True):
+                        futures.append(
+                            client.submit(
+                                function,
+                                *row,
+                                pure=False,
+                                workers=[place],
+                                allow_other_workers=not self._refused,
+                            )
+                        )
+            self._wait(futures)
+            return list(client.gather(futures))
+        except distributed.scheduler.KilledWorker as error:
+            raise ExecutorError(
+                f"a task has taken {error.allowed_failures + 1} workers with it, the last of them "
+                f"{error.last_worker.address}: they have perhaps too little memory for the data, "
+                f"or the metric ends its process; {GO_ON}"
+            ) from error
+        except (concurrent.futures.CancelledError, distributed.client.FuturesCancelledError):
+            self._check_scheduler()
+            raise
+        finally:
+            for future in futures:
+                future.release()
+
+    def _check_scheduler(self) -> None:
+        if self._client.status != "running":
+            raise ExecutorError(
+                f"the Dask scheduler at {_shown(self.found_by)} is gone: start it again; {GO_ON}"
+            )
+
+    def _wait(self, futures: Sequence[Any]) -> None:
+        """Wait until all are done or one has failed; say where no worker is there for a while."""
+        import distributed
+
+        alone_since: float | None = None
+        while True:
+            try:
+                with self._client.as_current():
+                    distributed.wait(futures, timeout=POLL)
+                return
+            except TimeoutError:
+                self._check_scheduler()
+            if any(future.status == "error" for future in futures):
+                return
+            if self._number():
+                alone_since = None
+            elif alone_since is None:
+                alone_since = time.monotonic() - POLL
+            elif alone_since and time.monotonic() - alone_since >= PATIENCE:
+                alone_since = 0.0
+                checks.warn(
+                    f"{_shown(self.found_by)} has had no worker for {PATIENCE:.0f} seconds: "
+                    "waiting for one; Ctrl-C twice ends the run"
+                )
+
+    def _number(self) -> int:
+        try:
+            return len(self._client.nthreads())
+        except OSError:  # the next look will tell
+            return 0
+
+
+def prepare_scheduler(dask_scheduler: Any) -> str:
+    """Make a scheduler forget messages soon, 1,000 to each worker otherwise; return the version."""
+    import dask
+
+    dask.config.set({"distributed.admin.low-level-log-length": KEPT_MESSAGES})  # for new workers
+    for stream in dask_scheduler.stream_comms.values():
+        _keep_few(stream)
+    return VERSION
+
+
+def _keep_few(stream: Any) -> None:
+    with suppress(AttributeError):  # it is there for debugging, and may be gone one day
+        stream.recent_message_log = deque(stream.recent_message_log, KEPT_MESSAGES)
+
+
+class _Ray:
+    """Ray as an executor: `executor=ray`, after ray.init()."""
+
+    def __init__(self, ray: Any) -> None:
+        self._remote = functools.cache(ray.remote)
+
+    def submit(self, function: Function, /, *args: Any) -> Any:
+        return self._remote(function).remote(*args).future()
+
+
+def workers_of(executor: Any) -> Workers:
+    """Return the workers that a user's executor stands for.
+
+    Args:
+        executor: a Dask `Client`, a cluster of Dask's, an address "tcp://host:8786", the module
+            `ray`, or anything with `submit`.
+
+    Returns:
+        The workers; nothing is asked of them yet.
+
+    Raises:
+        TypeError: it is none of these.
+        ValueError: an address is none, a client is closed or asynchronous.
+        ImportError: there is an address, but no Dask.
+    """
+    if isinstance(executor, str):
+        if not executor.startswith(SCHEMES):
+            raise ValueError(
+                f'executor must be the address of a Dask scheduler, such as "tcp://host:8786", not '
+                f"{executor!r}"
+            )
+        try:
+            import distributed
+        except ImportError as error:
+            raise ImportError(
+                f"executor {executor!r} needs Dask: pip install 'gacnn[dask]'"
+            ) from error
+        return DaskWorkers(executor)
+    if isinstance(executor, ModuleType) and executor.__name__ == "ray":
+        return Workers(_Ray(executor))
+    distributed = sys.modules.get("distributed")
+    if distributed is not None and isinstance(executor, distributed.Client):
+        _check_client(executor)
+        return DaskWorkers(executor)
+    if distributed is not None and isinstance(executor, distributed.deploy.cluster.Cluster):
+        _check_synchronous(executor)
+        return DaskWorkers(executor)
+    if isinstance(executor, type) or not isinstance(executor, Executor):
+        raise TypeError(
+            'executor must be a Dask Client, an address "tcp://host:8786", or an object with '
+            f"submit(function, *args), such as a ProcessPoolExecutor, not {executor!r}"
+        )
+    return Workers(executor)
+
+
+def _check_client(client: Any) -> None:
+    _check_synchronous(client)
+    if client.status not in ("running", "connecting"):
+        raise ValueError(f"executor is a Client that is {client.status}: make a new one")
+
+
+def _check_synchronous(client: Any) -> None:
+    if client.asynchronous:
+        raise ValueError(
+            f"executor is an asynchronous {type(client).__name__}, which a run cannot wait for: "
+            "make one without asynchronous=True"
+        )
+
+
+def _shown(found_by: Any) -> str:
+    """Return the address of a scheduler."""
+    if isinstance(found_by, str):
+        return found_by
+    scheduler = getattr(found_by, "scheduler", None)
+    return str(getattr(scheduler, "address", None) or found_by)

@@ -1,0 +1,172 @@
+"""The words of the command line: durations, networks, pictures, comparisons."""
+
+import argparse
+
+import numpy as np
+import pytest
+
+import cnn
+from gacnn.command import words
+from gacnn.command.main import main
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("sklearn")
+Image = pytest.importorskip("PIL.Image")
+
+
+def gacnn(*arguments):
+    return main([str(each) for each in arguments])
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("90", 90), ("90s", 90), ("10m", 600), ("1.5h", 5400), ("1h30m", 5400), ("2D", 172800)],
+)
+def test_durations(text, number):
+    assert words.seconds(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "m", "10x", "-5", "1h30", "1 0", "nan", "1e400"])
+def test_what_is_no_duration(text):
+    with pytest.raises(argparse.ArgumentTypeError):
+        words.seconds(text)
+
+
+def test_a_network_in_words():
+    model = words.network("conv 16x5 s2, pool 2, Conv 4x3 same tanh, dense 10", (28, 28, 1), 10, 0)
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds == ["Input2D", "Conv2D", "MaxPooling2D", "Conv2D", "Flatten", "Dense"]
+    assert [layer.layer_output_size for layer in model.layers[1:4]] == [
+        (12, 12, 16),
+        (6, 6, 16),
+        (6, 6, 4),
+    ]
+    functions = [layer.activation_function for layer in model.weighted_layers]
+    assert functions == ["relu", "tanh", "softmax"]
+    again = words.network("conv 16x5 s2,pool 2,conv 4x3 same tanh,dense 10", (28, 28, 1), 10, 0)
+    np.testing.assert_array_equal(model.weights, again.weights)
+    small = words.network("mean 2, global, dense 8, dense 3", (8, 8, 3), 3, 0)
+    assert [type(layer).__name__ for layer in small.layers[1:]] == [
+        "AveragePooling2D",
+        "GlobalAveragePooling2D",
+        "Dense",
+        "Dense",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("conv 16x5", 'must end with "dense 10", for the 10 classes of the data, not with "conv'),
+        ("dense 9", 'must end with "dense 10"'),
+        ("pool, dense 10", 'has "pool", which is none of: conv 16x5'),
+        ("konv 3x3, dense 10", 'has "konv 3x3"'),
+        ("dense 10 s2", 'has "dense 10 s2"'),
+        ("conv 8x3 banana, dense 10", "banana"),
+        (", dense 10", 'has ""'),
+        ("global 3, dense 10", 'has "global 3"'),
+    ],
+)
+def test_words_that_are_no_network(text, message):
+    with pytest.raises(ValueError, match="--layers") as caught:
+        words.network(text, (8, 8, 1), 10, 0)
+    assert message in str(caught.value)
+
+
+def test_layers_that_do_not_fit_name_the_words():
+    with pytest.raises(ValueError, match="kernel_size") as caught:
+        words.network("conv 8x9, dense 10", (8, 8, 1), 10, 0)
+    assert "in --layers 'conv 8x9, dense 10'" in caught.value.__notes__[0]
+
+
+def test_gacnn_alone_prints_its_help(capsys):
+    assert gacnn() == 0
+    assert "examples:" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two runs on the digits, said in words."""
+    folder = tmp_path_factory.mktemp("runs")
+    common = ["--generations", 3, "--population", 6, "--quiet", "--threads", 1]
+    network = ["--layers", "conv 4x3 s2, dense 10"]
+    assert gacnn("train", "digits", "--out", folder / "a", *network, *common) == 0
+    share = ["--validation", 0, "--time-limit", "1m"]
+    assert gacnn("train", "digits", "--out", folder / "b", *common, *share) == 0
+    return folder
+
+
+def test_a_run_said_in_words(runs):
+    model = cnn.load(runs / "a/model.npz")
+    assert [type(layer).__name__ for layer in model.layers] == [
+        "Input2D",
+        "Conv2D",
+        "Flatten",
+        "Dense",
+    ]
+    first, second = ((runs / name / "history.csv").read_text() for name in "ab")
+    assert first.splitlines()[0].endswith("seconds,validation,validation_accuracy")
+    assert second.splitlines()[0].endswith("seconds")
+
+
+def test_quiet_says_what_came_out_and_no_more(runs, tmp_path, capfd):
+    arguments = ["--generations", 2, "--population", 4, "--quiet"]
+    assert gacnn("train", "digits", "--out", tmp_path / "run", *arguments) == 0
+    said, error = capfd.readouterr()
+    assert error == ""
+    assert len(said.strip().splitlines()) == 3
+    assert "of 359 images set aside are right" in said
+
+
+def test_networks_named_twice(tmp_path, capsys):
+    arguments = ["--layers", "dense 10", "--model", tmp_path / "model.npz"]
+    assert gacnn("train", "digits", "--out", tmp_path / "run", *arguments) == 1
+    assert "--layers and --model both name a network" in capsys.readouterr().err
+
+
+def test_runs_are_compared(runs, tmp_path, capsys):
+    assert gacnn("compare", runs / "a", runs / "b", "--out", tmp_path / "both.png") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].split()[1] == "3"
+    assert lines[3].split()[3:5] == ["-", "-"]
+    assert (tmp_path / "both.png").read_bytes().startswith(b"\x89PNG")
+    assert gacnn("compare", runs / "a", tmp_path) == 1
+    assert "is not the folder of a run" in capsys.readouterr().err
+
+
+def test_folders_and_arrays_are_predicted(runs, tmp_path, capsys):
+    folder = tmp_path / "new"
+    (folder / "more").mkdir(parents=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 8, 8), np.uint8)
+    Image.fromarray(pixels[0]).save(folder / "b.png")
+    Image.fromarray(pixels[1]).save(folder / "more/a.PNG")
+    (folder / "notes.txt").write_text("no picture")
+    np.savez(tmp_path / "new.npz", x=pixels)
+    given = folder, tmp_path / "new.npz"
+    assert gacnn("predict", runs / "a", *given, "--csv", "--scale", "0,255") == 0
+    rows = [line.split(",") for line in capsys.readouterr().out.splitlines()[1:]]
+    files = [folder / "b.png", folder / "more/a.PNG"]
+    assert [row[0] for row in rows[:2]] == [str(path) for path in files]
+    assert [row[0] for row in rows[2:]] == [f"{given[1]}[{number}]" for number in range(3)]
+    model = cnn.load(runs / "a/model.npz")
+    expected = model.predict_proba(pixels[..., None].astype(np.float32) / 255)
+    found = np.array([[float(share) for share in row[2:]] for row in rows])
+    np.testing.assert_allclose(found, expected[[0, 1, 0, 1, 2]], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"a": np.zeros(3), "b": np.zeros(3)}, "it must hold one array of images, x, but it holds"),
+        ({"x": np.zeros(3)}, r"must hold images (N, height, width)"),
+        ({"x": np.array([None])}, "cannot be read"),
+    ],
+)
+def test_arrays_that_are_no_images(arrays, message, runs, tmp_path, capsys):
+    np.savez(tmp_path / "bad.npz", **arrays)
+    assert gacnn("predict", runs / "a", tmp_path / "bad.npz") == 1
+    assert message in capsys.readouterr().err
+    assert gacnn("predict", runs / "a", tmp_path / "none.npz") == 1
+    (tmp_path / "empty").mkdir()
+    assert gacnn("predict", runs / "a", tmp_path / "empty") == 1
+    assert "holds no picture" in capsys.readouterr().err
