@@ -184,14 +184,13 @@ def max_pool(maps: Tensor, *, rows: Window, columns: Window) -> Tensor:
     """Return the largest value of every window: rows first and then columns.
 
     On a CPU the maxima of whole slices are twice as fast as `torch.nn.functional.max_pool2d`,
-    which notes where each one was.
+    which notes where each one was, unless it is compiled.
     """
-    if maps.device.type != "cpu":
-        from torch.nn.functional import max_pool2d
-
-        return _pooled(maps, max_pool2d, rows, columns)
     import torch
+    from torch.nn.functional import max_pool2d
 
+    if maps.device.type != "cpu" or torch.compiler.is_compiling():
+        return _pooled(maps, max_pool2d, rows, columns)
     if (rows.size, columns.size) == maps.shape[1:3]:
         return maps.amax((1, 2), keepdim=True)
     last = (rows.outputs(maps.shape[1]) - 1) * rows.stride + 1

@@ -15,7 +15,7 @@ from cnn.engines.torch import kernels
 from cnn.engines.torch.lowering import Part, Program, Step, steps_of
 
 MAP_BYTES = 8_000_000  # of the largest maps of a block on a CPU; Python takes part of smaller ones
-BLOCK_IMAGES = 4, 64  # on a CPU; fewer read the weights of Dense layers too often
+BLOCK_IMAGES = 4, 256  # on a CPU; fewer read the weights of Dense layers too often
 WIDE = 64  # filters that fill the product of the first layer
 THREAD_FLOATS = 4_000_000  # that steps return, below which another thread is not worth it
 TASKS = 12  # enough for the threads of a CPU to end together
