@@ -338,6 +338,9 @@ class Model:
 
         They are exact where the probability itself would round to 0. Softmax and a single sigmoid
         (two classes) are taken as probabilities, any other last layer as logits.
+
+        Args:
+            X, vectors, engine, device, threads, memory_limit: as for `forward`.
         """
         self.check_classifies()
         images = self.check_images(X, "X")

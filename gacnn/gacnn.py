@@ -174,7 +174,12 @@ class GACNN:
         executor: Any = None,
         shard: int | str | None = None,
     ) -> Fitness:
-        """Return the fitness of such networks on data: see `gacnn.Fitness`."""
+        """Return the fitness of such networks on data.
+
+        Args:
+            X, y, metric, batch_size, sampling, augment, engine, device, threads, sample_weight,
+                class_weight, memory_limit, executor, shard: as for `gacnn.Fitness`.
+        """
         self._check_layout(X)
         return Fitness(
             self.model,

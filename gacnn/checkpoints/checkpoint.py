@@ -52,9 +52,28 @@ class Checkpoint(Callback):
         follow: False refuses a path that is a symbolic link, as one should be in a folder that
             may be a stranger's.
 
-    Raises, when a run starts, FileNotFoundError where there is no such folder; another OSError
-    where nothing can be written, or for what is no file; ValueError where another run has the path,
-    saying which, and for a file that is no checkpoint, which is not written over.
+    Raises:
+        FileNotFoundError: when a run starts, where there is no such folder.
+        OSError: when a run starts, where nothing can be written, or for what is no file.
+        ValueError: when a run starts, where another run has the path, saying which, and for a file
+            that is no checkpoint, which is not written over.
+
+    Examples:
+        >>> def fitness(ga, solution, index):
+        ...     return -sum(solution**2)
+        >>> ga = gacnn.GA(
+        ...     num_generations=20,
+        ...     num_parents_mating=4,
+        ...     fitness_func=fitness,
+        ...     sol_per_pop=8,
+        ...     num_genes=10,
+        ...     callbacks=[gacnn.Checkpoint("run.npz")],
+        ... )
+        >>> ga.run()
+        >>> longer = gacnn.resume("run.npz", fitness_func=fitness, num_generations=30)
+        >>> longer.run()
+        >>> longer.generations_completed
+        30
     """
 
     is_part_of_run = False
@@ -140,19 +159,11 @@ def resume(
         num_generations: in all, where it shall be another number than before; without it a run
             that a callback or criterion has stopped stays so, and `run()` only ends it.
         follow: as for `Checkpoint`.
+        executor: who shall score from now on, where that is not what `fitness_func` says; for a
+            `Fitness` of shards (its `shard`), with the same bits.
         settings: others of the GA, which must be the same, apart from logger,
             parallel_processing, suppress_warnings, and an `initial_population` of a GACNN, whose
             networks are then tied to the GA.
-
-    Args:
-        path: the file of the checkpoint.
-        fitness_func: that of the run.
-        callbacks: those of the run.
-        num_generations: in all; None for as many as before.
-        follow: whether path may be a symbolic link.
-        executor: who shall score from now on, where that is not what `fitness_func` says; for a
-            `Fitness` of shards (its `shard`), with the same bits.
-        settings: others, that must be the same.
 
     Returns:
         The GA, ready to run.

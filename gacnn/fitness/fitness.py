@@ -80,6 +80,13 @@ class Fitness(Evaluator):
             an executor that is closed or none.
         MetricError: when called, for a metric that fails.
         ConnectionError: when called, for workers that are gone.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input2D((4, 4, 1)), cnn.Flatten(), cnn.Dense(2)])
+        >>> X = np.random.default_rng(0).random((6, 4, 4, 1))
+        >>> fitness = gacnn.Fitness(model, X, y=[0, 1, 0, 1, 0, 1], metric="accuracy")
+        >>> fitness(np.zeros((3, model.num_weights)))
+        array([0.5, 0.5, 0.5])
     """
 
     model: Model
