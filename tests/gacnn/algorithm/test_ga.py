@@ -112,8 +112,10 @@ def record(cls: type, fitness: Callable[..., Any], **settings: Any) -> Run:
     ga = cls(fitness_func=noting, **{**SMALL, **settings})
     ga.run()
     run = {name: getattr(ga, name) for name in READABLE}
-    state = ga.numpy_random_generator.get_state()
-    return {**run, "evaluated": evaluated, "best": ga.best_solution(), "state": state[1].tolist()}
+    state, best = ga.numpy_random_generator.get_state(), ga.best_solution()
+    if settings.get("parallel_processing"):  # in whatever order its threads come to it
+        evaluated.sort(key=repr)
+    return {**run, "evaluated": evaluated, "best": best, "state": state[1].tolist()}
 
 
 def assert_same(one: Any, other: Any, path: str = "") -> None:
