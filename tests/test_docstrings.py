@@ -20,7 +20,7 @@ from gacnn import plots
 # What is still to be given its arguments as a table, or an example.
 LATER = {"Fitness", "GACNN.fitness", "GACNN.train", "Model.forward", "Model.log_proba"}
 LATER |= {"Checkpoint", "resume", "CNNClassifier", "CNNRegressor"}
-ELSEWHERE = {"NumpyEngine.run", "Kind"}  # as Engine.run has it, and an Enum's own
+ELSEWHERE = {"NumpyEngine.run", "TorchEngine.run", "Kind"}  # as Engine.run has it; an Enum's own
 MODULES = [name_of(path) for package in ("cnn", "gacnn") for path in modules(package)]
 LISTED = [
     name
