@@ -416,7 +416,9 @@ class Model:
 
         Args:
             data_inputs: (N, height, width, channels), or (N, inputs) for an Input1D.
-            engine, device, memory_limit: as for `forward`.
+            engine: as for `forward`.
+            device: as for `forward`.
+            memory_limit: as for `forward`.
         """
         outputs = self._class_outputs(data_inputs, engine_for(engine, device), memory_limit)
         return probabilities(outputs, output_activation(self.last_layer))
@@ -436,7 +438,9 @@ class Model:
 
         Args:
             data_inputs: (N, height, width, channels), or (N, inputs) for an Input1D.
-            engine, device, memory_limit: as for `forward`.
+            engine: as for `forward`.
+            device: as for `forward`.
+            memory_limit: as for `forward`.
         """
         return labels_of(self._class_outputs(data_inputs, engine_for(engine, device), memory_limit))
 

@@ -236,7 +236,8 @@ def test_public_callables_are_all_tried():
     tried = {what.split(".")[0] for what in CALLS}
     untried = {
         "Callback", "Crossover", "Evaluator", "GA", "MetricError", "MirroredMutation", "Mutation",
-        "Plan", "ProgressBar", "Result", "Run", "Selection", "TruncationSelection", "resume",
+        "LivePlot", "Plan", "ProgressBar", "Report", "Result", "Run", "Selection", "TorchEngine",
+        "TruncationSelection", "resume",
         "Engine", "NumpyEngine", "Sigmoid", "Softmax", "Step", "Tanh", "GlobalAveragePooling2D",
         "from_keras", "from_torch", "to_keras", "to_onnx", "to_torch", "load",
     }  # fmt: skip

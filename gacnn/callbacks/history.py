@@ -60,10 +60,13 @@ class History(Callback, dict[str, list[Any]]):
     ) -> None:
         self.validation = validation
         self._measures = {} if validation is None else {"validation": validation}
+        if measures is not None and not isinstance(measures, Mapping):
+            raise TypeError(f"measures must be a dict of functions by name, not {measures!r}")
         self._measures |= measures or {}
         for name, function in self._measures.items():
             if not callable(function):
-                raise TypeError(f"{name} must be callable, not {function!r}")
+                argument = name if name == "validation" else f"measures[{name!r}]"
+                raise TypeError(f"{argument} must be callable, not {function!r}")
         names = ["generation", "best", "mean", "std", "diversity", "evaluations", "seconds"]
         names += self._measures
         self.update({name: [] for name in names})

@@ -27,7 +27,7 @@ def checked_device(device: Any) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         found = torch.device(device)
-    except (RuntimeError, TypeError, AttributeError):
+    except (RuntimeError, TypeError, ValueError, AttributeError):
         found = None
     if found is None or found.type not in ("cpu", "cuda", "mps"):
         raise ValueError(
