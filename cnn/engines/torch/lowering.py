@@ -1,4 +1,27 @@
-"""The program of a network: which kernels do its operations, worked out once from the shapes."""
+"""The program of a network: which kernels do its operations, worked out once from the shapes.
+
+Measured on a core that multiplies matrices at 185 GFLOP/s, in blocks, PyTorch 2.13:
+
+- The first layer, which all members share, of 128 filters and more together: `conv2d` 52, 106, 109
+  and 161 GFLOP/s with 9, 25, 27 and 72 taps, a product of patches, these included, 78, 136, 133
+  and 144. The patches are made once for all members, and `mm` without a bias is a third faster
+  than `addmm`: the bias is one more tap.
+- A layer behind, of 8 to 32 filters a member: one grouped convolution in `channels_last` 130 to
+  170, with channels first 65 to 130, `conv2d` for each member 50 to 175 (as fast from 64 images
+  on where there are many channels), a batched product of patches 15 to 60, and one of rows
+  that overlap, images innermost as in NumPy's engine, 60 to 130.
+- A shared layer of 8 filters and few channels: laid at the four places of a pooling's window, as
+  32 filters, `conv2d` takes half the time, though it multiplies by zeros too.
+- Max pooling in `channels_last`: `torch.maximum` of slices 28 GB/s, `max_pool2d` 14, `amax` 1.
+- Blocks in our own threads, PyTorch on one thread each: its own threads spin while they wait, and
+  took 3 to 20 times as long when other processes had the cores.
+- `torch.compile` of what members do not share: 10 to 30 % less time; with `cpp_wrapper` a block is
+  one call that does not hold Python's lock.
+
+`benchmarks/population_forward.py` times whole networks. On a GPU nothing was measured yet: there
+patches are multiplied in batches, because cuDNN's grouped convolutions of few channels are said to
+be slow; `benchmarks/accelerator.py` tries both.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +36,7 @@ from cnn.engines.torch import kernels
 from cnn.engines.torch.kernels import Tensor
 from cnn.layers.activation import Activation
 from cnn.layers.layer import Kind, Operation, Shape
+from cnn.layers.window import Window
 from cnn.layers.windowed import WindowedLayer
 
 _PRODUCTS = Kind.CONVOLVE, Kind.DENSE
@@ -185,6 +209,43 @@ def _convolution(part: Part, sets: int, filters: int, batched: bool) -> list[Ste
         return [Step(run, down * across * depth, part.weights, _as_they_are)]
     run = partial(kernels.convolve_in_batches, **looks)
     return [Step(run, down * across * (depth + taps), part.weights, _as_they_are)]
+
+
+FEW_FILTERS = 8
+PHASES = 4
+"""Up to so many filters of a shared layer are laid at up to so many places of a max pooling."""
+
+
+def pooled_convolution(part: Part, after: Part | None, *, sets: int, filters: int) -> Step | None:
+    """Return the one call that a convolution and the pooling after it make, where that is faster.
+
+    It is for few filters of one network, or of several that share the layer.
+    """
+    layer, pool = part.operation.layer, after.operation.layer if after is not None else None
+    if (
+        sets > 1
+        or filters > FEW_FILTERS
+        or part.operation.kind != Kind.CONVOLVE
+        or after is None
+        or after.operation.kind != Kind.MAX_POOL
+    ):
+        return None
+    assert isinstance(layer, WindowedLayer)
+    assert isinstance(pool, WindowedLayer)
+    down, across = pool.rows.size, pool.columns.size
+    moves = {layer.rows.stride, layer.rows.dilation, layer.columns.stride, layer.columns.dilation}
+    apart = (down, across) == (pool.rows.stride, pool.columns.stride)
+    if pool.padded or not apart or moves != {1} or not 1 < down * across <= PHASES:
+        return None
+    run = partial(
+        kernels.convolve_to_maxima,
+        phases=down * across,
+        rows=Window(layer.rows.size + down - 1, down),
+        columns=Window(layer.columns.size + across - 1, across),
+        margins=layer.margins(layer.layer_input_size),
+    )
+    floats = down * across * _floats(pool.layer_output_size)
+    return Step(run, floats, part.weights, partial(kernels.at_all_phases, down, across))
 
 
 def _looks(layer: WindowedLayer) -> dict[str, Any]:

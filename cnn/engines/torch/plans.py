@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from cnn.engines.torch import kernels
-from cnn.engines.torch.lowering import Part, Program, Step, steps_of
+from cnn.engines.torch.lowering import Part, Program, Step, pooled_convolution, steps_of
 
 MAP_BYTES = 8_000_000  # of the largest maps of a block on a CPU; Python takes part of smaller ones
 BLOCK_IMAGES = 4, 256  # on a CPU; fewer read the weights of Dense layers too often
@@ -50,11 +50,23 @@ def plan_for(program: Program, members: int, counts: Sequence[int], batched: boo
     """Return the steps for a population; counts: how many members each weight array has."""
     shared: list[Step] = []
     own: list[tuple[Step, int]] = []
-    sets = filters = 1
+    sets = own_filters = 1
     end = len(program.parts) - program.closing
-    for position, part in enumerate(program.parts):
+    pairs = itertools.zip_longest(program.parts, program.parts[1:])
+    pooled = False  # with the convolution before
+    for position, (part, following) in enumerate(pairs):
+        if pooled:
+            pooled = False
+            continue
         number = max((counts[index] for index in part.weights), default=1)
-        steps = steps_of(part, sets=sets, filters=number * _depth(part), batched=batched)
+        filters = number * _depth(part)
+        together = pooled_convolution(part, following, sets=sets, filters=filters)
+        pooled = together is not None
+        steps = (
+            [together]
+            if together is not None
+            else steps_of(part, sets=sets, filters=filters, batched=batched)
+        )
         if position == end:
             steps.insert(0, Step(kernels.single, 0))
         after = max(sets, number)
@@ -63,13 +75,13 @@ def plan_for(program: Program, members: int, counts: Sequence[int], batched: boo
             if now == 1 < members and not own:
                 shared.append(step)
             else:
-                filters = filters if own else _depth(part)
+                own_filters = own_filters if own else _depth(part)
                 own.append((step, members // now))
         sets = after
     families = tuple(family for _, family in own)
     own_steps = tuple(step for step, _ in own)
     key = members, tuple(counts), batched
-    return Plan(key, tuple(shared), own_steps, families, filters, program.floats, program.left)
+    return Plan(key, tuple(shared), own_steps, families, own_filters, program.floats, program.left)
 
 
 def floats_of(plan: Plan, members: int) -> int:

@@ -185,6 +185,35 @@ def test_mean_of_dead_units_is_exactly_zero():
         np.testing.assert_array_equal(outputs, np.zeros_like(outputs))
 
 
+@pytest.mark.parametrize("pool_size", [2, (1, 3), (4, 1), 3])
+@pytest.mark.parametrize("padding", ["valid", "same", 1])
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_few_filters_at_all_places_of_a_window(monkeypatch, pool_size, padding, use_bias):
+    together = []
+    convolve = kernels.convolve_to_maxima
+
+    def noted(*tensors, **looks):
+        together.append(looks["phases"])
+        return convolve(*tensors, **looks)
+
+    monkeypatch.setattr(kernels, "convolve_to_maxima", noted)
+    layers = [
+        cnn.Input2D((12, 13, 2)),
+        cnn.Conv2D(4, (3, 2), padding=padding, use_bias=use_bias, activation_function="tanh"),
+        cnn.MaxPooling2D(pool_size, stride=pool_size),
+        cnn.Flatten(),
+    ]
+    model, X, vectors = case(layers, 2, 7)
+    naive.assert_close(model.forward(X, vectors, engine=CPU), model.forward(X, vectors))
+    assert set(together) == (set() if pool_size == 3 else {np.prod(np.broadcast_to(pool_size, 2))})
+    wide = cnn.Conv2D(4, 3, stride=2), cnn.Conv2D(4, 2, dilation=2), cnn.Conv2D(9, 2)
+    for layer in wide:
+        model, X, vectors = case([layers[0], layer, *layers[2:]], 2, 7)
+        together.clear()
+        naive.assert_close(model.forward(X, vectors, engine=CPU), model.forward(X, vectors))
+        assert not together
+
+
 @pytest.mark.parametrize("pool", ["max_pool2d", "avg_pool2d"])
 def test_pooling_keeps_either_order_of_memory(pool):
     maps = torch.randn(4, 9, 8, 3, 5)
