@@ -71,10 +71,11 @@ def main() -> None:
 
     axes = plots.fitness(result.history)
     axes.figure.savefig(arguments.out / "fitness.png", dpi=120)
+    print(f"\nThe picture is {arguments.out / 'fitness.png'}.")
     accuracy = np.mean(result.model.predict(X_test) == y_test)
     tasks = result.ga.evaluator.shards.answered
     print(
-        f"\n{len(tasks)} workers did {sum(tasks.values()):,} tasks; on {len(X_test)} images never "
+        f"{len(tasks)} workers did {sum(tasks.values()):,} tasks; on {len(X_test)} images never "
         f"seen before, {accuracy:.1%} are right. Results are in {arguments.out}."
     )
 

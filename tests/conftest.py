@@ -1,6 +1,10 @@
 """What all tests share."""
 
 import os
+import signal
 
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # or scikit-learn skips one of its checks
 os.environ.setdefault("KERAS_BACKEND", "torch")  # the one that is installed for comparisons
+
+# A job in the background of a shell is started with Ctrl-C ignored; the tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -4,6 +4,7 @@ Valid calls of all that is public; in each one argument after the other is repla
 users give by mistake. What is accepted is right; what is refused must say which argument it was.
 """
 
+import importlib.util
 import inspect
 import logging
 import warnings
@@ -179,6 +180,8 @@ CALLS = {
 }
 NEEDED = {"plots": "matplotlib", "CNN": "sklearn"}
 FREE = {"logger", "self", "args", "kwargs", "rng"}  # PyGAD's, or whatever has the methods
+if importlib.util.find_spec("torch") is None:
+    FREE |= {"device"}  # an ImportError, whatever its value
 
 
 def parameters(call):

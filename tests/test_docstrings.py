@@ -40,7 +40,7 @@ def test_examples_run(name, tmp_path, monkeypatch):
     module = module_of(name)
     given = {**vars(module), "np": np, "cnn": cnn, "gacnn": gacnn}
     for test in doctest.DocTestFinder(exclude_empty=True).find(module, name, globs=given):
-        if "plots." in name and test.examples:
+        if ("plots." in name or "live_plot" in name) and test.examples:
             pytest.importorskip("matplotlib").use("agg")
         said = io.StringIO()
         with contextlib.redirect_stderr(io.StringIO()):  # a progress bar

@@ -241,6 +241,7 @@ def test_sets_with_names_before(tmp_path):
 
 
 def test_a_folder_of_idx_files_holds_no_pictures(tmp_path):
+    pytest.importorskip("PIL")
     write_idx(tmp_path / "data/MNIST/raw")
     with pytest.raises(ValueError, match=r"data holds IDX files, .* in .*MNIST/raw"):
         datasets.load_image_folder(tmp_path / "data")
