@@ -63,7 +63,7 @@ def client(cluster):
         yield connected
 
 
-def wait_until(holds, seconds=40):
+def wait_until(holds, seconds=100):
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "it did not come"
@@ -438,7 +438,7 @@ def test_addresses_that_are_no_good(monkeypatch):
 
 
 def test_plan_says_what_travels_and_whether_it_pays(client):
-    options = {"batch_size": 40, "shard": SHARD, "metric": metric_of(0.03)}
+    options = {"batch_size": 40, "shard": SHARD, "metric": metric_of(0.1)}
     plan = gacnn.GACNN(network(), 12, random_seed=0).plan(X, y, executor=client, **options)
     way = plan.distribution
     assert way.workers == 2
