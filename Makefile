@@ -22,7 +22,7 @@ test-minimal: .venv-minimal/installed  ## run the tests with only the required p
 	$(MINIMAL)/python -m pytest -q
 
 test-oldest: .venv-oldest/installed  ## run the tests with the oldest packages that are allowed
-	$(OLDEST)/python -m pytest -q
+	$(OLDEST)/python -m pytest -q $(ARGS)
 
 bench: .venv/installed  ## time the population forward beside PyTorch and JAX
 	$(BIN)/pip install --quiet torch==2.13.0 jax
