@@ -15,7 +15,7 @@ Measured on a core that multiplies matrices at 185 GFLOP/s, in blocks, PyTorch 2
 - Max pooling in `channels_last`: `torch.maximum` of slices 28 GB/s, `max_pool2d` 14, `amax` 1.
 - Blocks in our own threads, PyTorch on one thread each: its own threads spin while they wait, and
   took 3 to 20 times as long when other processes had the cores.
-- `torch.compile` of what members do not share: 10 to 30 % less time; with `cpp_wrapper` a block is
+- `torch.compile` of what members do not share: 5 to 30 % less time; with `cpp_wrapper` a block is
   one call that does not hold Python's lock.
 
 `benchmarks/population_forward.py` times whole networks. On a GPU nothing was measured yet: there
