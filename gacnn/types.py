@@ -38,9 +38,18 @@ class Growing:
             raise ValueError(f"columns must have one length, not {lengths}")
         self.name = name
         self.columns = columns
+        self._length: int | None = None
 
     def __len__(self) -> int:
+        if self._length is not None:
+            return self._length
         return min(map(len, self.columns.values()), default=0)
+
+    def as_of_now(self) -> Growing:
+        """Return the same rows, to which none are added when the columns grow."""
+        rows = Growing(self.name, self.columns)
+        rows._length = len(self)
+        return rows
 
     def __getitem__(self, row: int) -> dict[str, Any]:
         return {name: column[row] for name, column in self.columns.items()}

@@ -42,6 +42,7 @@ class Store:
         self.path = path
         self.follow = follow
         self._lock: Lock | None = None
+        self._kept: trees.Encoded | None = None
 
     def open(self, identity: dict[str, Any]) -> None:
         """Keep the path for this run; what is there stays until the first `write`.
@@ -78,9 +79,16 @@ class Store:
         Returns how many of the seconds that it took went into new rows, and would be as many if
         they were written later. Raises TypeError for what no tree can hold.
         """
-        arrays: list[Array] = []
-        growing: dict[str, Growing] = {}
-        encoded = trees.encode(tree, arrays, growing)
+        self._kept = None
+        return self._write(trees.Encoded.of(tree))
+
+    def keep(self, tree: dict[str, Any]) -> None:
+        """Copy a tree in memory: `close` writes it, unless a later one has been written."""
+        self._kept = trees.Encoded.of(tree).copied()
+
+    def _write(self, encoded: trees.Encoded) -> float:
+        tree, arrays, growing = encoded
+        arrays = list(arrays)
         rows = {
             name: self._rows.get(name) or _Rows(_rows_path(self._target, name)) for name in growing
         }
@@ -89,7 +97,7 @@ class Store:
             seconds = sum(rows[name].seconds for name in growing)
             named = {str(number): array for number, array in enumerate(arrays)}
             header = {"format": FORMAT, "identity": self._identity, "arrays": list(named)}
-            header |= {"tree": encoded, "growing": records}
+            header |= {"tree": tree, "growing": records}
             self._keep_spare()
             files.save_arrays(self._target, header, named, follow=False)
         self._rows |= rows
@@ -116,15 +124,25 @@ class Store:
             raise
 
     def close(self) -> None:
-        """Remove the second copy, and let others have the path."""
+        """Write what was kept, remove the second copy, and let others have the path."""
         if self._lock is None:
             return
+        if self._kept is not None:
+            self._write_kept(self._kept)
         if self._written:
             self._spare.unlink(missing_ok=True)
             for rows in self._before:
                 rows.remove_unused()
         self._lock.release()
         self._lock = None
+
+    def _write_kept(self, kept: trees.Encoded) -> None:
+        """Write it, or warn: an exception that ends the run is on its way, and says more."""
+        self._kept = None
+        try:
+            self._write(kept)
+        except OSError as error:
+            checks.warn(f"{os.fspath(self.path)} stays as it was some generations ago: {error}")
 
 
 def read(path: FilePath, follow: bool = True) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -6,7 +6,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,26 @@ _dumps = json.JSONEncoder().encode
 def named_type(name: str) -> Any:
     """Return the type of numbers of that name."""
     return _TYPES[name]
+
+
+class Encoded(NamedTuple):
+    """A tree for JSON, and what of it is no JSON: arrays in their order, growing parts by name."""
+
+    tree: Any
+    arrays: list[Array]
+    growing: dict[str, Growing]
+
+    @classmethod
+    def of(cls, tree: dict[str, Any]) -> Encoded:
+        """Encode a tree, whose arrays and columns are not copied."""
+        arrays: list[Array] = []
+        growing: dict[str, Growing] = {}
+        return cls(encode(tree, arrays, growing), arrays, growing)
+
+    def copied(self) -> Encoded:
+        """Return what stays as it is now, whatever becomes of the arrays and the columns."""
+        growing = {name: part.as_of_now() for name, part in self.growing.items()}
+        return Encoded(self.tree, [array.copy() for array in self.arrays], growing)
 
 
 def encode(value: Any, arrays: list[Array], growing: dict[str, Growing] | None = None) -> Any:

@@ -187,6 +187,36 @@ def test_what_a_tree_cannot_hold_leaves_the_checkpoint(path: Path, bad: Any) -> 
     store.close()
 
 
+def test_what_was_kept_is_written_at_the_end(path: Path) -> None:
+    store = write(path, 1, close=False)
+    kept = tree(3)
+    store.keep(kept)
+    kept["population"][:] = 0  # the run goes on
+    kept["best"].columns["fitness"].append(1.0)
+    kept["callbacks"][0]["columns"].columns["generation"].append(4)
+    assert_holds(path, 1)
+    store.close()
+    assert_holds(path, 3)
+
+
+def test_what_was_kept_is_forgotten_when_more_is_written(path: Path) -> None:
+    store = write(path, 1, close=False)
+    store.keep(tree(3))
+    store.write(tree(5))
+    store.close()
+    assert_holds(path, 5)
+
+
+def test_what_was_kept_but_cannot_be_written(tmp_path: Path) -> None:
+    """It is no error: an exception is on its way, which must not be replaced."""
+    (tmp_path / "folder").mkdir()
+    store = write(tmp_path / "folder" / "ck", 1, close=False)
+    store.keep(tree(3))
+    shutil.rmtree(tmp_path / "folder")
+    with pytest.warns(UserWarning, match="ck stays as it was some generations ago: .*No such file"):
+        store.close()
+
+
 def test_what_cannot_grow() -> None:
     with pytest.raises(ValueError, match=r"columns must have one length, not \{'a': 1, 'b': 2\}"):
         Growing("history", {"a": [1], "b": [1, 2]})
