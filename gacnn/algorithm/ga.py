@@ -27,6 +27,7 @@ from gacnn.algorithm.events import (
     name_of,
     reads_fitness,
 )
+from gacnn.algorithm.pygad_steps import raised_not_logged
 from gacnn.algorithm.state import Remembering
 from gacnn.algorithm.ties import networks_of, write_networks
 from gacnn.callbacks.callback import Callback
@@ -117,7 +118,8 @@ class GA(Remembering, Run):
         parallel_processing: threads, or ("process" or "thread", number), that call a function; an
             evaluator has its own.
         random_seed: what all random numbers of the run derive from; None for others every time.
-        logger: what PyGAD writes its messages to; None for the standard output.
+        logger: what PyGAD writes its messages to, and what it raises; None for the standard error
+            stream, which is spared what is raised.
         gene_categorical: whether the values of genes have no order; a list has one for each gene.
         callbacks: `gacnn.Callback` objects, also the attribute of that name.
 
@@ -246,7 +248,8 @@ class GA(Remembering, Run):
             bound.arguments[name] = resolved(name, bound.arguments[name])
         check_heeded(bound.arguments, _PYGAD.parameters)
         try:
-            super().__init__(*bound.args, **bound.kwargs)
+            with raised_not_logged(bound.arguments["logger"]):
+                super().__init__(*bound.args, **bound.kwargs)
         except TypeError as error:
             raise unknown_operator(error) from error
         self.interrupted_by: int | None = None
@@ -281,6 +284,7 @@ class GA(Remembering, Run):
         with ExitStack() as stack:
             for callback in self.callbacks:
                 stack.callback(callback.close)
+            stack.enter_context(raised_not_logged(self.settings["logger"]))
             stack.enter_context(self._reaching_on_all())
             stack.enter_context(self._interruptible())
             stack.enter_context(self.evaluator.session())

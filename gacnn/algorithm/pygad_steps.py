@@ -8,8 +8,9 @@ All names that PyGAD keeps to itself are used in this file, and in no other.
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -38,6 +39,25 @@ class _NoEvaluator(Evaluator):
 
 
 _NO_EVALUATOR = _NoEvaluator()
+
+
+@contextmanager
+def raised_not_logged(logger: logging.Logger | None) -> Iterator[None]:
+    """Keep PyGAD from printing what it raises too, traceback and all, up to three times.
+
+    logger: what the user gave: that is told as ever.
+    """
+    its_own = logging.getLogger(pygad.utils.validation.__name__)
+
+    def is_none(record: logging.LogRecord) -> bool:
+        return record.exc_info is None
+
+    if logger is None:
+        its_own.addFilter(is_none)
+    try:
+        yield
+    finally:
+        its_own.removeFilter(is_none)
 
 
 class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
@@ -141,15 +161,11 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         tables = self.population, self.last_generation_elitism, self.last_generation_parents
         if not self.valid_parameters or not (again or self._covers(*tables)):
             return super().cal_pop_fitness()
-        try:
-            if type(self.best_solutions) is np.ndarray:
-                self.best_solutions = self.best_solutions.tolist()
-            if not self.is_running:
-                self._fitness_value_shape = None
-            return self._complete_fitness({} if again else self._known_fitness())
-        except Exception as error:
-            self.logger.exception(error)
-            raise
+        if type(self.best_solutions) is np.ndarray:
+            self.best_solutions = self.best_solutions.tolist()
+        if not self.is_running:
+            self._fitness_value_shape = None
+        return self._complete_fitness({} if again else self._known_fitness())
 
     def _complete_fitness(self, known: dict[int, Any]) -> Array:
         """Return the fitness of the population, evaluating the rows that are not `known`."""
@@ -204,7 +220,8 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         try:
             fitness = np.asarray(self.evaluator(_vectors(population, indices)))
         except MetricError as error:
-            raise MetricError(error.metric, indices[error.position], error.reason) from error
+            position = indices[error.position]
+            raise MetricError(error.metric, position, error.reason) from error.__cause__
         self.num_fitness_evaluations += len(indices)
         if fitness.shape[:1] != (len(indices),):
             raise ValueError(

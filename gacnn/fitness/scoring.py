@@ -123,7 +123,7 @@ class Scorer:
             scores = self._measured(measure, outputs, data)
         except MetricError as error:
             position = start + int(members[error.position])
-            raise MetricError(metric, position, error.reason) from error
+            raise MetricError(metric, position, error.reason) from error.__cause__
         check_numbers(scores, metric, start + members)
         if not broken.any():
             return scores

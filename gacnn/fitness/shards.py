@@ -151,7 +151,8 @@ class Shards:
         try:
             return self.scorer(vectors[part], batch)
         except MetricError as error:
-            raise MetricError(error.metric, part.start + error.position, error.reason) from error
+            position = part.start + error.position
+            raise MetricError(error.metric, position, error.reason) from error.__cause__
 
     def _joined(self, scores: Sequence[Scores]) -> Scores:
         fitness = np.concatenate([each.fitness for each in scores])
