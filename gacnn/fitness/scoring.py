@@ -22,11 +22,12 @@ WORST = float(np.finfo(np.float32).min)
 class Scores(NamedTuple):
     """The fitness of members, (P,) or (P, objectives), and what a sampler learns from.
 
-    log_proba: of the label of each image of a weighted batch, (P, N); None otherwise.
+    right: the probability of the label of each image of a weighted batch, summed over the members,
+    (N,); None otherwise.
     """
 
     fitness: Array
-    log_proba: Array | None = None
+    right: Array | None = None
 
 
 class Data(NamedTuple):
@@ -45,7 +46,7 @@ class Scorer:
     that are held at a time; memory_limit: bytes of a forward pass beside these; sample_weight:
     (N,), above 0 and of mean 1, or None; by_row: whether a member's score does not depend on how
     many others are scored in the same call, given its outputs: sums then run along each row of
-    memory alone.
+    memory alone, and sums of sums over members are exact.
 
     A network with outputs that are no finite numbers has the worst score in every metric:
     minus infinity, or for several objectives, where PyGAD takes none, the least float32.
@@ -73,16 +74,19 @@ class Scorer:
     def __call__(self, vectors: Array, batch: Batch) -> Scores:
         """Return the scores of networks (P, num_weights) on a batch."""
         data = self.data(batch)
-        parts = []
-        for start, part in self._parts(vectors, len(data.X)):
-            if batch.weights is None:
-                parts.append(Scores(self._scores(part, start, data)))
-            else:
-                parts.append(self._weighted(part, data, batch.weights))
-        fitness = np.concatenate([part.fitness for part in parts])
+        parts = self._parts(vectors, len(data.X))
         if batch.weights is None:
-            return Scores(fitness)
-        return Scores(fitness, np.concatenate([part.log_proba for part in parts]))
+            scores = [self._scores(part, start, data) for start, part in parts]
+            return Scores(np.concatenate(scores))
+        own = [self._log_proba(part, data) for _, part in parts]
+        weights = batch.weights
+        if data.sample_weight is not None:
+            weights = weights * data.sample_weight
+        fitness = [(each * weights).mean(axis=1) for each in own]
+        proba = np.exp(np.concatenate(own))
+        if self.by_row:  # multiples of 2**-24 add up to the same sum, wherever they are cut
+            proba = np.rint(proba.astype(np.float64) * 2**24) / 2**24
+        return Scores(np.concatenate(fitness), proba.sum(axis=0))
 
     def data(self, batch: Batch) -> Data:
         """Return images, targets and weights of a batch; those of the latest one are kept."""
@@ -137,17 +141,15 @@ class Scorer:
         rows = [measure.score(own[None], data.y, data.sample_weight) for own in outputs]
         return np.concatenate([np.zeros(0), *rows])
 
-    def _weighted(self, vectors: Array, data: Data, weights: Array) -> Scores:
-        """Score the cross-entropy on images that were not drawn evenly."""
+    def _log_proba(self, vectors: Array, data: Data) -> Array:
+        """Return the log-probabilities (P, N) of the labels."""
         own = np.arange(len(data.y)), data.y
         outputs = self._forward("log_proba", data.X, vectors)
         log_proba = outputs[:, *own]
         if self.by_row:  # of many members it lies in memory image by image
             log_proba = np.ascontiguousarray(log_proba)
         log_proba[without_numbers(outputs)] = -np.inf
-        if data.sample_weight is not None:
-            weights = weights * data.sample_weight
-        return Scores((log_proba * weights).mean(axis=1), log_proba)
+        return log_proba
 
     def _forward(self, kind: str, X: Array, vectors: Array) -> Array:
         run = self.model.log_proba if kind == "log_proba" else self.model.forward
