@@ -22,7 +22,7 @@ from cnn.classification import (
     without_class,
 )
 from cnn.engines.engine import Engine, engine_for, engine_named
-from cnn.engines.families import weight_arrays
+from cnn.engines.families import have_images_of_their_own, weight_arrays
 from cnn.engines.numpy.threads import available_threads
 from cnn.engines.operations import listed, with_logarithms
 from cnn.inputs import InputRange
@@ -345,7 +345,9 @@ class Model:
         """Return the outputs of this network, or of a population of such networks, for images.
 
         Args:
-            X: (N, height, width, channels) of any real type, or (N, inputs) for an Input1D.
+            X: (N, height, width, channels) of any real type, or (N, inputs) for an Input1D. With
+                vectors also images of each network's own, (P, N, height, width, channels), or
+                (P, N, inputs): the first axis is that of the vectors.
             vectors: (P, num_weights), a network a row; None for the model's own weights.
             engine: what computes, by name ("numpy", "torch") or as an object, such as
                 `cnn.TorchEngine(…)`; None is NumPy.
@@ -362,7 +364,7 @@ class Model:
         Raises:
             ValueError: where shapes do not fit, and for NaN and infinities.
         """
-        images = self.check_images(X, "X")
+        images = self._check_seen(X, vectors)
         if vectors is None:
             self._check_range(images, "X")
         return self._run(engine_for(engine, device), images, vectors, threads, memory_limit)
@@ -386,7 +388,7 @@ class Model:
             X, vectors, engine, device, threads, memory_limit: as for `forward`.
         """
         self.check_classifies()
-        images = self.check_images(X, "X")
+        images = self._check_seen(X, vectors)
         chosen = engine_for(engine, device)
         return self._run(chosen, images, vectors, threads, memory_limit, logarithms=True)
 
@@ -403,12 +405,10 @@ class Model:
         workers = checks.whole(available_threads() if threads is None else threads, "threads")
         limit = checks.whole(memory_limit, "memory_limit")
         program = self._program(engine, logarithms)
-        rows: AnyArray = self._vector[None]
-        if vectors is not None:
-            shape, cure = (None, self.num_weights), f"{self._cure}; one vector v alone is v[None]"
-            rows = checks.shaped(vectors, "vectors", shape, "members, weights", cure)
+        rows = self._vector[None] if vectors is None else self._check_vectors(vectors)
+        own = have_images_of_their_own(images)
         output_shape = (self.num_classes,) if logarithms else self.output_shape
-        out = np.empty((len(rows), len(images), *output_shape), np.float32)
+        out = np.empty((len(rows), images.shape[int(own)], *output_shape), np.float32)
         slab = len(rows)
         if not _is_ready(rows):  # copies, a part at a time
             slab = max(1, limit // 16 // max(1, self.num_weights))
@@ -419,9 +419,10 @@ class Model:
             if not _is_ready(part):
                 with np.errstate(all="ignore"):
                     part = np.array(part, np.float32, order="C")
-            weights = weight_arrays(self.weighted_layers, part)
+            weights = weight_arrays(self.weighted_layers, part, own_images=own)
             place = out[start : start + slab]
-            engine.run(program, images, weights, place, threads=workers, memory_limit=limit)
+            seen = images[start : start + slab] if own else images
+            engine.run(program, seen, weights, place, threads=workers, memory_limit=limit)
         return out if vectors is not None else out[0]
 
     def _program(self, engine: Engine, logarithms: bool) -> Any:
@@ -436,12 +437,36 @@ class Model:
 
     def check_images(self, X: ArrayLike, name: str) -> AnyArray:
         """Return X as an array (N, *input_shape); ValueError or TypeError, with `name`, if not."""
-        axes, cure = "samples, inputs", f"one sample alone is {name}[None]"
+        cure = f"one sample alone is {name}[None]"
         if len(self.input_shape) == 3:
-            axes = "images, height, width, channels"
             cure = f"one image alone is {name}[None], grey images are {name}[..., None]"
-        images = checks.shaped(X, name, (None, *self.input_shape), axes, cure)
+        if np.ndim(checks.real(X, name)) == len(self.input_shape) + 2:
+            cure += (
+                "; images of each member's own, (members, images, …), forward takes with vectors"
+            )
+        images = checks.shaped(X, name, (None, *self.input_shape), self._axes, cure)
         return checks.finite(images, name)
+
+    @property
+    def _axes(self) -> str:
+        flat = len(self.input_shape) == 1
+        return "samples, inputs" if flat else "images, height, width, channels"
+
+    def _check_seen(self, X: ArrayLike, vectors: ArrayLike | None) -> AnyArray:
+        """Return X as an array (N, *input_shape), or (P, N, *input_shape) for P vectors."""
+        array = checks.real(X, "X")
+        if vectors is None or array.ndim != len(self.input_shape) + 2:
+            return self.check_images(array, "X")
+        members = len(self._check_vectors(vectors))
+        cure = f"the first axis is that of the members: one for each of the {members} vectors"
+        if array.shape[1] == members != array.shape[0]:
+            cure += ", np.swapaxes(X, 0, 1) puts it there"
+        shape, axes = (members, None, *self.input_shape), f"members, {self._axes}"
+        return checks.finite(checks.shaped(array, "X", shape, axes, cure), "X")
+
+    def _check_vectors(self, vectors: ArrayLike) -> AnyArray:
+        shape, cure = (None, self.num_weights), f"{self._cure}; one vector v alone is v[None]"
+        return checks.shaped(vectors, "vectors", shape, "members, weights", cure)
 
     def predict_proba(
         self,

@@ -139,6 +139,12 @@ def images_for(model: cnn.Model, number: int, exact: bool = False) -> Array:
     return images.astype(np.float32)
 
 
+def own_images_for(model: cnn.Model, members: int, number: int) -> Array:
+    """Images of each member's own (members, number, *input_shape)."""
+    images = images_for(model, members * number)
+    return images.reshape(members, number, *model.input_shape)
+
+
 def in_families(model: cnn.Model, vectors: Array, sizes: Sequence[int]) -> Array:
     """The vectors with each trainable layer the same in families of consecutive members."""
     vectors, start = vectors.copy(), 0

@@ -29,11 +29,11 @@ Margins = tuple[tuple[int, int], tuple[int, int]]
 
 
 def enter(images: Tensor) -> Tensor:
-    """Turn images (N, H, W, C) into maps (N, H, W, 1, C), samples (N, V) into features (1, N, V).
+    """Turn images (members, N, H, W, C) into maps; samples (members, N, V) are features already.
 
     They must be a copy: activations work in place.
     """
-    return images[None] if images.ndim == 2 else images.unsqueeze(3)
+    return images if images.ndim == 3 else images.permute(1, 2, 3, 0, 4).contiguous()
 
 
 def leave(values: Tensor) -> Tensor:
