@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -230,6 +231,8 @@ class Training:
             if seconds is None or generations is None
             else min(self.time_limit.seconds, spent + max(0, generations - done) * seconds),
             distribution=distribution,
+            fixed_layers=self.model.fixed_layers,
+            kept_bytes=sum(each.scorer.kept_bytes for each in self._fitnesses),
         )
 
     @property
@@ -292,13 +295,22 @@ class Training:
             ga = GA(num_generations=self.num_generations, **given)
         if verbose:
             print(self.plan())
-        try:
-            ga.run()
-        except ConnectionError as error:
-            if checkpoint is not None and checkpoint.path.exists():
-                error.add_note(f"the checkpoint is {checkpoint.path}")
-            raise
-        return self._result(ga, self.plan(clock.seconds))
+        with ExitStack() as stack:
+            for each in self._fitnesses:
+                stack.enter_context(each.keeping_features())
+            try:
+                ga.run()
+            except ConnectionError as error:
+                if checkpoint is not None and checkpoint.path.exists():
+                    error.add_note(f"the checkpoint is {checkpoint.path}")
+                raise
+            return self._result(ga, self.plan(clock.seconds))
+
+    @property
+    def _fitnesses(self) -> list[Fitness]:
+        """The fitness on the data to train on and, if there are any, on those held out."""
+        held_out = [] if self.validation is None else [self.validation.fitness]
+        return [self.fitness, *held_out]
 
     def _fit_to_space(self, vectors: list[Array]) -> None:
         """Move solutions into a gene space that all genes share, unless none will be kept."""
