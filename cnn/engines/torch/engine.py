@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from cnn import checks
+from cnn.engines.families import have_images_of_their_own
 from cnn.engines.torch import devices
 from cnn.engines.torch.held import blocks_on, copied_blocks, holding
 from cnn.engines.torch.lowering import Program, lower
@@ -93,7 +94,8 @@ class TorchEngine:
         device, on_cpu = torch.device(self.device), self.device == "cpu"
         dtype = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
         compiler = devices.compiler(device) if self.compiled else None
-        choices = Choices(device, dtype, self.products == "batched", on_cpu, compiler)
+        own = have_images_of_their_own(images)
+        choices = Choices(device, dtype, self.products == "batched", on_cpu, compiler, own)
         with devices.settings(tf32=self.precision == "tf32", benchmark=self.benchmark):
             source = copied_blocks(images, dtype) if on_cpu else blocks_on(device, images, dtype)
             evaluate(
@@ -110,6 +112,6 @@ class TorchEngine:
         """Keep on the device the images that are run inside, so that they go up once.
 
         An array is known by its identity and forgotten when it is gone: what is written into it
-        inside a session is not seen.
+        inside a session is not seen. Images of each member's own go up every time.
         """
         return holding(str(self.device))

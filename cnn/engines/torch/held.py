@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from cnn.engines.families import have_images_of_their_own
 from cnn.engines.torch import kernels
 from cnn.engines.torch.kernels import Tensor
 from cnn.types import AnyArray
 
-Source = Callable[[slice], Tensor]
-"""What gives a block of images, as kernels take them."""
+Source = Callable[[slice, slice], Tensor]
+"""What gives some images of some members, as kernels take them; those of all know no members."""
 
 _lock = threading.RLock()
 _sessions: dict[str, int] = {}  # how many there are, for each device
@@ -42,18 +43,22 @@ def copied_blocks(images: AnyArray, dtype: Any) -> Source:
     """Return what copies blocks of images from NumPy, for a device that shares its memory."""
     import torch
 
-    def block(part: slice) -> Tensor:
-        return kernels.enter(torch.from_numpy(_float32(images[part])).to(dtype))
+    own = have_images_of_their_own(images)
+
+    def block(part: slice, members: slice) -> Tensor:
+        taken = images[members, part] if own else images[None, part]
+        return kernels.enter(torch.from_numpy(_float32(taken)).to(dtype))
 
     return block
 
 
 def blocks_on(device: Any, images: AnyArray, dtype: Any) -> Source:
     """Return what copies blocks of images that are on the device, all of them."""
-    whole = on_device(images, device)
+    own = have_images_of_their_own(images)
+    whole = on_device(images, device) if own else on_device(images, device)[None]
 
-    def block(part: slice) -> Tensor:
-        return kernels.enter(whole[part].to(dtype, copy=True))
+    def block(part: slice, members: slice) -> Tensor:
+        return kernels.enter(whole[members if own else slice(1), part].to(dtype, copy=True))
 
     return block
 
@@ -66,7 +71,8 @@ def _float32(images: AnyArray) -> AnyArray:
 def on_device(images: AnyArray, device: Any) -> Tensor:
     """Return all images on the device, bytes as bytes and all else as float32.
 
-    In a session those that are there already are not copied again.
+    In a session those that are there already are not copied again, but for images of each
+    member's own, such as the frames of games, which are others every time.
     """
     import torch
 
@@ -76,7 +82,7 @@ def on_device(images: AnyArray, device: Any) -> Tensor:
             return _held[key][1]
         copied = images.copy() if images.dtype == np.uint8 else _float32(images)
         tensor = torch.from_numpy(copied).to(device)
-        if key[0] in _sessions:
+        if key[0] in _sessions and not have_images_of_their_own(images):
             _held[key] = weakref.ref(images, lambda _: _forget(key)), tensor
         return tensor
 

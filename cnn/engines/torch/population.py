@@ -31,6 +31,7 @@ class Choices(NamedTuple):
     batched: bool  # products of patches take the place of grouped convolutions
     in_threads: bool  # in blocks for the cache of a CPU, not for the memory of a GPU
     compiler: Callable[[Run], Run] | None
+    own_images: bool = False  # each member sees its own
 
 
 def evaluate(
@@ -53,7 +54,7 @@ def evaluate(
 
     members, number = out.shape[:2]
     counts = tuple(len(array) for array in weights)
-    plan = plan_for(program, members, counts, choices.batched)
+    plan = plan_for(program, members, counts, choices.batched, own_images=choices.own_images)
     while True:
         blocks = choose_blocks(
             plan, members, number, memory_limit=memory_limit, cached=choices.in_threads
@@ -106,9 +107,13 @@ def _evaluate(
         wanted = target[low:high, start + done : start + blocks.images]
         with torch.inference_mode():
             made = wanted if direct else torch.empty(wanted.shape, device=choices.device)
-            entered = run_shared(images(slice(start, start + blocks.images)), shared)
+            block = slice(start, start + blocks.images)
+            if not choices.own_images:
+                entered = run_shared(images(block, slice(None)), shared)
             for first, known in groups:
                 part = slice(first, first + blocks.group)
+                if choices.own_images:
+                    entered = images(block, part)
                 values = kernels.leave(run_own(entered, _of_part(own, plan, part)))
                 if len(values) < blocks.group:  # the last layer too is shared
                     values = values.repeat_interleave(blocks.group // len(values), 0)

@@ -14,7 +14,7 @@ import gacnn
 from gacnn.callbacks import validation
 from gacnn.callbacks.callback import ENDLESS
 from gacnn.callbacks.validation import validation_interval
-from gacnn.training import defaults
+from gacnn.training import defaults, forecast
 from gacnn.training import plan as plan_module
 from gacnn.training.defaults import (
     default_batch_size,
@@ -146,6 +146,17 @@ def test_settings_with_a_finite_gene_space_neither_scale_nor_decay():
     assert chosen["mutation_type"].sigma == pytest.approx(0.4)
     assert chosen["mutation_type"].scale is None
     assert chosen["crossover_type"].weight_decay == 0
+
+
+@pytest.mark.parametrize("settings", [{"gene_space": [-2, 0, 2]}, {"gene_type": int}])
+def test_noise_falls_until_few_genes_of_the_offspring_jump(settings):
+    chosen = strategy_settings(30, 1600, settings, one_objective=True)
+    mutation, crossover = chosen["mutation_type"], chosen["crossover_type"]
+    assert mutation.final_sigma == pytest.approx(mutation.sigma / defaults.SIGMA_FALL)
+    rates = crossover.learning_rate, crossover.final_learning_rate
+    assert rates[1] == pytest.approx(rates[0] / defaults.STEPPED_RATE_FALL, rel=1e-2)
+    even = strategy_settings(30, 1600, {"gene_space": {"low": -1, "high": 1}}, one_objective=True)
+    assert even["mutation_type"].final_sigma is None
 
 
 def test_settings_of_integers_neither_scale_nor_decay():
@@ -606,7 +617,7 @@ def test_forecast_of_a_time_limit_is_told_and_corrected(capsys):
 
 def test_a_clock_counts_all_that_lies_between_generations():
     told = []
-    clock = plan_module.Clock(lambda ga, seconds: told.append(seconds), [0.05, 0.1])
+    clock = forecast.Clock(lambda ga, seconds: told.append(seconds), [0.05, 0.1])
     pause = gacnn.LambdaCallback(on_generation=lambda ga: time.sleep(0.02))
     gacnn.GA(
         num_generations=10,
