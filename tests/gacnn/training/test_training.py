@@ -148,6 +148,17 @@ def test_settings_with_a_finite_gene_space_neither_scale_nor_decay():
     assert chosen["crossover_type"].weight_decay == 0
 
 
+@pytest.mark.parametrize("settings", [{"gene_space": [-2, 0, 2]}, {"gene_type": int}])
+def test_noise_falls_until_few_genes_of_the_offspring_jump(settings):
+    chosen = strategy_settings(30, 1600, settings, one_objective=True)
+    mutation, crossover = chosen["mutation_type"], chosen["crossover_type"]
+    assert mutation.final_sigma == pytest.approx(mutation.sigma / defaults.SIGMA_FALL)
+    rates = crossover.learning_rate, crossover.final_learning_rate
+    assert rates[1] == pytest.approx(rates[0] / defaults.STEPPED_RATE_FALL, rel=1e-2)
+    even = strategy_settings(30, 1600, {"gene_space": {"low": -1, "high": 1}}, one_objective=True)
+    assert even["mutation_type"].final_sigma is None
+
+
 def test_settings_of_integers_neither_scale_nor_decay():
     chosen = strategy_settings(30, 1600, {"gene_type": int}, one_objective=True)
     assert chosen["mutation_type"].scale is None
