@@ -138,7 +138,7 @@ def test_the_generator_decides_and_the_images_stay(augment):
     [
         (lambda: Shift(-1), ValueError, "pixels must be at least 0, not -1"),
         (lambda: Shift(np.nan), ValueError, "pixels must be a finite number"),
-        (lambda: Shift("far"), TypeError, "pixels must hold real numbers"),
+        (lambda: Shift("far"), TypeError, "pixels must be a number"),
         (lambda: Flip(1.5), ValueError, "probability must be from 0 to 1, not 1.5"),
         (lambda: Flip(-0.1), ValueError, "probability must be from 0 to 1, not -0.1"),
         (
