@@ -180,7 +180,7 @@ def test_batch_is_drawn_and_then_changed():
     fitness.draw(np.random.default_rng(1))
     rng = np.random.default_rng(1)
     chosen = rng.choice(30, 10, replace=False)
-    images, targets, _ = fitness.scorer.data(fitness.batch)
+    images, targets, *_ = fitness.scorer.data(fitness.batch)
     np.testing.assert_array_equal(images, Flip()(X[chosen], rng))
     np.testing.assert_array_equal(targets, y[chosen])
 
