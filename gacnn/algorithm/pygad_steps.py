@@ -28,7 +28,23 @@ from gacnn.types import Array, Indices
 Selection = tuple[Array, Indices]
 Change = Callable[[Array, Indices, "np.random.Generator"], Array]
 
+_LOGGER = "pygad.utils.validation"  # what PyGAD logs to where no logger is given
 _LARGEST_SPACE = 1024  # values of a stepped gene space that are listed to draw from
+
+
+@contextmanager
+def errors_said_once() -> Iterator[None]:
+    """Keep errors out of PyGAD's own logger, which prints them although it raises them too."""
+    logger = logging.getLogger(_LOGGER)
+
+    def is_no_error(record: logging.LogRecord) -> bool:
+        return record.exc_info is None
+
+    logger.addFilter(is_no_error)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_no_error)
 
 
 class _NoEvaluator(Evaluator):
@@ -39,25 +55,6 @@ class _NoEvaluator(Evaluator):
 
 
 _NO_EVALUATOR = _NoEvaluator()
-
-
-@contextmanager
-def raised_not_logged(logger: logging.Logger | None) -> Iterator[None]:
-    """Keep PyGAD from printing what it raises too, traceback and all, up to three times.
-
-    logger: what the user gave: that is told as ever.
-    """
-    its_own = logging.getLogger(pygad.utils.validation.__name__)
-
-    def is_none(record: logging.LogRecord) -> bool:
-        return record.exc_info is None
-
-    if logger is None:
-        its_own.addFilter(is_none)
-    try:
-        yield
-    finally:
-        its_own.removeFilter(is_none)
 
 
 class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types

@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import logging
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -942,37 +941,3 @@ def test_a_copy_that_lacks_nothing_says_nothing(tmp_path):
     ga = lucky_ga(Lucky())
     ga.save(str(tmp_path / "ga"))
     gacnn.load(str(tmp_path / "ga")).run()
-
-
-class TestWhatIsRaised:
-    """PyGAD logs what it raises, traceback and all, at each of its floors."""
-
-    @staticmethod
-    def fail(ga: Any, *values: Any) -> Any:
-        raise ZeroDivisionError("no such luck")
-
-    @pytest.mark.parametrize("event", ["fitness_func", "on_generation", "on_start"])
-    def test_is_not_logged_too(self, event: str, caplog: Any) -> None:
-        with pytest.raises(ZeroDivisionError):
-            GA(**{**SMALL, "fitness_func": total, event: self.fail}).run()
-        assert caplog.records == []
-
-    def test_is_not_logged_too_for_a_wrong_argument(self, caplog: Any) -> None:
-        with pytest.raises(ValueError, match="num_parents_mating"):
-            GA(**{**SMALL, "fitness_func": total, "num_parents_mating": -1})
-        assert caplog.records == []
-
-    def test_is_told_to_a_logger_of_ones_own(self) -> None:
-        told: list[logging.LogRecord] = []
-        logger = logging.Logger("own")
-        logger.addFilter(lambda record: told.append(record) is not None)
-        with pytest.raises(ZeroDivisionError):
-            GA(**SMALL, fitness_func=self.fail, logger=logger).run()
-        assert {record.getMessage() for record in told} == {"no such luck"}
-
-    def test_is_logged_by_pygad_itself_afterwards(self, caplog: Any) -> None:
-        for kind in (GA, pygad.GA):
-            assert caplog.records == []
-            with pytest.raises(ZeroDivisionError):
-                kind(**SMALL, fitness_func=self.fail).run()
-        assert {record.getMessage() for record in caplog.records} == {"no such luck"}
