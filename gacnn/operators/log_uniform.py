@@ -41,7 +41,7 @@ class LogUniformMutation(GaussianNoise):
         ...     num_parents_mating=4,
         ...     fitness_func=Sphere(),
         ...     sol_per_pop=16,
-        ...     num_genes=5,
+        ...     num_genes=10,
         ...     crossover_type="uniform",
         ...     mutation_type=gacnn.LogUniformMutation(),
         ...     random_seed=0,
