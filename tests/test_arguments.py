@@ -160,6 +160,8 @@ CALLS = {
     "TimeLimit": (gacnn.TimeLimit, {"seconds": 3}),
     "WeightAverage": (gacnn.WeightAverage, {}),
     "History": (gacnn.History, {}),
+    "RidgeHead": (gacnn.RidgeHead, {}),
+    "with_ridge_head": (gacnn.with_ridge_head, {"model": MODEL, "X": X, "y": y}),
     "LambdaCallback": (gacnn.LambdaCallback, {}),
     "Checkpoint": (gacnn.Checkpoint, {"path": "checkpoint"}),
     "Shift": (augment.Shift, {"pixels": 1}),
