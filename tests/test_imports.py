@@ -164,6 +164,12 @@ def test_readme_of_the_package_has_no_link_into_the_repository():
         assert (ROOT / path).exists(), path
 
 
+def test_readme_of_a_package_without_a_repository_has_words_for_links():
+    setup = runpy.run_path(str(ROOT / "setup.py"))
+    text = "![a](a.png) [b](b.md) [c](https://c.org)"
+    assert setup["with_absolute_links"](text, None) == " b [c](https://c.org)"
+
+
 def test_everything_public_is_listed_and_described():
     assert cnn.__all__ == sorted(cnn.__all__)
     assert [name for name in cnn.__all__ if not getattr(cnn, name).__doc__] == []
