@@ -13,7 +13,14 @@ from cnn import Engine, Model, NumpyEngine
 from cnn.model import MEMORY_LIMIT
 from gacnn.fitness.batches import Augmentation, Batch, changed, generator_of
 from gacnn.fitness.features import Features
-from gacnn.fitness.metrics import Measure, Metric, MetricError, check_numbers, measure_of
+from gacnn.fitness.metrics import (
+    CrossEntropy,
+    Measure,
+    Metric,
+    MetricError,
+    check_numbers,
+    measure_of,
+)
 from gacnn.types import Array
 
 OUTPUT_BYTES = 64 * 2**20
@@ -160,15 +167,19 @@ class Scorer:
 
     def _weighted(self, vectors: Array, data: Data, weights: Array) -> Scores:
         """Score the cross-entropy on images that were not drawn evenly."""
-        own = np.arange(len(data.y)), data.y
+        metric = self.metrics[0]
         outputs = self._forward("log_proba", data, vectors)
-        log_proba = outputs[:, *own]
+        broken = without_numbers(outputs)
+        if isinstance(metric, CrossEntropy):
+            outputs = metric.tempered(outputs)
+        log_proba = outputs[:, np.arange(len(data.y)), data.y]
+        each = metric.each(outputs, data.y) if isinstance(metric, CrossEntropy) else log_proba
         if self.by_row:  # of many members it lies in memory image by image
-            log_proba = np.ascontiguousarray(log_proba)
-        log_proba[without_numbers(outputs)] = -np.inf
+            log_proba, each = np.ascontiguousarray(log_proba), np.ascontiguousarray(each)
+        log_proba[broken] = each[broken] = -np.inf
         if data.sample_weight is not None:
             weights = weights * data.sample_weight
-        return Scores((log_proba * weights).mean(axis=1), log_proba)
+        return Scores((each * weights).mean(axis=1), log_proba)
 
     def _forward(self, kind: str, data: Data, vectors: Array) -> Array:
         run = data.model.log_proba if kind == "log_proba" else data.model.forward
