@@ -102,7 +102,7 @@ def fitted(kind, target):
 ESTIMATOR = (
     "layers", "input_shape", "num_solutions", "num_generations", "time_limit", "metric",
     "batch_size", "augment", "validation_fraction", "patience", "random_state", "n_jobs",
-    "settings",
+    "first_layer", "settings",
 )  # fmt: skip
 
 
@@ -154,7 +154,10 @@ CALLS = {
     ),
     "population_as_vectors": (gacnn.population_as_vectors, {"population_networks": [MODEL]}),
     "Fitness": (gacnn.Fitness, {"model": MODEL, "X": X, "y": y}),
-    "default_network": (gacnn.default_network, {"input_shape": (4, 4, 1), "num_classes": 2}),
+    "default_network": (
+        gacnn.default_network,
+        {"input_shape": (4, 4, 1), "num_classes": 2, "images": X},
+    ),
     "fan_in_scale": (gacnn.fan_in_scale, {"model": MODEL}),
     "EarlyStopping": (gacnn.EarlyStopping, {"patience": 3}),
     "TimeLimit": (gacnn.TimeLimit, {"seconds": 3}),
