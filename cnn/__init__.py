@@ -7,7 +7,7 @@ from cnn.engines.engine import Engine
 from cnn.engines.numpy.engine import NumpyEngine
 from cnn.engines.torch.engine import TorchEngine
 from cnn.layers.convolution import Conv1D, Conv2D
-from cnn.layers.elementwise import LeakyReLU, ReLU, Sigmoid, Softmax, Step, Tanh
+from cnn.layers.elementwise import LeakyReLU, ReLU, Sigmoid, Softmax, SquareRoot, Step, Tanh
 from cnn.layers.layer import Flatten, Input1D, Input2D
 from cnn.layers.pooling import (
     AveragePooling1D,
@@ -19,8 +19,10 @@ from cnn.layers.pooling import (
     MaxPooling1D,
     MaxPooling2D,
 )
+from cnn.layers.standardization import Standardization
 from cnn.layers.weighted import Dense
 from cnn.model import Model, load
+from cnn.patches import patch_filters
 from cnn.pygad_functions import (
     layers_weights,
     layers_weights_as_matrix,
@@ -63,6 +65,8 @@ __all__ = [
     "Report",
     "Sigmoid",
     "Softmax",
+    "SquareRoot",
+    "Standardization",
     "Step",
     "Tanh",
     "TorchEngine",
@@ -74,6 +78,7 @@ __all__ = [
     "layers_weights_as_matrix",
     "layers_weights_as_vector",
     "load",
+    "patch_filters",
     "to_keras",
     "to_onnx",
     "to_torch",

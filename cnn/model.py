@@ -130,6 +130,49 @@ class Model:
         twin._bind()
         return twin
 
+    def cut(self, position: int) -> tuple[Model, Model]:
+        """Return the layers before a position, and those from it on, as two models.
+
+        The second begins with an input of the shape that the first returns, and does with that
+        what this model does. The weights of both are those of this model, not copies.
+        """
+        front, rest = self._chain[:position], self._chain[position:]
+        own = sum(values.size for each in _trainable(front) for values in each.trained)
+        size = front[-1].layer_output_size
+        entry = Input2D(size) if isinstance(size, tuple) else Input1D(size)
+        return self._part(front, slice(0, own)), self._part([entry, *rest], slice(own, None))
+
+    def _part(self, chain: Sequence[Layer], genes: slice) -> Model:
+        """Return a model of layers that stand in a chain, with a part of the vector."""
+        part = object.__new__(type(self))
+        part.__dict__.update(self.__dict__, _scale=None, _class_names=None, _input_range=None)
+        part._chain, part._programs = [], {}
+        for layer in chain:
+            part._chain.append(layer.copy_behind(part._chain[-1] if part._chain else None))
+        part._vector, part._initial = self._vector[genes], self._initial[genes]
+        part._bind()
+        return part
+
+    @property
+    def fixed_layers(self) -> int:
+        """How many layers at the beginning return the same for an image whatever the vector is.
+
+        The input aside. 0 where none of them has weights: then there is nothing to gain by
+        computing them once.
+        """
+        ends = (i for i, each in enumerate(self._chain) if _trainable([each]))
+        count = next(ends, len(self._chain))
+        while count > 1 and not self._is_neck(count):
+            count -= 1
+        fixed = any(isinstance(each, WeightedLayer) for each in self._chain[:count])
+        return count - 1 if fixed else 0
+
+    def _is_neck(self, position: int) -> bool:
+        """Tell whether the layers from a position on read only what the one before it returns."""
+        before = len(listed(self._chain[:position]))
+        after = listed(self._chain)[before:]
+        return all(place >= before - 1 for each in after for place in each.inputs)
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_programs": {}}
 
@@ -231,7 +274,7 @@ class Model:
     @property
     def trainable_layers(self) -> list[WeightedLayer]:
         """The layers whose weights are in the vector."""
-        return [layer for layer in self.weighted_layers if layer.trainable]
+        return _trainable(self._chain)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -612,6 +655,10 @@ class Model:
 
     def _repr_html_(self) -> str:
         return self._table(tables.as_html)
+
+
+def _trainable(layers: Sequence[Layer]) -> list[WeightedLayer]:
+    return [each for each in layers if isinstance(each, WeightedLayer) and each.trainable]
 
 
 def check_model(model: Any, name: str = "model") -> Model:

@@ -118,7 +118,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         """Whether `fit` goes on with the network that is there."""
         return bool(self.warm_start) and self.__sklearn_is_fitted__()
 
-    def _learned_inputs(self, X: Array) -> Array:
+    def _learned_inputs(self, X: Array, sample_weight: Array | None) -> Array:
         """Return the inputs of the network for X; note their shape and scale."""
         if not self._goes_on:
             self.__dict__.pop("model_", None)  # it would not fit what a fit that fails has noted
@@ -126,7 +126,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
             inputs = _shaped(X, shape)
             if self.layers is None and len(shape) == 1:
                 _say_dense(X)
-            self.input_scaler_ = StandardScaler().fit(_columns(inputs))
+            self.input_scaler_ = _scaler(_columns(inputs), sample_weight)
             self.input_range_ = InputRange.of(inputs)
             self.input_shape_ = shape
             self.n_features_in_ = math.prod(shape)
@@ -389,8 +389,11 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Evolve a network on inputs X and labels y (N,); raises ValueError for a single class.
 
-        sample_weight: (N,), how much each counts; the inputs are standardised without it.
+        sample_weight: (N,), how much each counts, in the standardisation of the inputs too.
         """
+        multilabel = checks.several_labels(np.asarray(y), "y")
+        if multilabel:
+            raise ValueError(multilabel)
         samples, labels = self._validated(X, y=y, reset=not self._goes_on)
         check_classification_targets(labels)
         classes, numbered = np.unique(labels, return_inverse=True)
@@ -405,7 +408,7 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
             )
         weights = checked_sample_weight(sample_weight, len(samples))
         by_class = self._class_weight(classes)
-        inputs = self._learned_inputs(samples)
+        inputs = self._learned_inputs(samples, weights)
         self.classes_ = classes
         return self._evolve(inputs, numbered, len(classes), weights, by_class)
 
@@ -475,7 +478,7 @@ class CNNRegressor(RegressorMixin, _Estimator):  # type: ignore[misc] # no types
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Evolve a network on inputs X and values y, (N,) or (N, outputs).
 
-        sample_weight: (N,), how much each counts; the data are standardised without it.
+        sample_weight: (N,), how much each counts, in the standardisation too.
         """
         samples, values = self._validated(
             X, y=y, reset=not self._goes_on, multi_output=True, y_numeric=True
@@ -487,10 +490,10 @@ class CNNRegressor(RegressorMixin, _Estimator):  # type: ignore[misc] # no types
                 f"not {shape}; set warm_start=False to begin anew"
             )
         weights = checked_sample_weight(sample_weight, len(samples))
-        inputs = self._learned_inputs(samples)
+        inputs = self._learned_inputs(samples, weights)
         if not self._goes_on:
             self._shape_of_target = shape
-            self.target_scaler_ = StandardScaler().fit(columns)
+            self.target_scaler_ = _scaler(columns, weights)
         targets = self.target_scaler_.transform(columns)
         return self._evolve(inputs, targets.reshape(values.shape), columns.shape[1], weights)
 
@@ -554,6 +557,14 @@ def _say_dense(X: Array) -> None:
 def _columns(inputs: Array) -> Array:
     """Return inputs (N, …) as columns of one scale: the features of rows, one of all pixels."""
     return inputs if inputs.ndim == 2 else inputs.reshape(-1, 1).astype(np.float32, copy=False)
+
+
+def _scaler(columns: Array, sample_weight: Array | None) -> StandardScaler:
+    """Return what standardises columns (N, features), or (N * pixels, 1), of weighted samples."""
+    if sample_weight is None or (sample_weight == sample_weight[0]).all():
+        return StandardScaler().fit(columns)
+    each = np.repeat(sample_weight, len(columns) // len(sample_weight))
+    return StandardScaler().fit(columns, sample_weight=each)
 
 
 def _joined(earlier: History | None, later: History) -> History:

@@ -49,6 +49,8 @@ def layer(spec: Layer, x: Array, *weights: Array) -> Array:
 
     Series (N, length, channels) are maps of one column, and filters along them too.
     """
+    if isinstance(spec, cnn.Standardization):
+        return (x + weights[1]) * weights[0]
     if x.ndim == 3 and not isinstance(spec, cnn.Flatten):
         filters = [array[:, :, None] for array in weights[:1]]
         y = layer(spec, x[:, :, None], *filters, *weights[1:])
@@ -75,6 +77,7 @@ def activate(name: str | None, x: Array, slope: float = 0.01) -> Array:
             "sigmoid": 1 / (1 + np.exp(-x)),
             "tanh": np.tanh(x),
             "step": np.sign(x),
+            "square_root": np.sqrt(np.maximum(x, 0)),
             "softmax": exp / exp.sum(-1, keepdims=True),
         }
     return functions[name]

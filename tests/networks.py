@@ -14,7 +14,14 @@ EAGER = cnn.NumpyEngine(thread_floats=1)  # threads share even the small work of
 
 ACTIVATIONS = [None, "relu", "leaky_relu", "sigmoid", "tanh"]
 EXACT_ACTIVATIONS = [None, "relu", "step"]
-LAYERS = [cnn.ReLU, cnn.LeakyReLU, cnn.Sigmoid, cnn.Tanh, cnn.Softmax]
+LAYERS = [
+    cnn.ReLU,
+    cnn.LeakyReLU,
+    cnn.Sigmoid,
+    cnn.Tanh,
+    cnn.Softmax,
+    cnn.Standardization,
+]
 EXACT_LAYERS = [cnn.ReLU, cnn.Step]
 POOLINGS = [cnn.MaxPooling2D, cnn.AveragePooling2D]
 OF_SERIES: dict[type[Layer], Any] = {  # what is the same along series
@@ -136,6 +143,8 @@ def filled(model: cnn.Model, exact: bool = False) -> cnn.Model:
                 array[...] = rng.integers(-1, 2, array.shape)
             elif array.ndim == 1:
                 array[...] = rng.normal(size=array.shape)
+        if isinstance(layer, cnn.Standardization) and not exact:
+            layer.trained_weights = rng.uniform(0.3, 3, layer.trained_weights.shape)
     return model
 
 

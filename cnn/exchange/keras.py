@@ -13,6 +13,8 @@ from cnn.exchange.building import (
     HasModel,
     checked_model,
     converting,
+    imported,
+    is_plainly,
     neighbours,
     over_whole_maps,
     size,
@@ -20,7 +22,15 @@ from cnn.exchange.building import (
 )
 from cnn.layers.activation import NEGATIVE_SLOPE
 from cnn.layers.convolution import Conv1D, Conv2D, Convolution
-from cnn.layers.elementwise import ActivationLayer, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+from cnn.layers.elementwise import (
+    ActivationLayer,
+    LeakyReLU,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    SquareRoot,
+    Tanh,
+)
 from cnn.layers.layer import Flatten, Input1D, Input2D, Layer
 from cnn.layers.pooling import (
     AveragePooling1D,
@@ -33,6 +43,7 @@ from cnn.layers.pooling import (
     MaxPooling1D,
     MaxPooling2D,
 )
+from cnn.layers.standardization import Standardization
 from cnn.layers.weighted import Dense, WeightedLayer
 from cnn.layers.windowed import WindowedLayer
 from cnn.model import Model
@@ -49,7 +60,7 @@ def to_keras(model: Model | HasModel) -> Any:
     padding other than "same". On PyTorch, Keras 3.15 averages windows at the edge wrongly where
     "same" pads one side more; on JAX and TensorFlow it does not. Needs keras.
     """
-    keras = _keras("to_keras")
+    keras = imported("keras", "to_keras")
     model = checked_model(model)
     layers: list[Any] = [keras.Input(model.input_shape)]
     for position, layer in enumerate(model.get_layers(), 1):
@@ -57,7 +68,8 @@ def to_keras(model: Model | HasModel) -> Any:
             layers += _keras_layers(keras.layers, layer)
     network = keras.Sequential(layers)
     weighted = [layer for layer in network.layers if layer.weights]
-    for theirs, ours in zip(weighted, model.weighted_layers, strict=True):
+    filled = [each for each in model.weighted_layers if not isinstance(each, Standardization)]
+    for theirs, ours in zip(weighted, filled, strict=True):
         kernel, *bias = ours.trained
         if isinstance(ours, Convolution):
             kernel = np.moveaxis(kernel, 0, -1)
@@ -75,8 +87,8 @@ def from_keras(network: Any) -> Model:
     Raises TypeError or ValueError, with the layer, the reason and the cure, for what has no
     counterpart here. Needs keras.
     """
-    keras = _keras("from_keras")
-    if not _is_sequential(keras, network):
+    keras = imported("keras", "from_keras")
+    if not is_plainly(network, keras.Sequential, "call"):
         raise TypeError(
             f"network must be a keras.Sequential, not {type(network).__name__}; "
             "of a model that is one chain of layers take keras.Sequential(model.layers)"
@@ -88,19 +100,13 @@ def from_keras(network: Any) -> Model:
     return Model(chain.last)
 
 
-def _keras(function: str) -> Any:
-    try:
-        import keras
-    except ImportError as error:
-        raise ImportError(f"{function} needs keras: pip install keras") from error
-    return keras
-
-
 # To Keras
 
 
 def _keras_layers(kinds: Any, layer: Any) -> list[Any]:
     """Return the Keras layers that do what a layer does."""
+    if isinstance(layer, Standardization):
+        return [_normalization(kinds, layer)]
     if isinstance(layer, WeightedLayer):
         return _weighted(kinds, layer)
     if isinstance(layer, ActivationLayer):
@@ -116,7 +122,7 @@ def _weighted(kinds: Any, layer: Any) -> list[Any]:
     settings = {"use_bias": layer.use_bias, "trainable": layer.trainable}
     name = layer.activation_function
     behind = []
-    if name in ("leaky_relu", "step"):  # Keras has another slope by that name
+    if name in ("leaky_relu", "square_root", "step"):  # Keras has another slope by that name
         behind.append(_activation(kinds, name))
     else:
         settings["activation"] = name
@@ -140,6 +146,13 @@ def _weighted(kinds: Any, layer: Any) -> list[Any]:
     return [*padding, convolution, *behind]
 
 
+def _normalization(kinds: Any, layer: Standardization) -> Any:
+    scale, shift = layer.trained
+    if (scale <= 0).any():
+        raise ValueError("Keras divides by deviations above 0 only; use such, or cnn.to_onnx")
+    return kinds.Normalization(axis=-1, mean=-shift, variance=1 / np.square(scale))
+
+
 def _pooling(kinds: Any, layer: Any) -> Any:
     shape = layer.input_maps
     for padding in ("valid", "same"):
@@ -155,23 +168,21 @@ def _activation(kinds: Any, name: str, negative_slope: float = NEGATIVE_SLOPE) -
         raise ValueError("Keras has no activation 'step'; use cnn.to_onnx")
     if name == "leaky_relu":
         return kinds.LeakyReLU(negative_slope)
+    if name == "square_root":
+        from cnn.exchange import keras_layers
+
+        return keras_layers.SquareRoot()
     return kinds.Activation(name)
 
 
 # From Keras: a reader for each kind of layer, given the ones before and after it
 
 
-def _is_sequential(keras: Any, network: Any) -> bool:
-    """Whether it is a Sequential, or of a class that does not change what that does."""
-    sequential = keras.Sequential
-    return isinstance(network, sequential) and type(network).call is sequential.call
-
-
 def _leaves(keras: Any, network: Any) -> Iterator[Any]:
     """The layers in their order, those of nested Sequentials too, without idle ones."""
     idle = {getattr(keras.layers, name) for name in _IDLE}
     for layer in network.layers:
-        if _is_sequential(keras, layer):
+        if is_plainly(layer, keras.Sequential, "call"):
             yield from _leaves(keras, layer)
         elif type(layer) not in idle:
             yield layer
@@ -193,9 +204,17 @@ def _input(network: Any) -> Layer:
     return Input2D(shape) if len(shape) == 3 else Input1D(shape if len(shape) == 2 else shape[0])
 
 
+def _is_own(keras: Any, layer: Any) -> bool:
+    """Tell whether a layer is exactly Keras's, or this package's, of that name."""
+    from cnn.exchange import keras_layers
+
+    owner = keras_layers if type(layer).__name__ == "SquareRoot" else keras.layers
+    return type(layer) is getattr(owner, type(layer).__name__, None)
+
+
 def _read(keras: Any, chain: Converted, layer: Any, before: Any, after: Any) -> None:
     kind = type(layer).__name__
-    if kind not in _READERS or type(layer) is not getattr(keras.layers, kind, None):
+    if kind not in _READERS or not _is_own(keras, layer):
         raise TypeError(f"{kind} has no counterpart here; use {', '.join(_READERS)}")
     if getattr(layer, "data_format", "channels_last") != "channels_last":
         raise ValueError('its channels come first; use data_format="channels_last"')
@@ -257,6 +276,22 @@ def _read_dense(chain: Converted, layer: Any, before: Any, after: Any) -> None:
     chain.add(ours, *_arrays(layer))
 
 
+def _read_normalization(chain: Converted, layer: Any, before: Any, after: Any) -> None:
+    from keras import ops
+
+    size = chain.last.layer_output_size
+    channels = size[-1] if isinstance(size, tuple) else size
+    known = layer.mean is not None and not layer.invert
+    numbers = (layer.mean, layer.variance) if known else ()
+    arrays = [ops.convert_to_numpy(each).ravel() for each in numbers]
+    if not known or arrays[0].size not in (1, channels):
+        raise ValueError("only axis=-1, with mean and variance known and no invert, is converted")
+    mean, variance = arrays
+    deviation = np.maximum(np.sqrt(variance), np.float32(1e-7))  # Keras's epsilon
+    factors = (np.broadcast_to(each, channels) for each in (1 / deviation, -mean))
+    chain.add(Standardization(), *factors)
+
+
 def _read_padding(chain: Converted, layer: Any, before: Any, after: Any) -> None:
     """Leave it to the convolution behind."""
     if type(after).__name__ not in _CONVOLUTIONS:
@@ -294,6 +329,10 @@ def _read_relu(chain: Converted, layer: Any, before: Any, after: Any) -> None:
 
 def _read_leaky_relu(chain: Converted, layer: Any, before: Any, after: Any) -> None:
     chain.activate(LeakyReLU(negative_slope=layer.negative_slope))
+
+
+def _read_square_root(chain: Converted, layer: Any, before: Any, after: Any) -> None:
+    chain.activate(SquareRoot())
 
 
 def _read_softmax(chain: Converted, layer: Any, before: Any, after: Any) -> None:
@@ -336,6 +375,7 @@ _IDLE = {
 _READERS: dict[str, Callable[[Converted, Any, Any, Any], None]] = {
     **dict.fromkeys(_CONVOLUTIONS, _read_convolution),
     "Dense": _read_dense,
+    "Normalization": _read_normalization,
     **dict.fromkeys(_POOLINGS, _read_pooling),
     **dict.fromkeys(_GLOBAL, _read_global),
     "Flatten": _read_flatten,
@@ -343,5 +383,6 @@ _READERS: dict[str, Callable[[Converted, Any, Any, Any], None]] = {
     "ReLU": _read_relu,
     "LeakyReLU": _read_leaky_relu,
     "Softmax": _read_softmax,
+    "SquareRoot": _read_square_root,
     **dict.fromkeys(_PADDINGS, _read_padding),
 }

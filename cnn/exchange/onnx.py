@@ -16,6 +16,7 @@ from cnn.layers.convolution import Convolution
 from cnn.layers.elementwise import ActivationLayer
 from cnn.layers.layer import Flatten, Kind, Layer
 from cnn.layers.pooling import GlobalPoolingLayer, PoolingLayer
+from cnn.layers.standardization import Standardization
 from cnn.layers.weighted import Dense, WeightedLayer
 from cnn.layers.windowed import WindowedLayer
 from cnn.model import Model
@@ -29,6 +30,7 @@ _ACTIVATIONS = {
     "sigmoid": "Sigmoid",
     "tanh": "Tanh",
     "step": "Sign",
+    "square_root": "Sqrt",
     "softmax": "Softmax",
 }
 
@@ -145,6 +147,12 @@ def _add(nodes: _Nodes, layer: Layer) -> None:
         nodes.add("Conv", filters, *bias, dilations=_dilations(layer), **_window(layer))
     elif isinstance(layer, Dense):
         nodes.add("Gemm", *layer.trained)
+    elif isinstance(layer, Standardization):
+        size = layer.layer_input_size
+        axes = (-1, *(1,) * (len(size) - 1)) if isinstance(size, tuple) else (-1,)
+        scale, shift = (each.reshape(axes) for each in layer.trained)
+        nodes.add("Add", shift)
+        nodes.add("Mul", scale)
     elif isinstance(layer, GlobalPoolingLayer):
         average = layer.reduction == Kind.AVERAGE_POOL
         nodes.add("GlobalAveragePool" if average else "GlobalMaxPool")
@@ -181,4 +189,6 @@ def _activate(nodes: _Nodes, name: str, negative_slope: float = NEGATIVE_SLOPE) 
         "leaky_relu": {"alpha": negative_slope},
         "softmax": {"axis": 1},
     }
+    if name == "square_root":
+        nodes.add("Relu")
     nodes.add(_ACTIVATIONS[name], **settings.get(name, {}))

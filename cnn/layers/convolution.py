@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+
+from numpy.typing import ArrayLike
 
 from cnn import checks
 from cnn.layers.layer import Kind, Layer, Shape
@@ -39,12 +42,13 @@ class Convolution(WindowedLayer, WeightedLayer):
         dilation: Size = 1,
         use_bias: bool = True,
         trainable: bool = True,
+        weights: Sequence[ArrayLike] | None = None,
     ) -> None:
         self.num_filters = checks.whole(num_filters, "num_filters")
         self.kernel_size = self._sizes(kernel_size, "kernel_size")
         self.dilation = self._sizes(dilation, "dilation")
         self._set_window(kernel_size, "kernel_size", stride, dilation, padding)
-        self._set_weights(activation_function, use_bias, trainable)
+        self._set_weights(activation_function, use_bias, trainable, weights)
         if activation_function == "softmax":
             raise ValueError(
                 f"activation_function of {type(self).__name__} cannot be 'softmax'; "
@@ -88,6 +92,8 @@ class Conv2D(Convolution):
         dilation: pixels from one tap of a filter to the next: an integer, or two.
         use_bias: whether there is a bias for each filter; it begins at 0.
         trainable: whether the weights are in the model's vector, to be evolved.
+        weights: (weights, bias) to begin with, or (weights,) without a bias, such as
+            `cnn.patch_filters` returns; None draws them.
 
     Raises:
         ValueError: where the kernel is larger than the padded maps, or there are no maps.
@@ -118,6 +124,7 @@ class Conv1D(Convolution):
         dilation: steps from one tap of a filter to the next.
         use_bias: whether there is a bias for each filter; it begins at 0.
         trainable: whether the weights are in the model's vector, to be evolved.
+        weights: (weights, bias) to begin with, or (weights,) without a bias; None draws them.
 
     Raises:
         ValueError: where the kernel is longer than the padded series, or there is no series.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cnn.layers.convolution import Conv1D, Conv2D
-from cnn.layers.elementwise import LeakyReLU, ReLU, Sigmoid, Softmax, Step, Tanh
+from cnn.layers.elementwise import LeakyReLU, ReLU, Sigmoid, Softmax, SquareRoot, Step, Tanh
 from cnn.layers.layer import Flatten, Input1D, Input2D, Layer
 from cnn.layers.pooling import (
     AveragePooling1D,
@@ -19,6 +19,7 @@ from cnn.layers.pooling import (
     MaxPooling1D,
     MaxPooling2D,
 )
+from cnn.layers.standardization import Standardization
 from cnn.layers.weighted import Dense, WeightedLayer
 
 LAYERS: dict[str, type[Layer]] = {
@@ -27,6 +28,7 @@ LAYERS: dict[str, type[Layer]] = {
         Input2D, Input1D, Conv2D, Conv1D, MaxPooling2D, MaxPooling1D, AveragePooling2D,
         AveragePooling1D, GlobalMaxPooling2D, GlobalMaxPooling1D, GlobalAveragePooling2D,
         GlobalAveragePooling1D, Flatten, Dense, ReLU, LeakyReLU, Sigmoid, Tanh, Step, Softmax,
+        SquareRoot, Standardization,
     )
 }  # fmt: skip
 

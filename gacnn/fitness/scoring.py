@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from cnn import Engine, Model, NumpyEngine
 from cnn.model import MEMORY_LIMIT
 from gacnn.fitness.batches import Augmentation, Batch, changed, generator_of
-from gacnn.fitness.metrics import Measure, Metric, MetricError, check_numbers, measure_of
+from gacnn.fitness.features import Features
+from gacnn.fitness.metrics import (
+    CrossEntropy,
+    Measure,
+    Metric,
+    MetricError,
+    check_numbers,
+    measure_of,
+)
 from gacnn.types import Array
 
 OUTPUT_BYTES = 64 * 2**20
@@ -22,19 +30,24 @@ WORST = float(np.finfo(np.float32).min)
 class Scores(NamedTuple):
     """The fitness of members, (P,) or (P, objectives), and what a sampler learns from.
 
-    log_proba: of the label of each image of a weighted batch, (P, N); None otherwise.
+    right: the probability of the label of each image of a weighted batch, summed over the members,
+    (N,); None otherwise.
     """
 
     fitness: Array
-    log_proba: Array | None = None
+    right: Array | None = None
 
 
 class Data(NamedTuple):
-    """Images (N, …), their targets (N, …), and their weights (N,), None where all count alike."""
+    """Images (N, …), their targets (N, …), and their weights (N,), None where all count alike.
+
+    model: the network that takes the images: the rest of one, where X are features.
+    """
 
     X: Array
     y: Array
     sample_weight: Array | None
+    model: Model
 
 
 @dataclass(frozen=True)
@@ -45,7 +58,8 @@ class Scorer:
     that are held at a time; memory_limit: bytes of a forward pass beside these; sample_weight:
     (N,), above 0 and of mean 1, or None; by_row: whether a member's score does not depend on how
     many others are scored in the same call, given its outputs: sums then run along each row of
-    memory alone.
+    memory alone, and sums of sums over members are exact; features: what the fixed leading layers
+    of the model return, None where nothing is kept.
 
     A network with outputs that are no finite numbers has the worst score in every metric:
     minus infinity, or for several objectives, where PyGAD takes none, the least float32.
@@ -63,6 +77,7 @@ class Scorer:
     memory_limit: int = MEMORY_LIMIT
     sample_weight: Array | None = None
     by_row: bool = False
+    features: Features | None = None
     _latest: list[tuple[Batch, Data]] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
@@ -70,35 +85,55 @@ class Scorer:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_latest": []}
 
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of what fixed leading layers return, where that is kept."""
+        return 0 if self.features is None else self.features.nbytes
+
     def __call__(self, vectors: Array, batch: Batch) -> Scores:
         """Return the scores of networks (P, num_weights) on a batch."""
         data = self.data(batch)
-        parts = []
-        for start, part in self._parts(vectors, len(data.X)):
-            if batch.weights is None:
-                parts.append(Scores(self._scores(part, start, data)))
-            else:
-                parts.append(self._weighted(part, data, batch.weights))
-        fitness = np.concatenate([part.fitness for part in parts])
+        parts = self._parts(vectors, len(data.X))
         if batch.weights is None:
-            return Scores(fitness)
-        return Scores(fitness, np.concatenate([part.log_proba for part in parts]))
+            scores = [self._scores(part, start, data) for start, part in parts]
+            return Scores(np.concatenate(scores))
+        weights = batch.weights
+        if data.sample_weight is not None:
+            weights = weights * data.sample_weight
+        fitness, log_proba = [], []
+        for _, part in parts:
+            each, own = self._weighted(part, data)
+            fitness.append((each * weights).mean(axis=1))
+            log_proba.append(own)
+        proba = np.exp(np.concatenate(log_proba))
+        if self.by_row:  # multiples of 2**-24 add up to the same sum, wherever they are cut
+            proba = np.rint(proba.astype(np.float64) * 2**24) / 2**24
+        return Scores(np.concatenate(fitness), proba.sum(axis=0))
 
     def data(self, batch: Batch) -> Data:
         """Return images, targets and weights of a batch; those of the latest one are kept."""
         for known, data in self._latest:
             if known is batch:
                 return data
-        X, y, weights = self.X, self.y, self.sample_weight
+        data = self._data(batch)
+        if self.features is None or batch.chosen is not None:  # who holds the features keeps all
+            self._latest[:] = [(batch, data)]
+        return data
+
+    def _data(self, batch: Batch) -> Data:
+        y, weights = self.y, self.sample_weight
         if batch.chosen is not None:
-            X, y = X[batch.chosen], y[batch.chosen]
+            y = y[batch.chosen]
             weights = None if weights is None else weights[batch.chosen]
+        if self.features is not None:
+            settings = self.engine, self.threads, self.memory_limit
+            rest, features = self.features.of(batch.chosen, *settings)
+            return Data(features, y, weights, rest)
+        X = self.X if batch.chosen is None else self.X[batch.chosen]
         if batch.generator is not None and self.augment is not None:
             own = X.copy() if X is self.X else X  # it may change them in place
             X = changed(own, self.augment, generator_of(batch.generator))
-        data = Data(X, y, weights)
-        self._latest[:] = [(batch, data)]
-        return data
+        return Data(X, y, weights, self.model)
 
     def _parts(self, vectors: Array, images: int) -> list[tuple[int, Array]]:
         """Cut the members into parts whose outputs take little memory."""
@@ -107,7 +142,7 @@ class Scorer:
         return [(start, vectors[start : start + share]) for start in range(0, len(vectors), share)]
 
     def _scores(self, vectors: Array, start: int, data: Data) -> Array:
-        forward = functools.cache(lambda kind: self._forward(kind, data.X, vectors))
+        forward = functools.cache(lambda kind: self._forward(kind, data, vectors))
         columns = [self._column(metric, forward, start, data) for metric in self.metrics]
         return np.stack(columns, axis=1) if self.several else columns[0]
 
@@ -123,7 +158,7 @@ class Scorer:
             scores = self._measured(measure, outputs, data)
         except MetricError as error:
             position = start + int(members[error.position])
-            raise MetricError(metric, position, error.reason) from error
+            raise MetricError(metric, position, error.reason) from error.__cause__
         check_numbers(scores, metric, start + members)
         if not broken.any():
             return scores
@@ -137,22 +172,24 @@ class Scorer:
         rows = [measure.score(own[None], data.y, data.sample_weight) for own in outputs]
         return np.concatenate([np.zeros(0), *rows])
 
-    def _weighted(self, vectors: Array, data: Data, weights: Array) -> Scores:
-        """Score the cross-entropy on images that were not drawn evenly."""
-        own = np.arange(len(data.y)), data.y
-        outputs = self._forward("log_proba", data.X, vectors)
-        log_proba = outputs[:, *own]
+    def _weighted(self, vectors: Array, data: Data) -> tuple[Array, Array]:
+        """Return the score of each image, and the log-probability of its label, both (P, N)."""
+        metric = self.metrics[0]
+        outputs = self._forward("log_proba", data, vectors)
+        broken = without_numbers(outputs)
+        if isinstance(metric, CrossEntropy):
+            outputs = metric.tempered(outputs)
+        log_proba = outputs[:, np.arange(len(data.y)), data.y]
+        each = metric.each(outputs, data.y) if isinstance(metric, CrossEntropy) else log_proba
         if self.by_row:  # of many members it lies in memory image by image
-            log_proba = np.ascontiguousarray(log_proba)
-        log_proba[without_numbers(outputs)] = -np.inf
-        if data.sample_weight is not None:
-            weights = weights * data.sample_weight
-        return Scores((log_proba * weights).mean(axis=1), log_proba)
+            log_proba, each = np.ascontiguousarray(log_proba), np.ascontiguousarray(each)
+        log_proba[broken] = each[broken] = -np.inf
+        return each, log_proba
 
-    def _forward(self, kind: str, X: Array, vectors: Array) -> Array:
-        run = self.model.log_proba if kind == "log_proba" else self.model.forward
+    def _forward(self, kind: str, data: Data, vectors: Array) -> Array:
+        run = data.model.log_proba if kind == "log_proba" else data.model.forward
         return run(
-            X,
+            data.X,
             vectors,
             engine=self.engine,
             threads=self.threads,

@@ -6,6 +6,7 @@ Random numbers and sums over members stay with the driver, in the order of the s
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import uuid
@@ -43,11 +44,15 @@ def checked_shard(shard: Any, executor: Any) -> int | str | None:
     return checks.whole(shard, "shard")
 
 
-def shard_size(shard: int | str, model: Model, images: int, members: int) -> int:
-    """Return how many members a task has: what was said, or what follows from the shapes."""
+def shard_size(shard: int | str, model: Model, images: int, members: int, kept: int = 0) -> int:
+    """Return how many members a task has: what was said, or what follows from the shapes.
+
+    kept: layers at the beginning whose outputs are kept, so that no task computes them.
+    """
     if not isinstance(shard, str):
         return shard
-    numbers = images * sum(int(np.prod(layer.layer_output_size)) for layer in model.get_layers())
+    layers = model.get_layers()[kept:]
+    numbers = images * sum(int(np.prod(layer.layer_output_size)) for layer in layers)
     return max(1, TASK_NUMBERS // numbers, -(-members // MOST_TASKS))
 
 
@@ -139,7 +144,8 @@ class Shards:
         with np.errstate(all="ignore"):
             vectors = np.ascontiguousarray(vectors, np.float32)
         images = len(self.scorer.X) if batch.chosen is None else len(batch.chosen)
-        size = shard_size(self.size, model, images, len(vectors))
+        kept = 0 if self.scorer.features is None else self.scorer.features.layers
+        size = shard_size(self.size, model, images, len(vectors), kept)
         parts = cuts(model, vectors, size)
         if self.workers is None or len(vectors) == 1:  # one is not worth the journey
             return self._joined([self._scored(vectors, part, batch) for part in parts])
@@ -151,12 +157,13 @@ class Shards:
         try:
             return self.scorer(vectors[part], batch)
         except MetricError as error:
-            raise MetricError(error.metric, part.start + error.position, error.reason) from error
+            position = part.start + error.position
+            raise MetricError(error.metric, position, error.reason) from error.__cause__
 
     def _joined(self, scores: Sequence[Scores]) -> Scores:
         fitness = np.concatenate([each.fitness for each in scores])
-        learned = [each.log_proba for each in scores if each.log_proba is not None]
-        return Scores(fitness, np.concatenate(learned) if learned else None)
+        right = [each.right for each in scores if each.right is not None]
+        return Scores(fitness, functools.reduce(np.add, right) if right else None)
 
     def _there(
         self, workers: Workers, vectors: Sequence[Array], parts: Sequence[slice], batch: Batch
@@ -198,11 +205,11 @@ class Shards:
         if answer.kind == "metric":
             name, position, reason = answer.content
             raise MetricError(name, start + position, reason)
-        fitness, log_proba, probe, kernel = answer.content
+        fitness, right, probe, kernel = answer.content
         if answer.worker not in self.answered:
             self._compare(answer.worker, probe, kernel)
         self.answered[answer.worker] += 1
-        return Scores(fitness, log_proba)
+        return Scores(fitness, right)
 
     def _compare(self, name: str, probe: str, kernel: str) -> None:
         """Warn of a worker whose numbers differ from those of this process in their last bits."""

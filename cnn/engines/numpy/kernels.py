@@ -221,6 +221,12 @@ def add_bias(x: Array, bias: Array) -> Array:
     return x
 
 
+def scale_channels(x: Array, factors: Array) -> Array:
+    """Multiply every channel by its factor (members, channels)."""
+    x *= _over_channels(factors, x)
+    return x
+
+
 def clamp_at_bias(x: Array, bias: Array) -> Array:
     """Raise what lies under -bias up to it: relu(x + bias) is this, and then `add_bias`.
 
@@ -274,6 +280,11 @@ def tanh(x: Array) -> Array:
 def step(x: Array) -> Array:
     """Sign: -1, 0 or 1."""
     return np.sign(x, out=x)
+
+
+def square_root(x: Array) -> Array:
+    """Square root of max(x, 0)."""
+    return np.sqrt(relu(x), out=x)
 
 
 def softmax(x: Array) -> Array:

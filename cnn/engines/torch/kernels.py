@@ -301,6 +301,11 @@ def add_bias(x: Tensor, bias: Tensor) -> Tensor:
     return x + (bias if x.ndim == 5 else bias[:, None])
 
 
+def scale_channels(x: Tensor, factors: Tensor) -> Tensor:
+    """Multiply every channel by its factor (members, channels)."""
+    return x * (factors if x.ndim == 5 else factors[:, None])
+
+
 def relu(x: Tensor) -> Tensor:
     """max(x, 0)."""
     return x.relu_()
@@ -326,6 +331,11 @@ def tanh(x: Tensor) -> Tensor:
 def step(x: Tensor) -> Tensor:
     """Sign: -1, 0 or 1."""
     return x.sign_()
+
+
+def square_root(x: Tensor) -> Tensor:
+    """Square root of max(x, 0)."""
+    return x.relu_().sqrt_()
 
 
 def softmax(x: Tensor) -> Tensor:

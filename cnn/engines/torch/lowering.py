@@ -46,6 +46,7 @@ _ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
     "sigmoid": kernels.sigmoid,
     "tanh": kernels.tanh,
     "step": kernels.step,
+    "square_root": kernels.square_root,
     "softmax": kernels.softmax,
     "log_softmax": kernels.log_softmax,
     "log_sigmoid_pair": kernels.log_sigmoid_pair,
@@ -174,6 +175,8 @@ def steps_of(part: Part, *, sets: int, filters: int, batched: bool) -> list[Step
         return [Step(kernels.multiply, floats, part.weights, _neurons_first)]
     if operation.kind == Kind.BIAS:
         return [Step(kernels.add_bias, floats, part.weights, _as_they_are)]
+    if operation.kind == Kind.SCALE:
+        return [Step(kernels.scale_channels, floats, part.weights, _as_they_are)]
     if operation.kind == Kind.ACTIVATE:
         return [Step(_activation(operation.activation), floats)]
     if operation.kind == Kind.FLATTEN:
