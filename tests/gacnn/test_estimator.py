@@ -860,3 +860,22 @@ def test_an_estimator_that_is_not_fitted_is_not_exported(tmp_path):
         cnn.to_onnx(CNNClassifier(), tmp_path / "model.onnx")
     with pytest.raises(TypeError, match=r"must be a cnn\.Model, not"):
         cnn.to_onnx(CNNClassifier, tmp_path / "model.onnx")
+
+
+def test_the_first_layer_comes_from_the_data_if_that_is_said_or_they_are_many():
+    rng = np.random.default_rng(0)
+    X, y = rng.random((5000, 16, 16), np.float32), np.arange(5000) % 2
+    quick = {"num_generations": 1, "num_solutions": 2}
+
+    def fixed(number=5000, **settings):
+        return classifier(**quick, **settings).fit(X[:number], y[:number]).model_.fixed_layers > 0
+
+    assert fixed()
+    assert not fixed(first_layer="evolved")
+    assert not fixed(augment=gacnn.augment.Flip())
+    assert not fixed(200)
+    assert fixed(200, first_layer="data")
+    small = classifier(cnn.Conv2D(2, 3), **quick).fit(X, y)
+    assert small.model_.fixed_layers == 0
+    regressor = gacnn.CNNRegressor(**quick, random_state=0).fit(X, y)
+    assert regressor.model_.fixed_layers == 0
