@@ -153,7 +153,8 @@ def evaluate(
     """
     keep_freed_memory()
     members, number = out.shape[:2]
-    own_images = have_images_of_their_own(images)
+    out = out if out.ndim != 4 else out[:, :, :, None]  # series are maps of one column
+    own_images = have_images_of_their_own(images, program.input_shape)
     families = _families(program, weights, members, 1 if own_images else members)
     first = sum(1 for family in families if family == members > 1)
     filters = PRODUCT_ROWS if own_images else _filters(program, weights, first)
@@ -255,7 +256,7 @@ def _families(program: Program, weights: Sequence[Array], members: int, family: 
 def _filters(program: Program, weights: Sequence[Array], first: int) -> int:
     """Return the filters of the step at a position, or many where it does not convolve."""
     index = program.steps[first].weights if first < len(program.steps) else None
-    if index is None or weights[index].ndim != 5:
+    if index is None or weights[index].ndim < 4:  # those of Dense layers have three
         return PRODUCT_ROWS
     return int(weights[index].shape[1])
 
