@@ -29,6 +29,7 @@ import population_forward as forward
 from population_forward import CASES, Array, Case, cnn_model
 
 import cnn
+from cnn.engines.torch.engine import PRODUCTS
 
 MEMBERS = 1024, 4096, 16_384
 SECONDS = 0.5  # that a variant is timed for, at least
@@ -74,7 +75,7 @@ def pieces(case: Case, setup: Setup) -> Iterator[int]:
 
 def ours(case: Case, X: Array, vectors: Array, setup: Setup) -> Iterator[tuple[str, Run]]:
     model = cnn_model(case)
-    for products in ("batched", "grouped"):
+    for products in PRODUCTS:
         for compiled in (False, True)[: 1 + setup.compiled]:
             engine = cnn.TorchEngine(
                 setup.device, precision=setup.precision, products=products, compiled=compiled

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from cnn import checks
 from cnn.engines.torch import devices
 from cnn.engines.torch.held import blocks_on, copied_blocks, holding
-from cnn.engines.torch.lowering import Program, lower
+from cnn.engines.torch.lowering import Products, Program, lower
 from cnn.engines.torch.population import Choices, evaluate
 from cnn.layers.layer import Operation, Shape
 from cnn.types import AnyArray, Array
 
-PRODUCTS = "grouped", "batched"
+PRODUCTS = "grouped", "batched", "fused"
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ class TorchEngine:
         device, on_cpu = torch.device(self.device), self.device == "cpu"
         dtype = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
         compiler = devices.compiler(device) if self.compiled else None
-        choices = Choices(device, dtype, self.products == "batched", on_cpu, compiler)
+        products = Products(str(self.products), self.precision)
+        choices = Choices(device, dtype, products, on_cpu, compiler)
         with devices.settings(tf32=self.precision == "tf32", benchmark=self.benchmark):
             source = copied_blocks(images, dtype) if on_cpu else blocks_on(device, images, dtype)
             evaluate(

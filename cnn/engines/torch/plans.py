@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from cnn.engines.torch import kernels
-from cnn.engines.torch.lowering import Part, Program, Step, pooled_convolution, steps_of
+from cnn.engines.torch.lowering import Part, Products, Program, Step, steps_of
 
 MAP_BYTES = 8_000_000  # of the largest maps of a block on a CPU; Python takes part of smaller ones
 BLOCK_IMAGES = 4, 256  # on a CPU; fewer read the weights of Dense layers too often
@@ -46,29 +46,21 @@ class Blocks(NamedTuple):
     bytes: int
 
 
-def plan_for(program: Program, members: int, counts: Sequence[int], batched: bool) -> Plan:
+def plan_for(program: Program, members: int, counts: Sequence[int], products: Products) -> Plan:
     """Return the steps for a population; counts: how many members each weight array has."""
     shared: list[Step] = []
     own: list[tuple[Step, int]] = []
     sets = own_filters = 1
     end = len(program.parts) - program.closing
-    pairs = itertools.zip_longest(program.parts, program.parts[1:])
-    pooled = False  # with the convolution before
-    for position, (part, following) in enumerate(pairs):
-        if pooled:
-            pooled = False
-            continue
+    position = 0
+    while position < len(program.parts):
+        part, *following = program.parts[position : end if position < end else None]
         number = max((counts[index] for index in part.weights), default=1)
         filters = number * _depth(part)
-        together = pooled_convolution(part, following, sets=sets, filters=filters)
-        pooled = together is not None
-        steps = (
-            [together]
-            if together is not None
-            else steps_of(part, sets=sets, filters=filters, batched=batched)
-        )
+        steps, taken = steps_of(part, following, sets=sets, filters=filters, products=products)
         if position == end:
             steps.insert(0, Step(kernels.single, 0))
+        position += taken
         after = max(sets, number)
         for place, step in enumerate(steps):
             now = after if place == len(steps) - 1 else sets  # patches are of what was before
@@ -80,7 +72,7 @@ def plan_for(program: Program, members: int, counts: Sequence[int], batched: boo
         sets = after
     families = tuple(family for _, family in own)
     own_steps = tuple(step for step, _ in own)
-    key = members, tuple(counts), batched
+    key = members, tuple(counts), products
     return Plan(key, tuple(shared), own_steps, families, own_filters, program.floats, program.left)
 
 

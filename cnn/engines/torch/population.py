@@ -12,7 +12,7 @@ from cnn.engines.torch import kernels, plans
 from cnn.engines.torch.devices import free_memory, one_thread_each
 from cnn.engines.torch.held import Source
 from cnn.engines.torch.kernels import Tensor
-from cnn.engines.torch.lowering import Program, Step
+from cnn.engines.torch.lowering import Products, Program, Step
 from cnn.engines.torch.plans import Blocks, Plan, choose_blocks, plan_for, starts
 from cnn.types import Array
 
@@ -28,7 +28,7 @@ class Choices(NamedTuple):
 
     device: Any  # torch.device
     dtype: Any  # torch.dtype
-    batched: bool  # products of patches take the place of grouped convolutions
+    products: Products
     in_threads: bool  # in blocks for the cache of a CPU, not for the memory of a GPU
     compiler: Callable[[Run], Run] | None
 
@@ -53,7 +53,7 @@ def evaluate(
 
     members, number = out.shape[:2]
     counts = tuple(len(array) for array in weights)
-    plan = plan_for(program, members, counts, choices.batched)
+    plan = plan_for(program, members, counts, choices.products)
     while True:
         blocks = choose_blocks(
             plan, members, number, memory_limit=memory_limit, cached=choices.in_threads

@@ -15,6 +15,7 @@ import cnn
 from cnn.engines.engine import engine_for
 from cnn.engines.operations import listed
 from cnn.engines.torch import devices, held, kernels, plans, population
+from cnn.engines.torch.lowering import Products
 from cnn.layers.layer import Layer, Operation
 from cnn.layers.window import Window
 
@@ -51,7 +52,7 @@ class GpuBlocks(cnn.TorchEngine):
 
     def run(self, program, images, weights, out, *, threads, memory_limit):
         device = torch.device("cpu")
-        choices = population.Choices(device, torch.float32, True, False, None)
+        choices = population.Choices(device, torch.float32, Products("batched"), False, None)
         source = held.blocks_on(device, images, torch.float32)
         population.evaluate(
             program,
@@ -499,7 +500,7 @@ def test_bad_settings():
         cnn.TorchEngine("cpu", precision="float16")
     with pytest.raises(ValueError, match="precision 'tf32' is one of CUDA's, not of device 'cpu'"):
         cnn.TorchEngine("cpu", precision="tf32")
-    with pytest.raises(ValueError, match="products must be one of 'grouped', 'batched'"):
+    with pytest.raises(ValueError, match="products must be one of 'grouped', 'batched', 'fused'"):
         cnn.TorchEngine("cpu", products="fast")
     with pytest.raises(ValueError, match="compiled must be one of True, False, not 'yes'"):
         cnn.TorchEngine("cpu", compiled="yes")
