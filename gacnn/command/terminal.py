@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import IO, Any
 
 from cnn.checks import printable
+from gacnn.command.wording import in_options
 
 _FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # the last four are their full-width forms
 
@@ -18,6 +20,12 @@ def lines(text: object) -> str:
 def say(*text: object, **where: Any) -> None:
     """Print lines, to standard output if not said otherwise."""
     print(*map(lines, text), **where)
+
+
+def complain(what: object, error: BaseException | None = None) -> None:
+    """Print what is wrong, in the words of the command line, with the notes of an error."""
+    notes = map(in_options, getattr(error, "__notes__", ()))
+    say(f"gacnn: {in_options(str(what))}", *notes, sep="\n", file=sys.stderr)
 
 
 def cell(text: object) -> str:

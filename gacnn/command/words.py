@@ -1,76 +1,15 @@
-"""Words of the command line: durations, networks, and what is said of a run."""
+"""Networks in words, such as "conv 16x5 s2, pool 2, dense 10"."""
 
 from __future__ import annotations
 
-import argparse
-import math
 import re
 from collections.abc import Callable
 
 import cnn
 from cnn.layers.layer import Layer
 
-LAYERS = (
-    'the network, such as "conv 16x5 s2, pool 2, conv 32x3 same, dense 10": filters x their size, '
-    "s for stride; pool (or mean) for pooling; global for global pooling; an activation after conv "
-    "or dense, relu if none is said; the last dense is the output"
-)
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _POOLS = {"pool": cnn.MaxPooling2D, "mean": cnn.AveragePooling2D}
 _ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh", "step")
-
-
-def add_quiet(parser: argparse.ArgumentParser) -> None:
-    """Let a command say nothing but what came out."""
-    parser.add_argument("--quiet", action="store_true", help="say only what came out, no progress")
-
-
-def add_threads(parser: argparse.ArgumentParser) -> None:
-    """Let a command say how many cores it may use."""
-    parser.add_argument(
-        "--threads", type=_threads, help="cores to use (all; the result is the same)"
-    )
-
-
-def add_network(parser: argparse.ArgumentParser) -> None:
-    """Let a command say which network it trains, and what it validates on."""
-    parser.add_argument("--layers", metavar="LAYERS", help=LAYERS)
-    parser.add_argument(
-        "--validation",
-        type=validation,
-        metavar="SHARE",
-        help="of the training images is held out, 0 for none (a tenth of 200 or more)",
-    )
-
-
-def seconds(text: str) -> float:
-    """Return the seconds of 90, 90s, 10m, 1.5h or 1h30m."""
-    parts = re.findall(r"(\d+\.?\d*|\.\d+)([smhd]?)", text.lower())
-    if not parts or "".join(number + unit for number, unit in parts) != text.lower():
-        raise argparse.ArgumentTypeError(f"must be seconds, or like 90s, 10m or 1h30m, not {text}")
-    if len(parts) > 1 and not all(unit for _, unit in parts):
-        raise argparse.ArgumentTypeError(f"must have a unit behind every number, not {text}")
-    total = sum(float(number) * _UNITS[unit] for number, unit in parts)
-    if not total < math.inf:
-        raise argparse.ArgumentTypeError(f"must be finite, not {text}")
-    return total
-
-
-def validation(text: str) -> float:
-    """Return a share from 0 to less than 1."""
-    try:
-        share = float(text)
-    except ValueError:
-        share = math.nan
-    if not 0 <= share < 1:
-        raise argparse.ArgumentTypeError(f"must be from 0 to less than 1, not {text}")
-    return share
-
-
-def _threads(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1, not {text}")
-    return int(text)
 
 
 def network(text: str, input_shape: tuple[int, ...], classes: int, random_seed: int) -> cnn.Model:

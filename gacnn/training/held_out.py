@@ -13,8 +13,6 @@ from gacnn.fitness.weights import checked_sample_weight
 from gacnn.types import Array
 
 VALIDATION = 0.1  # share of the images that are held out, where there are enough
-
-
 ENOUGH_IMAGES = 200
 FEW_IMAGES = 8  # of the largest class: with less, data are a table and no sample
 
@@ -25,6 +23,18 @@ class Samples(NamedTuple):
     X: ArrayLike
     y: ArrayLike
     sample_weight: ArrayLike | None = None
+
+
+class _Arrays(NamedTuple):
+    """Data whose rows can be chosen."""
+
+    X: Array
+    y: Array
+    sample_weight: Array | None
+
+    def rows(self, chosen: NDArray[np.bool_]) -> Samples:
+        weights = None if self.sample_weight is None else self.sample_weight[chosen]
+        return Samples(self.X[chosen], self.y[chosen], weights)
 
 
 def hold_out(
@@ -39,46 +49,57 @@ def hold_out(
         raise ValueError(f"y must have one entry for each image, not {data.y!r}")
     checks.unmasked(data.y, "y")
     if isinstance(validation, str):
-        if validation != "auto":
-            raise ValueError(
-                f'validation must be "auto", a share, (X, y) or None, not {validation!r}'
-            )
+        _check_word(validation)
         validation = VALIDATION if len(np.asarray(data.y)) >= ENOUGH_IMAGES else None
     if validation is None:
         return data, None
     if isinstance(validation, tuple) and len(validation) in (2, 3):
         return data, Samples(*validation)
+    _check_number(validation)
+    return _divided(_checked(model, data), float(validation), random_seed, labels=labels)
+
+
+def _check_word(validation: str) -> None:
+    if validation != "auto":
+        raise ValueError(f'validation must be "auto", a share, (X, y) or None, not {validation!r}')
+
+
+def _check_number(validation: Any) -> None:
     if isinstance(validation, bool) or not isinstance(validation, numbers.Real):
         kind = type(validation).__name__
         raise ValueError(
             "validation must be a share between 0 and 1, (X, y) or (X, y, sample_weight), not a "
             f"{kind}"
         )
+
+
+def _checked(model: Model, data: Samples) -> _Arrays:
+    """Return the data as arrays; ValueError where they are not as many."""
     images, targets = model.check_images(data.X, "X"), np.asarray(data.y)
     if targets.shape[:1] != images.shape[:1]:
         raise ValueError(
             f"y must have one entry for each of {len(images)} images, not {targets.shape}"
         )
-    weights = checked_sample_weight(data.sample_weight, len(images))
-    share = float(validation)
-    number = max(1, round(share * len(images))) if 0 < share < 1 else len(images)
-    if number >= len(images):
+    return _Arrays(images, targets, checked_sample_weight(data.sample_weight, len(images)))
+
+
+def _divided(
+    data: _Arrays, share: float, random_seed: int, *, labels: bool
+) -> tuple[Samples, Samples]:
+    """Return the data without a share of them, and that share."""
+    number = max(1, round(share * len(data.X))) if 0 < share < 1 else len(data.X)
+    if number >= len(data.X):
         raise ValueError(
-            f"validation must be a share between 0 and 1 that leaves some of {len(images)} images "
+            f"validation must be a share between 0 and 1 that leaves some of {len(data.X)} images "
             f"to train on, or (X, y), not {share}"
         )
-    out = stratified(targets, number, random_seed, labels=labels)
+    out = stratified(data.y, number, random_seed, labels=labels)
     if not out.any():
         raise ValueError(
             f"validation cannot be a share, {share}: no class has an image to spare; give (X, y) "
             "of other images, or None"
         )
-    parts = (
-        Samples(images[rows], targets[rows], None if weights is None else weights[rows])
-        for rows in (~out, out)
-    )
-    train, held_out = parts
-    return train, held_out
+    return data.rows(~out), data.rows(out)
 
 
 def stratified(targets: Array, number: int, random_seed: int, *, labels: bool) -> NDArray[np.bool_]:

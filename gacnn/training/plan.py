@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from cnn import tables
-from gacnn.algorithm.ga import GA
-from gacnn.callbacks.callback import EVENTS, Callback
-from gacnn.fitness.evaluator import Evaluator
-from gacnn.fitness.fitness import Fitness
 from gacnn.fitness.metrics import name_of
 from gacnn.operators.crossover import WeightedRecombination
 from gacnn.operators.mutation import GaussianMutation
 from gacnn.operators.names import OPERATORS
 from gacnn.operators.operator import Operator
-from gacnn.operators.run import Run
-from gacnn.types import Array
-
-TRIED = 3  # generations that are timed
-LONG = 1.0  # seconds from which on one generation is enough
-_UNTRIED = {*EVENTS, "stop_criteria", "save_solutions", "save_best_solutions"}
-_SILENT = {"suppress_warnings": True, "logger": logging.Logger("trial", logging.CRITICAL + 1)}
 
 
 @dataclass(frozen=True)
@@ -228,98 +211,3 @@ def duration(seconds: float) -> str:
             return f"{seconds / length:,.1f}".removesuffix(".0") + f" {unit}s"
     number = (f"{seconds:,.1f}" if seconds < 9.95 else f"{seconds:,.0f}").removesuffix(".0")
     return f"{number} second{'' if number == '1' else 's'}"
-
-
-class Clock(Callback):
-    """Times the generations of a run, with all that lies between them.
-
-    The first generation, which warms up, does not count. told: called with the seconds of a
-    generation at two moments, seconds after that one: soon, and when more is known. seconds: as
-    they are known so far.
-    """
-
-    is_part_of_run = False
-
-    def __init__(self, told: Callable[[Run, float], None], moments: Sequence[float]) -> None:
-        self.told = told
-        self.seconds: float | None = None
-        self._moments = list(moments)
-        self._first: tuple[int, float] | None = None
-        self._began: float | None = None
-
-    def on_fitness(self, ga: Run, population_fitness: Array) -> None:
-        """Begin with the first generation, after the evaluation of the initial population."""
-        if self._began is None:
-            self._began = time.perf_counter()
-
-    def on_generation(self, ga: Run) -> None:
-        """Note the time, and tell it if it is time."""
-        now, done = time.perf_counter(), ga.generations_completed
-        if self._first is None and self._began is not None:
-            self._first, self.seconds = (done, now), now - self._began
-            passed = self.seconds if self.seconds > LONG else 0.0  # one that is long will do
-        elif self._first is not None:
-            passed = now - self._first[1]
-            self.seconds = passed / (done - self._first[0])
-        else:
-            return
-        due = [moment for moment in self._moments if moment <= passed]
-        if due:
-            del self._moments[: len(due)]
-            assert self.seconds is not None
-            self.told(ga, self.seconds)
-
-
-class _Stopwatch(Callback):
-    """Times a few generations, or one that is long: `seconds` is that of the shortest."""
-
-    def __init__(self) -> None:
-        self.seconds: float | None = None
-        self._times: list[float] = []
-        self._since = 0.0
-
-    def on_fitness(self, ga: Run, population_fitness: Array) -> None:
-        self._since = time.perf_counter()
-
-    def on_generation(self, ga: Run) -> str | None:
-        self._times.append(time.perf_counter() - self._since)
-        if len(self._times) < TRIED and self._times[-1] <= LONG:
-            return None
-        self.seconds = min(self._times)
-        return "stop"
-
-
-class _Trial(Evaluator):
-    """A fitness that draws a batch of its own for every call and ranks nothing on all data."""
-
-    def __init__(self, fitness: Fitness) -> None:
-        self.fitness, self.model = fitness, fitness.model
-        self.reevaluates = fitness.reevaluates
-
-    def __call__(self, vectors: Array) -> Array:
-        scores: Array = self.fitness(vectors)
-        return scores
-
-    def session(self) -> AbstractContextManager[Any]:
-        return self.fitness.session()
-
-
-def seconds_per_generation(fitness: Fitness, population: Array, settings: dict[str, Any]) -> float:
-    """Return the time of a generation here: the shortest of a few, or of one if it is long.
-
-    They change neither the population nor what a run with the fitness will do. Raises
-    KeyboardInterrupt after the generation in which Ctrl-C is pressed.
-    """
-    tried = {name: value for name, value in settings.items() if name not in _UNTRIED}
-    clock = _Stopwatch()
-    trial = GA(
-        num_generations=TRIED,
-        fitness_func=_Trial(fitness),
-        initial_population=np.array(population),
-        callbacks=[clock],
-        **{**tried, **_SILENT},
-    )
-    trial.run()
-    if trial.interrupted or clock.seconds is None:
-        raise KeyboardInterrupt
-    return clock.seconds

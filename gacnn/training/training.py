@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -31,26 +30,30 @@ from gacnn.fitness.scoring import WORST
 from gacnn.fitness.weights import ClassWeight, labels_to_weigh, weights_of_classes
 from gacnn.operators.crossover import WeightedRecombination
 from gacnn.operators.gene_space import is_nested, rounded_to_space
-from gacnn.operators.names import OPERATORS, OTHER_SETTINGS, resolved
-from gacnn.operators.run import Run
+from gacnn.operators.names import OPERATORS, resolved
+from gacnn.training.arguments import (
+    check_auto,
+    check_gene_type,
+    check_names,
+    check_reach,
+    check_thresholds,
+    generations,
+    warn_of_lone,
+    warn_of_size,
+)
 from gacnn.training.defaults import (
-    NUM_GENERATIONS,
     default_batch_size,
     default_patience,
     default_sampling,
     has_steps,
     strategy_settings,
 )
-from gacnn.training.held_out import Samples, are_labels, hold_out, lone_classes
-from gacnn.training.plan import Clock, Distribution, Plan, seconds_per_generation
+from gacnn.training.forecast import MOMENTS, Clock, Forecast, seconds_per_generation
+from gacnn.training.held_out import Samples, are_labels, hold_out
+from gacnn.training.plan import Distribution, Plan
 from gacnn.training.result import Result
 from gacnn.types import Array
 
-LARGE_INPUTS = 5.0  # root mean square of the inputs from which on a training warns
-SMALL_INPUTS = 0.05  # largest of the inputs below which it does
-MOMENTS = ((2.0, 0.1), (10.0, 0.3))  # when a cost is told: seconds, but at most of the limit
-NEWS = 0.1  # by how much it must have changed to be told again
-_NAMED = 5  # classes that a warning names
 LOOKS = 4  # at the validation data, at least, before patience is over
 
 
@@ -83,82 +86,85 @@ class Training:
         shard: int | str | None = None,
         **settings: Any,
     ) -> None:
-        _check_names(settings)
+        check_names(settings, Training.__init__, Training.run)
         self.model, self.num_solutions = model, num_solutions
         self.seed = settings.get("random_seed")
         if self.seed is not None:
             self.seed = checks.whole(self.seed, "random_seed", minimum=0)
-        _check_gene_type(settings.get("gene_type", np.float32))
-        one_objective = not isinstance(metric, list | tuple)
+        check_gene_type(settings.get("gene_type", np.float32))
+        self.metrics: list[Any] = list(metric) if isinstance(metric, list | tuple) else [metric]
+        self.one_objective = not isinstance(metric, list | tuple)
         self.settings = strategy_settings(
-            num_solutions, model.num_weights, settings, one_objective=one_objective
+            num_solutions, model.num_weights, settings, one_objective=self.one_objective
         )
-        listed: list[Any] = list(metric) if isinstance(metric, list | tuple) else [metric]
-        kinds = {measure_of(each).targets for each in listed}
-        labels = are_labels(model, y, kinds)
+        data, held_out = self._split(Samples(X, y, sample_weight), validation)
+        shared: dict[str, Any] = {
+            "engine": engine,
+            "device": device,
+            "threads": threads,
+            "memory_limit": memory_limit,
+            "class_weight": _weights_of_classes(class_weight, model, data),
+        }
+        more = {"augment": augment, "executor": executor, "shard": shard, **shared}
+        self.fitness = self._fitness(data, metric, batch_size, sampling, more)
+        if self.fitness.reevaluates:
+            check_reach(self.settings.get("stop_criteria"), held_out is not None)
+        limit = math.inf if time_limit is None else checks.number(time_limit, "time_limit", 0)
+        self.time_limit = TimeLimit(limit)
+        self.num_generations = generations(num_generations, time_limit)
+        self._set_average()
+        warn_of_size(self.fitness.X)
+        follows = held_out is not None or not self.fitness.reevaluates
+        self.patience = self._patience(patience, follows)
+        self.validation = None if held_out is None else self._validation(held_out, metric, shared)
+
+    @property
+    def _targets(self) -> set[str]:
+        """What the metrics compare outputs with: labels or values."""
+        return {measure_of(each).targets for each in self.metrics}
+
+    def _split(self, data: Samples, validation: Any) -> tuple[Samples, Samples | None]:
+        """Return the data to train on, and those held out, if any are."""
+        labels = are_labels(self.model, data.y, self._targets)
         if labels:
-            _warn_of_lone(model, y)
-        data, held_out = hold_out(
-            model, Samples(X, y, sample_weight), validation, self.seed or 0, labels=labels
-        )
+            warn_of_lone(self.model, data.y)
+        return hold_out(self.model, data, validation, self.seed or 0, labels=labels)
+
+    def _fitness(
+        self,
+        data: Samples,
+        metric: Metric | Sequence[Metric],
+        batch_size: int | str | None,
+        sampling: str,
+        options: dict[str, Any],
+    ) -> Fitness:
+        """Return the fitness on the data; options: of `gacnn.Fitness`."""
         X, y, sample_weight = data
-        if class_weight is not None:
-            numbers = labels_to_weigh(model, y)
-            class_weight = weights_of_classes(class_weight, numbers, model.num_classes)
         if isinstance(batch_size, str):
-            _check_auto(batch_size, "batch_size", "a number of images or None, all")
+            check_auto(batch_size, "batch_size", "a number of images or None, all")
             batch_size = default_batch_size(len(np.asarray(y)))
         if isinstance(sampling, str) and sampling == "auto":
             sampling = default_sampling(metric, batch_size)
-        self.fitness = Fitness(
-            model,
-            X,
-            y,
-            metric,
-            batch_size=batch_size,
-            sampling=sampling,
-            augment=augment,
-            random_seed=self.seed,
-            engine=engine,
-            device=device,
-            threads=threads,
-            sample_weight=sample_weight,
-            class_weight=class_weight,
-            memory_limit=memory_limit,
-            executor=executor,
-            shard=shard,
+        drawn = {**options, "batch_size": batch_size, "sampling": sampling}
+        return Fitness(
+            self.model, X, y, metric, sample_weight=sample_weight, random_seed=self.seed, **drawn
         )
-        if self.fitness.reevaluates:
-            _check_reach(self.settings.get("stop_criteria"), held_out is not None)
-        limit = math.inf if time_limit is None else checks.number(time_limit, "time_limit", 0)
-        self.time_limit = TimeLimit(limit)
-        self.num_generations = _generations(num_generations, time_limit)
+
+    def _set_average(self) -> None:
+        """Settle whether the result is an average of generations, or the best on all data."""
         crossover = resolved("crossover_type", self.settings["crossover_type"])
         self.recombines = isinstance(crossover, WeightedRecombination)
-        self.average = WeightAverage() if self.recombines and one_objective else None
+        self.average = WeightAverage() if self.recombines and self.one_objective else None
         self.fitness.ranks_on_all = self.average is None  # otherwise that is the result
-        _warn_of_size(self.fitness.X)
-        follows = held_out is not None or not self.fitness.reevaluates
-        self.patience = self._patience(patience, one_objective, follows)
-        self.validation: Validation | None = None
-        if held_out is not None:
-            judges = "labels" in kinds
-            scores = Fitness(
-                model,
-                held_out.X,
-                held_out.y,
-                [*listed, "accuracy"] if judges else metric,
-                engine=engine,
-                device=device,
-                threads=threads,
-                memory_limit=memory_limit,
-                sample_weight=held_out.sample_weight,
-                class_weight=class_weight,
-            )
-            self.validation = self._validation(scores, judges=judges)
 
-    def _validation(self, scores: Fitness, *, judges: bool) -> Validation:
+    def _validation(
+        self, held_out: Samples, metric: Metric | Sequence[Metric], options: dict[str, Any]
+    ) -> Validation:
         """Return what looks at the held-out data, often enough for patience."""
+        X, y, sample_weight = held_out
+        judges = "labels" in self._targets
+        measured = [*self.metrics, "accuracy"] if judges else metric
+        scores = Fitness(self.model, X, y, measured, sample_weight=sample_weight, **options)
         every = validation_interval(
             len(scores.X), self.num_solutions, self.fitness.images_per_network
         )
@@ -172,13 +178,12 @@ class Training:
         ranks = self.fitness.ranks_on_all and self.fitness.reevaluates
         return self.num_solutions if ranks else 0
 
-    def _patience(
-        self, patience: int | str | None, one_objective: bool, follows: bool
-    ) -> int | None:
+    def _patience(self, patience: int | str | None, follows: bool) -> int | None:
         if isinstance(patience, str):
-            _check_auto(patience, "patience", "a number of generations or None, never")
-            return default_patience(self.num_generations) if one_objective and follows else None
-        if patience is not None and not one_objective:
+            check_auto(patience, "patience", "a number of generations or None, never")
+            follows = follows and self.one_objective
+            return default_patience(self.num_generations) if follows else None
+        if patience is not None and not self.one_objective:
             raise ValueError("patience needs one metric to follow, not a list; give None")
         return None if patience is None else checks.whole(patience, "patience")
 
@@ -261,9 +266,9 @@ class Training:
             raise ValueError("resume=True needs a checkpoint to go on from: give its path")
         listed = checked_callbacks(callbacks)
         if self.fitness.reevaluates:
-            _check_thresholds(listed, self.validation is not None)
+            check_thresholds(listed, self.validation is not None)
         bar = ProgressBar(disable=not verbose)
-        forecast = Forecast(self, bar)
+        forecast = Forecast(self.plan, bar)
         limit = self.time_limit.seconds
         moments = [min(soon, share * limit) for soon, share in MOMENTS]
         clock = Clock(forecast.tell, moments)
@@ -382,124 +387,10 @@ class Training:
         return images
 
 
-class Forecast:
-    """Says what a run will cost, and once more where it turns out to be another."""
-
-    def __init__(self, training: Training, bar: ProgressBar) -> None:
-        self.training, self.bar = training, bar
-        self.said: list[Plan] = []
-
-    def tell(self, ga: Run, seconds: float) -> None:
-        """Say it, for generations of so many seconds."""
-        plan = self.training.plan(seconds, done=ga.generations_completed, spent=ga.seconds)
-        limited = plan.likely_generations != plan.num_generations
-        now = plan.likely_generations if limited else plan.seconds
-        if self.said:
-            before = self.said[-1].likely_generations if limited else self.said[-1].seconds
-            if now is None or before is None or abs(now - before) <= NEWS * before:
-                return
-        self.said.append(plan)
-        if not self.bar.disable:
-            self.bar.say(f"now {plan.estimate}" if len(self.said) > 1 else plan.estimate)
-
-
-def _check_names(settings: dict[str, Any]) -> None:
-    """Raise TypeError for settings that are no business of train, or unknown."""
-    for name in {"fitness_func", "initial_population"} & settings.keys():
-        raise TypeError(f"{name} is what train makes itself; to give your own use gacnn.GA")
-    for name in {"num_solutions", "sol_per_pop", "num_genes"} & settings.keys():
-        raise TypeError(f"{name} is settled already: give GACNN its num_solutions")
-    known = inspect.signature(GA).parameters.keys()
-    for name in settings.keys() - known:
-        own = (
-            inspect.signature(Training).parameters.keys()
-            | inspect.signature(Training.run).parameters.keys()
-        )
-        meant = checks.nearest(name, own | known, OTHER_SETTINGS)
-        raise TypeError(f"neither train nor gacnn.GA has a setting {name!r}{meant}")
-
-
-def _check_gene_type(gene_type: Any) -> None:
-    """Raise TypeError for what is no type of numbers; of lists PyGAD says what is wrong."""
-    if isinstance(gene_type, list | tuple):
-        return
-    try:
-        kind = np.dtype(gene_type).kind
-    except TypeError as error:
-        raise TypeError(f"gene_type must be a type of numbers, not {gene_type!r}") from error
-    if kind not in "iuf" or gene_type is None:
-        raise TypeError(f"gene_type must be a type of numbers, not {gene_type!r}")
-
-
-def _generations(num_generations: int | None, time_limit: float | None) -> int:
-    if num_generations is None:
-        return NUM_GENERATIONS if time_limit is None else ENDLESS
-    return checks.whole(num_generations, "num_generations", minimum=0)
-
-
-def _warn_of_size(X: Array) -> None:
-    """Warn of inputs that weights of the usual size make far too large, or far too small."""
-    some = X[:1000]
-    size, largest = float(np.sqrt(np.square(some, dtype=np.float64).mean())), np.abs(some).max()
-    if size > LARGE_INPUTS:
-        checks.warn(
-            f"X holds numbers of about {size:,.0f}, and networks learn from numbers of about 1: "
-            "divide images by their largest value, 255 for bytes, or standardise the columns; and "
-            "do the same before predict"
-        )
-    elif 0 < largest < SMALL_INPUTS:
-        checks.warn(
-            f"X holds numbers of at most {largest:.2g}, and networks learn from numbers of about "
-            "1: images may have been divided by 255 twice; divide by their largest value once, or "
-            "standardise the columns; and do the same before predict"
-        )
-
-
-def _warn_of_lone(model: Model, y: ArrayLike) -> None:
-    lone = lone_classes(model, y)
-    if lone:
-        more = f" and {len(lone) - _NAMED} others" if len(lone) > _NAMED else ""
-        named = f"{', '.join(map(str, lone[:_NAMED]))}{more}"
-        has = f"class {named} has one image" if len(lone) == 1 else f"classes {named} have one each"
-        checks.warn(
-            f"{has}, from which nothing can be learned that holds for others: add images, or "
-            "leave it out; it is not held out"
-        )
-
-
-def _check_reach(stop_criteria: Any, validates: bool) -> None:
-    """Raise ValueError for a criterion that the fitness on one lucky batch would fulfil."""
-    criteria = [stop_criteria] if isinstance(stop_criteria, str) else stop_criteria or ()
-    for criterion in (each for each in criteria if str(each).startswith("reach")):
-        threshold = str(criterion).partition("_")[2] or "…"
-        raise ValueError(
-            f"stop_criteria={criterion!r} would end the run by one lucky batch; "
-            + _cure_of_luck(threshold, validates)
-        )
-
-
-def _check_thresholds(callbacks: Sequence[Callback], validates: bool) -> None:
-    """Raise ValueError for callbacks that the fitness on one lucky batch would make stop."""
-    for each in callbacks:
-        if (
-            isinstance(each, EarlyStopping)
-            and each.monitor == "fitness"
-            and each.threshold is not None
-        ):
-            raise ValueError(
-                f"EarlyStopping(threshold={each.threshold}) would end the run by one lucky batch; "
-                + _cure_of_luck(str(each.threshold), validates)
-            )
-
-
-def _cure_of_luck(threshold: str, validates: bool) -> str:
-    """Return what to write instead, with validation data or without."""
-    if validates:
-        stopping = f'gacnn.EarlyStopping(threshold={threshold}, monitor="validation")'
-        return f"give callbacks=[{stopping}], or batch_size=None, all images"
-    return "give batch_size=None, all images, or validation data to monitor"
-
-
-def _check_auto(value: str, name: str, otherwise: str) -> None:
-    if value != "auto":
-        raise ValueError(f'{name} must be "auto", {otherwise}, not {value!r}')
+def _weights_of_classes(
+    class_weight: ClassWeight | None, model: Model, data: Samples
+) -> dict[int, float] | None:
+    """Return the weight of each class of the model, of those that are said or "balanced"."""
+    if class_weight is None:
+        return None
+    return weights_of_classes(class_weight, labels_to_weigh(model, data.y), model.num_classes)

@@ -17,7 +17,7 @@ from test_command import gacnn, started, wait_for
 from cnn import files
 from gacnn.algorithm.ga import GA
 from gacnn.checkpoints.store import FORMAT
-from gacnn.command import main as commands
+from gacnn.command import commands
 from gacnn.command.settings import Settings
 from gacnn.command.terminal import cell
 

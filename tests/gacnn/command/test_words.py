@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import cnn
-from gacnn.command import words
+from gacnn.command import values, words
 from gacnn.command.main import main
 
 pytest.importorskip("matplotlib")
@@ -23,13 +23,13 @@ def gacnn(*arguments):
     [("90", 90), ("90s", 90), ("10m", 600), ("1.5h", 5400), ("1h30m", 5400), ("2D", 172800)],
 )
 def test_durations(text, number):
-    assert words.seconds(text) == number
+    assert values.seconds(text) == number
 
 
 @pytest.mark.parametrize("text", ["", "m", "10x", "-5", "1h30", "1 0", "nan", "1e400"])
 def test_what_is_no_duration(text):
     with pytest.raises(argparse.ArgumentTypeError):
-        words.seconds(text)
+        values.seconds(text)
 
 
 def test_a_network_in_words():

@@ -14,7 +14,7 @@ import gacnn
 from gacnn.callbacks import validation
 from gacnn.callbacks.callback import ENDLESS
 from gacnn.callbacks.validation import validation_interval
-from gacnn.training import defaults
+from gacnn.training import defaults, forecast
 from gacnn.training import plan as plan_module
 from gacnn.training.defaults import (
     default_batch_size,
@@ -606,7 +606,7 @@ def test_forecast_of_a_time_limit_is_told_and_corrected(capsys):
 
 def test_a_clock_counts_all_that_lies_between_generations():
     told = []
-    clock = plan_module.Clock(lambda ga, seconds: told.append(seconds), [0.05, 0.1])
+    clock = forecast.Clock(lambda ga, seconds: told.append(seconds), [0.05, 0.1])
     pause = gacnn.LambdaCallback(on_generation=lambda ga: time.sleep(0.02))
     gacnn.GA(
         num_generations=10,

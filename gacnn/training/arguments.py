@@ -1,0 +1,128 @@
+"""What may be said to `train`, and what is said of it: refusals and warnings."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cnn import Model, checks
+from gacnn.algorithm.ga import GA
+from gacnn.callbacks.callback import ENDLESS, Callback
+from gacnn.callbacks.stopping import EarlyStopping
+from gacnn.operators.names import OTHER_SETTINGS
+from gacnn.training.defaults import NUM_GENERATIONS
+from gacnn.training.held_out import lone_classes
+from gacnn.types import Array
+
+LARGE_INPUTS = 5.0  # root mean square of the inputs from which on a training warns
+SMALL_INPUTS = 0.05  # largest of the inputs below which it does
+_NAMED = 5  # classes that a warning names
+
+
+def check_names(settings: dict[str, Any], *takers: Callable[..., Any]) -> None:
+    """Raise TypeError for settings that are no business of train, or unknown.
+
+    takers: functions that take what `train` does beside the settings of `gacnn.GA`.
+    """
+    for name in {"fitness_func", "initial_population"} & settings.keys():
+        raise TypeError(f"{name} is what train makes itself; to give your own use gacnn.GA")
+    for name in {"num_solutions", "sol_per_pop", "num_genes"} & settings.keys():
+        raise TypeError(f"{name} is settled already: give GACNN its num_solutions")
+    known = inspect.signature(GA).parameters.keys()
+    own = {name for each in takers for name in inspect.signature(each).parameters} - {"self"}
+    for name in settings.keys() - known:
+        meant = checks.nearest(name, own | known, OTHER_SETTINGS)
+        raise TypeError(f"neither train nor gacnn.GA has a setting {name!r}{meant}")
+
+
+def check_gene_type(gene_type: Any) -> None:
+    """Raise TypeError for what is no type of numbers; of lists PyGAD says what is wrong."""
+    if isinstance(gene_type, list | tuple):
+        return
+    try:
+        kind = np.dtype(gene_type).kind
+    except TypeError as error:
+        raise TypeError(f"gene_type must be a type of numbers, not {gene_type!r}") from error
+    if kind not in "iuf" or gene_type is None:
+        raise TypeError(f"gene_type must be a type of numbers, not {gene_type!r}")
+
+
+def generations(num_generations: int | None, time_limit: float | None) -> int:
+    """Return how many there are at most: of those said, or of the default."""
+    if num_generations is None:
+        return NUM_GENERATIONS if time_limit is None else ENDLESS
+    return checks.whole(num_generations, "num_generations", minimum=0)
+
+
+def warn_of_size(X: Array) -> None:
+    """Warn of inputs that weights of the usual size make far too large, or far too small."""
+    some = X[:1000]
+    size, largest = float(np.sqrt(np.square(some, dtype=np.float64).mean())), np.abs(some).max()
+    if size > LARGE_INPUTS:
+        checks.warn(
+            f"X holds numbers of about {size:,.0f}, and networks learn from numbers of about 1: "
+            "divide images by their largest value, 255 for bytes, or standardise the columns; and "
+            "do the same before predict"
+        )
+    elif 0 < largest < SMALL_INPUTS:
+        checks.warn(
+            f"X holds numbers of at most {largest:.2g}, and networks learn from numbers of about "
+            "1: images may have been divided by 255 twice; divide by their largest value once, or "
+            "standardise the columns; and do the same before predict"
+        )
+
+
+def warn_of_lone(model: Model, y: ArrayLike) -> None:
+    """Warn of classes that have one image."""
+    lone = lone_classes(model, y)
+    if lone:
+        more = f" and {len(lone) - _NAMED} others" if len(lone) > _NAMED else ""
+        named = f"{', '.join(map(str, lone[:_NAMED]))}{more}"
+        has = f"class {named} has one image" if len(lone) == 1 else f"classes {named} have one each"
+        checks.warn(
+            f"{has}, from which nothing can be learned that holds for others: add images, or "
+            "leave it out; it is not held out"
+        )
+
+
+def check_reach(stop_criteria: Any, validates: bool) -> None:
+    """Raise ValueError for a criterion that the fitness on one lucky batch would fulfil."""
+    criteria = [stop_criteria] if isinstance(stop_criteria, str) else stop_criteria or ()
+    for criterion in (each for each in criteria if str(each).startswith("reach")):
+        threshold = str(criterion).partition("_")[2] or "…"
+        raise ValueError(
+            f"stop_criteria={criterion!r} would end the run by one lucky batch; "
+            + _cure_of_luck(threshold, validates)
+        )
+
+
+def check_thresholds(callbacks: Sequence[Callback], validates: bool) -> None:
+    """Raise ValueError for callbacks that the fitness on one lucky batch would make stop."""
+    for each in callbacks:
+        if (
+            isinstance(each, EarlyStopping)
+            and each.monitor == "fitness"
+            and each.threshold is not None
+        ):
+            raise ValueError(
+                f"EarlyStopping(threshold={each.threshold}) would end the run by one lucky batch; "
+                + _cure_of_luck(str(each.threshold), validates)
+            )
+
+
+def _cure_of_luck(threshold: str, validates: bool) -> str:
+    """Return what to write instead, with validation data or without."""
+    if validates:
+        stopping = f'gacnn.EarlyStopping(threshold={threshold}, monitor="validation")'
+        return f"give callbacks=[{stopping}], or batch_size=None, all images"
+    return "give batch_size=None, all images, or validation data to monitor"
+
+
+def check_auto(value: str, name: str, otherwise: str) -> None:
+    """Raise ValueError for a word that is not "auto"."""
+    if value != "auto":
+        raise ValueError(f'{name} must be "auto", {otherwise}, not {value!r}')
