@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from cnn import checks, files, tables
 from cnn.classification import (
@@ -21,10 +21,11 @@ from cnn.classification import (
     probabilities,
     without_class,
 )
-from cnn.engines.engine import Engine, engine_for, engine_named
+from cnn.engines.engine import Engine, ReducingEngine, engine_for, engine_named
 from cnn.engines.families import weight_arrays
 from cnn.engines.numpy.threads import available_threads
 from cnn.engines.operations import listed, with_logarithms
+from cnn.engines.reduction import Reduction, Total
 from cnn.inputs import InputRange
 from cnn.layers.layer import Input1D, Input2D, Layer
 from cnn.layers.network import build, chain_of, check_known, describe
@@ -347,6 +348,37 @@ class Model:
         chosen = engine_for(engine, device)
         return self._run(chosen, images, vectors, threads, memory_limit, logarithms=True)
 
+    def reduce(
+        self,
+        X: AnyArray,
+        vectors: ArrayLike,
+        reduction: Reduction,
+        *,
+        engine: ReducingEngine,
+        threads: int | None = None,
+        memory_limit: int = MEMORY_LIMIT,
+    ) -> AnyArray:
+        """Return what an engine makes of the outputs of a population, (P, …), where they are.
+
+        Args:
+            X: images as `check_images` returned them; they are not looked at again.
+            vectors: (P, num_weights), a network a row.
+            reduction: what is made of the outputs, and for which of the images.
+            engine: one that can.
+            threads, memory_limit: as for `forward`.
+
+        Raises:
+            ValueError: for vectors that do not fit, and NaN and infinities in them.
+        """
+        logarithms = reduction.total != Total.SQUARES
+        program = self._program(engine, logarithms)
+
+        def run(weights: Sequence[Array], out: AnyArray, threads: int, limit: int) -> None:
+            engine.reduce(program, X, weights, reduction, out, threads=threads, memory_limit=limit)
+
+        shape, dtype = reduction.shape(self.num_classes), reduction.dtype
+        return self._in_slabs(run, vectors, shape, dtype, threads, memory_limit)
+
     def _run(
         self,
         engine: Engine,
@@ -357,15 +389,36 @@ class Model:
         *,
         logarithms: bool = False,
     ) -> Array:
+        program = self._program(engine, logarithms)
+
+        def run(weights: Sequence[Array], out: AnyArray, threads: int, limit: int) -> None:
+            engine.run(program, images, weights, out, threads=threads, memory_limit=limit)
+
+        output_shape = (self.num_classes,) if logarithms else self.output_shape
+        shape = len(images), *output_shape
+        out = self._in_slabs(run, vectors, shape, np.float32, threads, memory_limit)
+        return out if vectors is not None else out[0]
+
+    def _in_slabs(
+        self,
+        run: Callable[[Sequence[Array], AnyArray, int, int], None],
+        vectors: ArrayLike | None,
+        shape: tuple[int, ...],
+        dtype: DTypeLike,
+        threads: int | None,
+        memory_limit: int,
+    ) -> AnyArray:
+        """Fill an array (P, *shape) for as many members at a time as there is memory to copy."""
         workers = checks.whole(available_threads() if threads is None else threads, "threads")
         limit = checks.whole(memory_limit, "memory_limit")
-        program = self._program(engine, logarithms)
         rows: AnyArray = self._vector[None]
         if vectors is not None:
-            shape, cure = (None, self.num_weights), f"{self._cure}; one vector v alone is v[None]"
-            rows = checks.shaped(vectors, "vectors", shape, "members, weights", cure)
-        output_shape = (self.num_classes,) if logarithms else self.output_shape
-        out = np.empty((len(rows), len(images), *output_shape), np.float32)
+            expected, cure = (
+                (None, self.num_weights),
+                f"{self._cure}; one vector v alone is v[None]",
+            )
+            rows = checks.shaped(vectors, "vectors", expected, "members, weights", cure)
+        out = np.empty((len(rows), *shape), dtype)
         slab = len(rows)
         if not _is_ready(rows):  # copies, a part at a time
             slab = max(1, limit // 16 // max(1, self.num_weights))
@@ -377,9 +430,8 @@ class Model:
                 with np.errstate(all="ignore"):
                     part = np.array(part, np.float32, order="C")
             weights = weight_arrays(self.weighted_layers, part)
-            place = out[start : start + slab]
-            engine.run(program, images, weights, place, threads=workers, memory_limit=limit)
-        return out if vectors is not None else out[0]
+            run(weights, out[start : start + slab], workers, limit)
+        return out
 
     def _program(self, engine: Engine, logarithms: bool) -> Any:
         """Return the network as an engine wants it, with or without logarithms at the end."""

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
 from cnn.engines.numpy.engine import NumpyEngine
+from cnn.engines.reduction import Reduction
 from cnn.engines.torch.engine import TorchEngine
 from cnn.layers.layer import Operation, Shape
 from cnn.types import AnyArray, Array
@@ -68,6 +69,32 @@ class Engine(Protocol):
 
         Inside, an engine may keep copies of image arrays where it works, known by the identity of
         the array, for as long as that lives; what is written into one then is not seen.
+        """
+        ...
+
+
+@runtime_checkable
+class ReducingEngine(Engine, Protocol):
+    """An engine that makes scores of outputs where they are, so that these need not travel."""
+
+    def reduce(
+        self,
+        program: Any,
+        images: AnyArray,
+        weights: Sequence[Array],
+        reduction: Reduction,
+        out: AnyArray,
+        *,
+        threads: int,
+        memory_limit: int,
+    ) -> None:
+        """Write what a reduction makes of the outputs of every member.
+
+        Args:
+            program, weights, threads, memory_limit: as for `run`.
+            images: (M, …), all that there are; `reduction.rows` says which are shown.
+            reduction: what is made.
+            out: (members, *reduction.shape(…)), to be written.
         """
         ...
 

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn import Engine, Model, NumpyEngine
+from cnn.engines.engine import ReducingEngine
+from cnn.engines.reduction import Reduction, Total
 from cnn.model import MEMORY_LIMIT
 from gacnn.fitness.batches import Augmentation, Batch, changed, generator_of
 from gacnn.fitness.metrics import Measure, Metric, MetricError, check_numbers, measure_of
@@ -72,6 +74,8 @@ class Scorer:
 
     def __call__(self, vectors: Array, batch: Batch) -> Scores:
         """Return the scores of networks (P, num_weights) on a batch."""
+        if self._reduces:
+            return self._reduced(vectors, batch)
         data = self.data(batch)
         parts = []
         for start, part in self._parts(vectors, len(data.X)):
@@ -83,6 +87,53 @@ class Scorer:
         if batch.weights is None:
             return Scores(fitness)
         return Scores(fitness, np.concatenate([part.log_proba for part in parts]))
+
+    @property
+    def _reduces(self) -> bool:
+        """Whether the engine makes all scores itself."""
+        named = all(measure_of(metric).total is not None for metric in self.metrics)
+        return named and isinstance(self.engine, ReducingEngine)
+
+    def _reduced(self, vectors: Array, batch: Batch) -> Scores:
+        """Let the engine make the scores, of images that it may have already."""
+        if batch.weights is not None:
+            return self._reduced_weighted(vectors, batch, batch.weights)
+        columns = []
+        for metric in self.metrics:
+            measure = measure_of(metric)
+            assert measure.total is not None
+            assert measure.of_total is not None
+            totals, weight = self._total(measure.total, vectors, batch)
+            scores = np.asarray(measure.of_total(totals, weight), np.float64)
+            broken = np.isnan(totals.reshape(len(totals), -1)).any(axis=1)
+            scores[broken] = WORST if self.several else -np.inf
+            columns.append(scores)
+        return Scores(np.stack(columns, axis=1) if self.several else columns[0])
+
+    def _reduced_weighted(self, vectors: Array, batch: Batch, weights: Array) -> Scores:
+        log_proba, _ = self._total(Total.LOG_PROBA, vectors, batch)
+        log_proba[np.isnan(log_proba).any(axis=1)] = -np.inf
+        if self.sample_weight is not None:
+            weights = weights * self.sample_weight[batch.chosen]
+        return Scores((log_proba * weights).mean(axis=1), log_proba)
+
+    def _total(self, total: Total, vectors: Array, batch: Batch) -> tuple[Array, float]:
+        """Return what the engine makes of the outputs, and the sum of the weights."""
+        X, y, weights, rows = self.X, self.y, self.sample_weight, batch.chosen
+        if batch.generator is not None and self.augment is not None:
+            (X, y, weights), rows = self.data(batch), None
+        assert isinstance(self.engine, ReducingEngine)
+        totals = self.model.reduce(
+            X,
+            vectors,
+            Reduction(total, y, weights, rows),
+            engine=self.engine,
+            threads=self.threads,
+            memory_limit=self.memory_limit,
+        )
+        if weights is None:
+            return totals, float(len(y) if rows is None else len(rows))
+        return totals, float((weights if rows is None else weights[rows]).sum())
 
     def data(self, batch: Batch) -> Data:
         """Return images, targets and weights of a batch; those of the latest one are kept."""

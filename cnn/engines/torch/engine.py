@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from cnn import checks
+from cnn.engines.reduction import Reduction
 from cnn.engines.torch import devices
 from cnn.engines.torch.held import blocks_on, copied_blocks, holding
 from cnn.engines.torch.lowering import Products, Program, lower
 from cnn.engines.torch.population import Choices, evaluate
+from cnn.engines.torch.results import Outputs, Results, results_of
 from cnn.layers.layer import Operation, Shape
-from cnn.types import AnyArray, Array
+from cnn.types import AnyArray, Array, Indices
 
 PRODUCTS = "grouped", "batched", "fused"
 
@@ -89,19 +92,52 @@ class TorchEngine:
         memory_limit: int,
     ) -> None:
         """Run images (N, …) through every member's network, into out (members, N, …)."""
+        results = Outputs(out, self._torch_device, direct=self.device == "cpu")
+        self._evaluate(program, images, None, weights, results, threads, memory_limit)
+
+    def reduce(
+        self,
+        program: Program,
+        images: AnyArray,
+        weights: Sequence[Array],
+        reduction: Reduction,
+        out: AnyArray,
+        *,
+        threads: int,
+        memory_limit: int,
+    ) -> None:
+        """Write what is made of the outputs of every member to out (members, …)."""
+        direct = self.device == "cpu"
+        results = results_of(reduction, out, self._torch_device, direct=direct)
+        self._evaluate(program, images, reduction.rows, weights, results, threads, memory_limit)
+
+    @property
+    def _torch_device(self) -> Any:
+        return devices.load_torch("TorchEngine").device(self.device)
+
+    def _evaluate(
+        self,
+        program: Program,
+        images: AnyArray,
+        rows: Indices | None,
+        weights: Sequence[Array],
+        results: Results,
+        threads: int,
+        memory_limit: int,
+    ) -> None:
         torch = devices.load_torch("TorchEngine")
-        device, on_cpu = torch.device(self.device), self.device == "cpu"
+        device, on_cpu = self._torch_device, self.device == "cpu"
         dtype = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
         compiler = devices.compiler(device) if self.compiled else None
         products = Products(str(self.products), self.precision)
         choices = Choices(device, dtype, products, on_cpu, compiler)
         with devices.settings(tf32=self.precision == "tf32", benchmark=self.benchmark):
-            source = copied_blocks(images, dtype) if on_cpu else blocks_on(device, images, dtype)
+            source = (copied_blocks if on_cpu else blocks_on)(images, device, dtype, rows)
             evaluate(
                 program,
                 source,
                 weights,
-                out,
+                results,
                 choices=choices,
                 threads=threads,
                 memory_limit=memory_limit,

@@ -59,7 +59,7 @@ def convolve(
     They are padded already. The maps that it returns have the members outermost in memory.
     """
     laid = maps.permute(3, 0, 1, 2, 4).contiguous()
-    sets, images, height, width, channels = laid.shape
+    images, height, width = laid.shape[1:4]
     members, depth = filters.shape[:2]
     down = rows.outputs(height) // after.down
     across = columns.outputs(width) // after.across
@@ -80,12 +80,7 @@ def multiply(
 
 
 LEAST_RUN = 16
-
-
-def _run(rows: Window, columns: Window, channels: int) -> int:
-    """Return how many taps beside each other in memory are read at a time; all if they are few."""
-    beside = channels * (columns.size if columns.dilation == 1 else 1)
-    return beside if beside >= LEAST_RUN else rows.size * columns.size * channels
+"""Fewer taps that lie beside each other are not read alone: a product takes 16 at a time."""
 
 
 def tiles_for(run: int, columns: int) -> Tiles:
@@ -110,7 +105,9 @@ def _launch(
     down, across = out.shape[2:4] if out.ndim == 5 else (1, 1)
     positions = out[0].numel() // depth
     taps = rows.size * columns.size * channels
-    run = _run(rows, columns, channels)
+    beside_each_other = channels * (columns.size if columns.dilation == 1 else 1)
+    flat = beside_each_other < min(LEAST_RUN, taps)
+    run = taps if flat else beside_each_other
     tiles = tiles_for(run, beside)
     grid = (triton.cdiv(positions, tiles.positions), triton.cdiv(beside, tiles.filters), sets)
     _products[grid](
@@ -129,6 +126,7 @@ def _launch(
         TAPS=taps,
         RUN=run,
         RUNS=taps // run,
+        FLAT=flat,
         RUN_BLOCKS=triton.cdiv(run, tiles.taps),
         ROW_TAPS=columns.size * channels,
         ROW_STRIDE=rows.stride,
@@ -168,6 +166,7 @@ def _products(
     TAPS: tl.constexpr,
     RUN: tl.constexpr,
     RUNS: tl.constexpr,
+    FLAT: tl.constexpr,
     RUN_BLOCKS: tl.constexpr,
     ROW_TAPS: tl.constexpr,
     ROW_STRIDE: tl.constexpr,
@@ -210,7 +209,7 @@ def _products(
             run, start = block // RUN_BLOCKS, block % RUN_BLOCKS * BLOCK_TAPS
             within = start + tl.arange(0, BLOCK_TAPS)
             tap, there = run * RUN + within, within < RUN
-            if RUNS == 1:  # of any taps
+            if FLAT:  # of any taps
                 beyond = tap % ROW_TAPS // CHANNELS * COLUMN_DILATION * CHANNELS + tap % CHANNELS
                 offset = tap // ROW_TAPS * (ROW_DILATION * WIDTH * CHANNELS) + beyond
             else:  # that lie beside each other in memory, and are read in wide words

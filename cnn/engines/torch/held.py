@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from cnn.engines.torch import kernels
 from cnn.engines.torch.kernels import Tensor
-from cnn.types import AnyArray
+from cnn.types import AnyArray, Indices
 
 Source = Callable[[slice], Tensor]
 """What gives a block of images, as kernels take them."""
@@ -38,47 +39,86 @@ def holding(device: str) -> Iterator[None]:
                     del _held[key]
 
 
-def copied_blocks(images: AnyArray, dtype: Any) -> Source:
-    """Return what copies blocks of images from NumPy, for a device that shares its memory."""
+def copied_blocks(images: AnyArray, device: Any, dtype: Any, rows: Indices | None = None) -> Source:
+    """Return what copies blocks of images, or of those rows, from NumPy to the device."""
     import torch
 
+    kind = _kind_of(images)
+
     def block(part: slice) -> Tensor:
-        return kernels.enter(torch.from_numpy(_float32(images[part])).to(dtype))
+        chosen = images[part] if rows is None else images[rows[part]]
+        return kernels.enter(torch.from_numpy(_copied(chosen, kind)).to(device, dtype))
 
     return block
 
 
-def blocks_on(device: Any, images: AnyArray, dtype: Any) -> Source:
-    """Return what copies blocks of images that are on the device, all of them."""
-    whole = on_device(images, device)
+def blocks_on(images: AnyArray, device: Any, dtype: Any, rows: Indices | None = None) -> Source:
+    """Return what copies blocks of images on the device, all of them or those rows.
 
-    def block(part: slice) -> Tensor:
-        return kernels.enter(whole[part].to(dtype, copy=True))
-
-    return block
-
-
-def _float32(images: AnyArray) -> AnyArray:
-    with np.errstate(all="ignore"):
-        return np.array(images, np.float32, order="C")
-
-
-def on_device(images: AnyArray, device: Any) -> Tensor:
-    """Return all images on the device, bytes as bytes and all else as float32.
-
-    In a session those that are there already are not copied again.
+    In a session all images are there, if half of what is free holds them; else a block at a time.
     """
     import torch
 
-    key = str(device), id(images)
+    kind = _kind_of(images)
+    if not _stays(images, device, kind):
+        return copied_blocks(images, device, dtype, rows)
+    whole = on_device(images, device, kind)
+    chosen = None if rows is None else torch.from_numpy(rows).to(device)
+
+    def block(part: slice) -> Tensor:
+        if chosen is None:
+            return kernels.enter(whole[part].to(dtype, copy=True))
+        return kernels.enter(whole[chosen[part]].to(dtype))
+
+    return block
+
+
+def entries_on(device: Any, values: AnyArray, kind: DTypeLike, rows: Indices | None) -> Tensor:
+    """Return an entry for each image, of that type, or for those rows, on the device."""
+    import torch
+
+    if not _stays(values, device, kind):
+        part = values if rows is None else values[rows]
+        return torch.from_numpy(_copied(part, kind)).to(device)
+    there = on_device(values, device, kind)
+    return there if rows is None else there[torch.from_numpy(rows).to(device)]
+
+
+def on_device(array: AnyArray, device: Any, kind: DTypeLike) -> Tensor:
+    """Return an array on the device, as that type; in a session the one that is there already."""
+    import torch
+
+    key = str(device), id(array)
     with _lock:
         if key in _held:
             return _held[key][1]
-        copied = images.copy() if images.dtype == np.uint8 else _float32(images)
-        tensor = torch.from_numpy(copied).to(device)
+        tensor = torch.from_numpy(_copied(array, kind)).to(device)
         if key[0] in _sessions:
-            _held[key] = weakref.ref(images, lambda _: _forget(key)), tensor
+            _held[key] = weakref.ref(array, lambda _: _forget(key)), tensor
         return tensor
+
+
+def _kind_of(images: AnyArray) -> DTypeLike:
+    """Return the type of images on a device: bytes stay bytes."""
+    return np.uint8 if images.dtype == np.uint8 else np.float32
+
+
+def _copied(values: AnyArray, kind: DTypeLike) -> AnyArray:
+    with np.errstate(all="ignore"):
+        return np.array(values, kind, order="C")
+
+
+def _stays(array: AnyArray, device: Any, kind: DTypeLike) -> bool:
+    """Tell whether a session keeps an array on the device."""
+    import torch
+
+    key = str(device), id(array)
+    with _lock:
+        if key in _held or key[0] not in _sessions:
+            return key in _held
+    if device.type != "cuda":
+        return True
+    return array.size * np.dtype(kind).itemsize <= torch.cuda.mem_get_info(device)[0] // 2
 
 
 def _forget(key: tuple[str, int]) -> None:

@@ -14,6 +14,7 @@ from cnn.engines.torch.held import Source
 from cnn.engines.torch.kernels import Tensor
 from cnn.engines.torch.lowering import Products, Program, Step
 from cnn.engines.torch.plans import Blocks, Plan, choose_blocks, plan_for, starts
+from cnn.engines.torch.results import Results
 from cnn.types import Array
 
 Weights = Sequence[tuple[Tensor, ...]]
@@ -37,13 +38,13 @@ def evaluate(
     program: Program,
     images: Source,
     weights: Sequence[Array],
-    out: Array,
+    results: Results,
     *,
     choices: Choices,
     threads: int,
     memory_limit: int,
 ) -> None:
-    """Run images through every member's network, into out (members, N, …).
+    """Run images through every member's network, and give the outputs to `results`.
 
     weights: for each weight array of the network, the values of all members (members, …), or of a
     fraction of them, where each serves as many consecutive members. Where the device has not the
@@ -51,7 +52,7 @@ def evaluate(
     """
     import torch
 
-    members, number = out.shape[:2]
+    members, number = results.members, results.images
     counts = tuple(len(array) for array in weights)
     plan = plan_for(program, members, counts, choices.products)
     while True:
@@ -59,7 +60,9 @@ def evaluate(
             plan, members, number, memory_limit=memory_limit, cached=choices.in_threads
         )
         try:
-            _evaluate(program, plan, blocks, images, weights, out, choices, threads, memory_limit)
+            _evaluate(
+                program, plan, blocks, images, weights, results, choices, threads, memory_limit
+            )
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             memory_limit = blocks.bytes // 2
@@ -71,6 +74,7 @@ def evaluate(
                     "another device"
                 ) from error
         else:
+            results.finish()
             return
 
 
@@ -80,41 +84,39 @@ def _evaluate(
     blocks: Blocks,
     images: Source,
     weights: Sequence[Array],
-    out: Array,
+    results: Results,
     choices: Choices,
     threads: int,
     memory_limit: int,
 ) -> None:
     import torch
 
-    members, number = out.shape[:2]
+    members, number = results.members, results.images
     tensors = [_tensor(array, choices) for array in weights]
     shared = [_prepared(step, tensors, 1) for step in plan.shared]
     own = [
         _prepared(step, tensors, members // family)
         for step, family in zip(plan.own, plan.families, strict=True)
     ]
-    target = torch.from_numpy(out)
     run_shared = _in_turn(plan.shared)
     run_own, ready = _compiled(program, plan, blocks, choices)
-
-    direct = choices.in_threads  # else outputs come from the device once for a block of images
 
     def task(place: tuple[tuple[int, int], Sequence[tuple[int, int]]]) -> None:
         (start, done), groups = place
         low, high = groups[0][0] + groups[0][1], groups[-1][0] + blocks.group
-        wanted = target[low:high, start + done : start + blocks.images]
+        block, new = slice(start, start + blocks.images), slice(start + done, start + blocks.images)
         with torch.inference_mode():
-            made = wanted if direct else torch.empty(wanted.shape, device=choices.device)
-            entered = run_shared(images(slice(start, start + blocks.images)), shared)
+            made = results.place(slice(low, high), new)
+            entered = run_shared(images(block), shared)
             for first, known in groups:
                 part = slice(first, first + blocks.group)
                 values = kernels.leave(run_own(entered, _of_part(own, plan, part)))
                 if len(values) < blocks.group:  # the last layer too is shared
                     values = values.repeat_interleave(blocks.group // len(values), 0)
-                made[first + known - low : part.stop - low] = values[known:, done:]
-            if not direct:
-                wanted.copy_(made)
+                results.fill(
+                    made, slice(first + known - low, part.stop - low), values[known:, done:], new
+                )
+            results.keep(made, slice(low, high), new)
 
     groups, image_blocks = list(starts(members, blocks.group)), list(starts(number, blocks.images))
     chunks = -(-plans.TASKS // len(image_blocks)) if choices.in_threads else 1

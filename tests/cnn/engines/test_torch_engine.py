@@ -50,15 +50,14 @@ HALF_FIXED = [
 class GpuBlocks(cnn.TorchEngine):
     """The engine on a CPU that takes the way of a GPU: images there, all in this thread."""
 
-    def run(self, program, images, weights, out, *, threads, memory_limit):
+    def _evaluate(self, program, images, rows, weights, results, threads, memory_limit):
         device = torch.device("cpu")
         choices = population.Choices(device, torch.float32, Products("batched"), False, None)
-        source = held.blocks_on(device, images, torch.float32)
         population.evaluate(
             program,
-            source,
+            held.blocks_on(images, device, torch.float32, rows),
             weights,
-            out,
+            results,
             choices=choices,
             threads=threads,
             memory_limit=memory_limit,
@@ -403,27 +402,31 @@ def test_tf32_is_taken_where_it_is_asked_for(tf32):
 
 def test_images_go_up_once_a_session_and_are_forgotten_with_their_array():
     device, images = torch.device("cpu"), np.zeros((3, 4), np.float32)
-    first = held.on_device(images, device)
-    assert held.on_device(images, device) is not first
+    first = held.on_device(images, device, np.float32)
+    assert held.on_device(images, device, np.float32) is not first
     with CPU.session():
-        kept = held.on_device(images, device)
+        kept = held.on_device(images, device, np.float32)
         with cnn.TorchEngine("cpu", precision="bfloat16").session():
-            assert held.on_device(images, device) is kept
-        assert held.on_device(images, device) is kept
-        assert held.on_device(images.copy(), device) is not kept
+            assert held.on_device(images, device, np.float32) is kept
+        assert held.on_device(images, device, np.float32) is kept
+        assert held.on_device(images.copy(), device, np.float32) is not kept
         gc.collect()
         assert len(held._held) == 1
         del images
         gc.collect()
         assert not held._held
-        held.on_device(first.numpy(), device)
+        held.on_device(first.numpy(), device, np.float32)
     assert not held._held
 
 
 def test_bytes_go_up_as_bytes():
     device = torch.device("cpu")
-    assert held.on_device(np.zeros((2, 3), np.uint8), device).dtype == torch.uint8
-    assert held.on_device(np.zeros((2, 3), np.float64), device).dtype == torch.float32
+    for dtype, there in ((np.uint8, torch.uint8), (np.float64, torch.float32)):
+        images = np.zeros((2, 3), dtype)
+        with CPU.session():
+            held.blocks_on(images, device, torch.float32)
+            ((_, tensor),) = held._held.values()
+        assert tensor.dtype == there
 
 
 # Which engine
