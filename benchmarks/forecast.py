@@ -1,7 +1,8 @@
 """How far off is the number of generations that `train` announces for a time limit?
 
-Ten cases, each a run of `--seconds`: what it says soon, what it says after the first seconds if
-that is another number, and how many generations it did.
+Ten cases, each a run of `--seconds`: what `GACNN.plan` says before it, which knows nothing of
+callbacks and checkpoints; what the run says soon, and what it says after the first seconds if that
+is another number; and how many generations it did.
 
     python benchmarks/forecast.py --seconds 20
 """
@@ -20,6 +21,7 @@ import numpy as np
 
 import gacnn
 
+CLOSE = 0.2  # of what is done: a forecast that is not further off will do
 SAID = re.compile(r"about ([\d,]+) generations?")
 
 
@@ -75,26 +77,31 @@ def cases(folder):
 
 
 def forecast(model, data, options, seconds):
-    """Return what a run announces, and the generations it does."""
+    """Return the generations that a run does, and those that its plan says, and itself twice."""
     said = io.StringIO()
     networks = gacnn.GACNN(model, 64, random_seed=0)
+    planned = networks.plan(*data, time_limit=seconds, **options).likely_generations
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
         result = networks.train(*data, time_limit=seconds, **options)
     announced = [int(number.replace(",", "")) for number in SAID.findall(said.getvalue())]
-    return announced, result.ga.generations_completed
+    return result.ga.generations_completed, (planned, announced[0], announced[-1])
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=20)
     seconds = parser.parse_args().seconds
-    print(f"{'':30}{'soon':>8}{'later':>8}{'done':>8}{'off':>8}{'then':>8}")
+    print(f"{'':30}{'plan':>8}{'soon':>8}{'later':>8}{'done':>8}{'off by':>24}")
+    close = np.zeros(3, int)
     with tempfile.TemporaryDirectory() as folder:
-        for name, case in cases(Path(folder)).items():
-            announced, done = forecast(*case, seconds)
-            soon, later = announced[0], announced[-1]
-            off = [f"{number / done - 1:+8.0%}" for number in (soon, later)]
-            print(f"{name:30}{soon:8,}{later:8,}{done:8,}{''.join(off)}", flush=True)
+        listed = cases(Path(folder))
+        for name, case in listed.items():
+            done, said = forecast(*case, seconds)
+            off = np.array(said) / done - 1
+            close += abs(off) <= CLOSE
+            numbers = "".join(f"{number:8,}" for number in (*said, done))
+            print(f"{name:30}{numbers}{''.join(f'{each:+8.0%}' for each in off)}", flush=True)
+    print(f"within {CLOSE:.0%}: " + ", ".join(f"{each} of {len(listed)}" for each in close))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 from cnn.engines.engine import Engine
 from cnn.engines.numpy.engine import NumpyEngine
 from cnn.engines.torch.engine import TorchEngine
-from cnn.layers.elementwise import LeakyReLU, ReLU, Sigmoid, Softmax, Step, Tanh
+from cnn.layers.elementwise import LeakyReLU, ReLU, Sigmoid, Softmax, SquareRoot, Step, Tanh
 from cnn.layers.layer import Flatten, Input1D, Input2D
+from cnn.layers.standardization import Standardization
 from cnn.layers.weighted import Dense
 from cnn.layers.windowed import (
     AveragePooling2D,
@@ -17,6 +18,7 @@ from cnn.layers.windowed import (
     MaxPooling2D,
 )
 from cnn.model import Model, load
+from cnn.patches import patch_filters
 from cnn.pygad_functions import (
     layers_weights,
     layers_weights_as_matrix,
@@ -54,6 +56,8 @@ __all__ = [
     "Report",
     "Sigmoid",
     "Softmax",
+    "SquareRoot",
+    "Standardization",
     "Step",
     "Tanh",
     "TorchEngine",
@@ -65,6 +69,7 @@ __all__ = [
     "layers_weights_as_matrix",
     "layers_weights_as_vector",
     "load",
+    "patch_filters",
     "to_keras",
     "to_onnx",
     "to_torch",

@@ -22,7 +22,7 @@ from cnn.classification import (
     without_class,
 )
 from cnn.engines.engine import Engine, ReducingEngine, engine_for, engine_named
-from cnn.engines.families import weight_arrays
+from cnn.engines.families import have_images_of_their_own, weight_arrays
 from cnn.engines.numpy.threads import available_threads
 from cnn.engines.operations import listed, with_logarithms
 from cnn.engines.reduction import Reduction, Total
@@ -130,6 +130,49 @@ class Model:
         twin._bind()
         return twin
 
+    def cut(self, position: int) -> tuple[Model, Model]:
+        """Return the layers before a position, and those from it on, as two models.
+
+        The second begins with an input of the shape that the first returns, and does with that
+        what this model does. The weights of both are those of this model, not copies.
+        """
+        front, rest = self._chain[:position], self._chain[position:]
+        own = sum(values.size for each in _trainable(front) for values in each.trained)
+        size = front[-1].layer_output_size
+        entry = Input2D(size) if isinstance(size, tuple) else Input1D(size)
+        return self._part(front, slice(0, own)), self._part([entry, *rest], slice(own, None))
+
+    def _part(self, chain: Sequence[Layer], genes: slice) -> Model:
+        """Return a model of layers that stand in a chain, with a part of the vector."""
+        part = object.__new__(type(self))
+        part.__dict__.update(self.__dict__, _scale=None, _class_names=None, _input_range=None)
+        part._chain, part._programs = [], {}
+        for layer in chain:
+            part._chain.append(layer.copy_behind(part._chain[-1] if part._chain else None))
+        part._vector, part._initial = self._vector[genes], self._initial[genes]
+        part._bind()
+        return part
+
+    @property
+    def fixed_layers(self) -> int:
+        """How many layers at the beginning return the same for an image whatever the vector is.
+
+        The input aside. 0 where none of them has weights: then there is nothing to gain by
+        computing them once.
+        """
+        ends = (i for i, each in enumerate(self._chain) if _trainable([each]))
+        count = next(ends, len(self._chain))
+        while count > 1 and not self._is_neck(count):
+            count -= 1
+        fixed = any(isinstance(each, WeightedLayer) for each in self._chain[:count])
+        return count - 1 if fixed else 0
+
+    def _is_neck(self, position: int) -> bool:
+        """Tell whether the layers from a position on read only what the one before it returns."""
+        before = len(listed(self._chain[:position]))
+        after = listed(self._chain)[before:]
+        return all(place >= before - 1 for each in after for place in each.inputs)
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_programs": {}}
 
@@ -231,7 +274,7 @@ class Model:
     @property
     def trainable_layers(self) -> list[WeightedLayer]:
         """The layers whose weights are in the vector."""
-        return [layer for layer in self.weighted_layers if layer.trainable]
+        return _trainable(self._chain)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -303,7 +346,9 @@ class Model:
         """Return the outputs of this network, or of a population of such networks, for images.
 
         Args:
-            X: (N, height, width, channels) of any real type, or (N, inputs) for an Input1D.
+            X: (N, height, width, channels) of any real type, or (N, inputs) for an Input1D. With
+                vectors also images of each network's own, (P, N, height, width, channels), or
+                (P, N, inputs): the first axis is that of the vectors.
             vectors: (P, num_weights), a network a row; None for the model's own weights.
             engine: what computes, by name ("numpy", "torch") or as an object, such as
                 `cnn.TorchEngine(…)`; None is NumPy.
@@ -320,7 +365,7 @@ class Model:
         Raises:
             ValueError: where shapes do not fit, and for NaN and infinities.
         """
-        images = self.check_images(X, "X")
+        images = self._check_seen(X, vectors)
         if vectors is None:
             self._check_range(images, "X")
         return self._run(engine_for(engine, device), images, vectors, threads, memory_limit)
@@ -344,7 +389,7 @@ class Model:
             X, vectors, engine, device, threads, memory_limit: as for `forward`.
         """
         self.check_classifies()
-        images = self.check_images(X, "X")
+        images = self._check_seen(X, vectors)
         chosen = engine_for(engine, device)
         return self._run(chosen, images, vectors, threads, memory_limit, logarithms=True)
 
@@ -373,7 +418,9 @@ class Model:
         logarithms = reduction.total != Total.SQUARES
         program = self._program(engine, logarithms)
 
-        def run(weights: Sequence[Array], out: AnyArray, threads: int, limit: int) -> None:
+        def run(
+            _: slice, weights: Sequence[Array], out: AnyArray, threads: int, limit: int
+        ) -> None:
             engine.reduce(program, X, weights, reduction, out, threads=threads, memory_limit=limit)
 
         shape, dtype = reduction.shape(self.num_classes), reduction.dtype
@@ -391,33 +438,34 @@ class Model:
     ) -> Array:
         program = self._program(engine, logarithms)
 
-        def run(weights: Sequence[Array], out: AnyArray, threads: int, limit: int) -> None:
-            engine.run(program, images, weights, out, threads=threads, memory_limit=limit)
+        own = have_images_of_their_own(images)
+
+        def run(
+            members: slice, weights: Sequence[Array], out: AnyArray, threads: int, limit: int
+        ) -> None:
+            seen = images[members] if own else images
+            engine.run(program, seen, weights, out, threads=threads, memory_limit=limit)
 
         output_shape = (self.num_classes,) if logarithms else self.output_shape
-        shape = len(images), *output_shape
-        out = self._in_slabs(run, vectors, shape, np.float32, threads, memory_limit)
+        shape = images.shape[int(own)], *output_shape
+        out = self._in_slabs(run, vectors, shape, np.float32, threads, memory_limit, own_images=own)
         return out if vectors is not None else out[0]
 
     def _in_slabs(
         self,
-        run: Callable[[Sequence[Array], AnyArray, int, int], None],
+        run: Callable[[slice, Sequence[Array], AnyArray, int, int], None],
         vectors: ArrayLike | None,
         shape: tuple[int, ...],
         dtype: DTypeLike,
         threads: int | None,
         memory_limit: int,
+        *,
+        own_images: bool = False,
     ) -> AnyArray:
         """Fill an array (P, *shape) for as many members at a time as there is memory to copy."""
         workers = checks.whole(available_threads() if threads is None else threads, "threads")
         limit = checks.whole(memory_limit, "memory_limit")
-        rows: AnyArray = self._vector[None]
-        if vectors is not None:
-            expected, cure = (
-                (None, self.num_weights),
-                f"{self._cure}; one vector v alone is v[None]",
-            )
-            rows = checks.shaped(vectors, "vectors", expected, "members, weights", cure)
+        rows = self._vector[None] if vectors is None else self._check_vectors(vectors)
         out = np.empty((len(rows), *shape), dtype)
         slab = len(rows)
         if not _is_ready(rows):  # copies, a part at a time
@@ -429,8 +477,8 @@ class Model:
             if not _is_ready(part):
                 with np.errstate(all="ignore"):
                     part = np.array(part, np.float32, order="C")
-            weights = weight_arrays(self.weighted_layers, part)
-            run(weights, out[start : start + slab], workers, limit)
+            weights = weight_arrays(self.weighted_layers, part, own_images=own_images)
+            run(slice(start, start + slab), weights, out[start : start + slab], workers, limit)
         return out
 
     def _program(self, engine: Engine, logarithms: bool) -> Any:
@@ -445,12 +493,36 @@ class Model:
 
     def check_images(self, X: ArrayLike, name: str) -> AnyArray:
         """Return X as an array (N, *input_shape); ValueError or TypeError, with `name`, if not."""
-        axes, cure = "samples, inputs", f"one sample alone is {name}[None]"
+        cure = f"one sample alone is {name}[None]"
         if len(self.input_shape) == 3:
-            axes = "images, height, width, channels"
             cure = f"one image alone is {name}[None], grey images are {name}[..., None]"
-        images = checks.shaped(X, name, (None, *self.input_shape), axes, cure)
+        if np.ndim(checks.real(X, name)) == len(self.input_shape) + 2:
+            cure += (
+                "; images of each member's own, (members, images, …), forward takes with vectors"
+            )
+        images = checks.shaped(X, name, (None, *self.input_shape), self._axes, cure)
         return checks.finite(images, name)
+
+    @property
+    def _axes(self) -> str:
+        flat = len(self.input_shape) == 1
+        return "samples, inputs" if flat else "images, height, width, channels"
+
+    def _check_seen(self, X: ArrayLike, vectors: ArrayLike | None) -> AnyArray:
+        """Return X as an array (N, *input_shape), or (P, N, *input_shape) for P vectors."""
+        array = checks.real(X, "X")
+        if vectors is None or array.ndim != len(self.input_shape) + 2:
+            return self.check_images(array, "X")
+        members = len(self._check_vectors(vectors))
+        cure = f"the first axis is that of the members: one for each of the {members} vectors"
+        if array.shape[1] == members != array.shape[0]:
+            cure += ", np.swapaxes(X, 0, 1) puts it there"
+        shape, axes = (members, None, *self.input_shape), f"members, {self._axes}"
+        return checks.finite(checks.shaped(array, "X", shape, axes, cure), "X")
+
+    def _check_vectors(self, vectors: ArrayLike) -> AnyArray:
+        shape, cure = (None, self.num_weights), f"{self._cure}; one vector v alone is v[None]"
+        return checks.shaped(vectors, "vectors", shape, "members, weights", cure)
 
     def predict_proba(
         self,
@@ -636,6 +708,10 @@ class Model:
 
     def _repr_html_(self) -> str:
         return self._table(tables.as_html)
+
+
+def _trainable(layers: Sequence[Layer]) -> list[WeightedLayer]:
+    return [each for each in layers if isinstance(each, WeightedLayer) and each.trainable]
 
 
 def check_model(model: Any, name: str = "model") -> Model:

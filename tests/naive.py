@@ -45,6 +45,8 @@ def network(model: cnn.Model, X: Array, vector: Array) -> Array:
 
 def layer(spec: Layer, x: Array, *weights: Array) -> Array:
     """Output of one layer for inputs (N, height, width, channels) or (N, values)."""
+    if isinstance(spec, cnn.Standardization):
+        return (x + weights[1]) * weights[0]
     if isinstance(spec, WeightedLayer):
         y = conv(spec, x, weights[0]) if isinstance(spec, cnn.Conv2D) else x @ weights[0]
         return activate(spec.activation_function, y + weights[1] if spec.use_bias else y)
@@ -67,6 +69,7 @@ def activate(name: str | None, x: Array, slope: float = 0.01) -> Array:
             "sigmoid": 1 / (1 + np.exp(-x)),
             "tanh": np.tanh(x),
             "step": np.sign(x),
+            "square_root": np.sqrt(np.maximum(x, 0)),
             "softmax": exp / exp.sum(-1, keepdims=True),
         }
     return functions[name]

@@ -14,7 +14,14 @@ EAGER = cnn.NumpyEngine(thread_floats=1)  # threads share even the small work of
 
 ACTIVATIONS = [None, "relu", "leaky_relu", "sigmoid", "tanh"]
 EXACT_ACTIVATIONS = [None, "relu", "step"]
-LAYERS = [cnn.ReLU, cnn.LeakyReLU, cnn.Sigmoid, cnn.Tanh, cnn.Softmax]
+LAYERS = [
+    cnn.ReLU,
+    cnn.LeakyReLU,
+    cnn.Sigmoid,
+    cnn.Tanh,
+    cnn.Softmax,
+    cnn.Standardization,
+]
 EXACT_LAYERS = [cnn.ReLU, cnn.Step]
 POOLINGS = [cnn.MaxPooling2D, cnn.AveragePooling2D]
 
@@ -109,6 +116,8 @@ def filled(model: cnn.Model, exact: bool = False) -> cnn.Model:
                 array[...] = rng.integers(-1, 2, array.shape)
             elif array.ndim == 1:
                 array[...] = rng.normal(size=array.shape)
+        if isinstance(layer, cnn.Standardization) and not exact:
+            layer.trained_weights = rng.uniform(0.3, 3, layer.trained_weights.shape)
     return model
 
 
@@ -128,6 +137,12 @@ def images_for(model: cnn.Model, number: int, exact: bool = False) -> Array:
     shape = number, *model.input_shape
     images = rng.integers(-2, 3, shape) if exact else rng.normal(size=shape)
     return images.astype(np.float32)
+
+
+def own_images_for(model: cnn.Model, members: int, number: int) -> Array:
+    """Images of each member's own (members, number, *input_shape)."""
+    images = images_for(model, members * number)
+    return images.reshape(members, number, *model.input_shape)
 
 
 def in_families(model: cnn.Model, vectors: Array, sizes: Sequence[int]) -> Array:

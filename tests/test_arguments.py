@@ -119,6 +119,9 @@ CALLS = {
     "Flatten": (cnn.Flatten, {}),
     "ReLU": (cnn.ReLU, {}),
     "LeakyReLU": (cnn.LeakyReLU, {}),
+    "Standardization": (cnn.Standardization, {}),
+    "Standardization.of": (cnn.Standardization.of, {"features": X}),
+    "patch_filters": (cnn.patch_filters, {"X": X, "size": 3, "number": 4}),
     "Model": (cnn.Model, {"last_layer": MODEL.layers}),
     "Model.forward": (MODEL.forward, {"X": X, "vectors": VECTORS}),
     "Model.log_proba": (MODEL.log_proba, {"X": X, "vectors": VECTORS}),
@@ -241,8 +244,9 @@ def test_public_callables_are_all_tried():
         "Callback", "Crossover", "Evaluator", "GA", "MetricError", "MirroredMutation", "Mutation",
         "LivePlot", "Plan", "ProgressBar", "Report", "Result", "Run", "Selection", "TorchEngine",
         "TruncationSelection", "resume",
-        "Engine", "NumpyEngine", "Sigmoid", "Softmax", "Step", "Tanh", "GlobalAveragePooling2D",
-        "from_keras", "from_torch", "to_keras", "to_onnx", "to_torch", "load",
+        "Engine", "NumpyEngine", "Sigmoid", "Softmax", "SquareRoot", "Step", "Tanh",
+        "GlobalAveragePooling2D", "from_keras", "from_torch", "to_keras", "to_onnx",
+        "to_torch", "load",
     }  # fmt: skip
     public = {
         name

@@ -52,10 +52,13 @@ class Engine(Protocol):
 
         Args:
             program: what `compile` returned.
-            images: (N, height, width, channels), or (N, inputs).
+            images: (N, height, width, channels), or (N, inputs); or each member's own, with one
+                axis more in front, (members, N, …): `have_images_of_their_own` in
+                `cnn.engines.families` tells.
             weights: for each weight array of the network the values of all members, (members, …),
                 or of every k-th, where each serves k consecutive members
-                (`cnn.engines.families`); those of layers that are not trainable are (1, …).
+                (`cnn.engines.families`), but not with images of their own; those of layers that
+                are not trainable are (1, …).
             out: (members, N, …), to be written.
             threads: cores that it may use.
             memory_limit: bytes beside input and output, where the work is done.

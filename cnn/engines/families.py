@@ -1,4 +1,4 @@
-"""What members of a population share: equal weights, found by comparing the vectors."""
+"""What members of a population share: images, or equal weights, found by comparing vectors."""
 
 from __future__ import annotations
 
@@ -10,20 +10,32 @@ import numpy as np
 from cnn import checks
 from cnn.layers.vector import split
 from cnn.layers.weighted import WeightedLayer
-from cnn.types import Array
+from cnn.types import AnyArray, Array
 
 COMPARED = 4096  # weights of all members that are compared at a time
 
 
-def weight_arrays(layers: Sequence[WeightedLayer], vectors: Array) -> list[Array]:
+def have_images_of_their_own(images: AnyArray) -> bool:
+    """Tell whether members see each their own images: an axis more, the members', is in front.
+
+    images: (members, N, height, width, channels) or (members, N, inputs), for which it is so, or
+    (N, height, width, channels) or (N, inputs).
+    """
+    return images.ndim in (3, 5)
+
+
+def weight_arrays(
+    layers: Sequence[WeightedLayer], vectors: Array, *, own_images: bool = False
+) -> list[Array]:
     """Return views of vectors for each weight array: (members, …), or fewer where they share it.
 
     With a k-th as many, each serves k consecutive members, whose weights are then the same in
-    all layers up to this one. Layers that are not trainable have one for all.
+    all layers up to this one. Layers that are not trainable have one for all. Members that see
+    each their own images (own_images) have no result in common, and share nothing else.
     """
     parts = iter(split([layer for layer in layers if layer.trainable], vectors))
     arrays: list[Array] = []
-    family = len(vectors)
+    family = 1 if own_images else len(vectors)
     for layer in layers:
         if layer.trainable:
             own = next(parts)

@@ -47,6 +47,7 @@ class Converted:
         if (
             by_name
             and isinstance(before, WeightedLayer)
+            and "activation_function" in before.arguments
             and before.activation_function is None
             and not (isinstance(before, Conv2D) and layer.name == "softmax")
         ):

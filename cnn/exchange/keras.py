@@ -6,6 +6,8 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 from cnn.exchange.building import (
     Converted,
     HasModel,
@@ -17,8 +19,17 @@ from cnn.exchange.building import (
     with_margins,
 )
 from cnn.layers.activation import NEGATIVE_SLOPE
-from cnn.layers.elementwise import ActivationLayer, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+from cnn.layers.elementwise import (
+    ActivationLayer,
+    LeakyReLU,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    SquareRoot,
+    Tanh,
+)
 from cnn.layers.layer import Flatten, Input1D, Input2D, Layer
+from cnn.layers.standardization import Standardization
 from cnn.layers.weighted import Dense, WeightedLayer
 from cnn.layers.windowed import (
     AveragePooling2D,
@@ -50,7 +61,8 @@ def to_keras(model: Model | HasModel) -> Any:
             layers += _keras_layers(keras.layers, layer)
     network = keras.Sequential(layers)
     weighted = [layer for layer in network.layers if layer.weights]
-    for theirs, ours in zip(weighted, model.weighted_layers, strict=True):
+    filled = [each for each in model.weighted_layers if not isinstance(each, Standardization)]
+    for theirs, ours in zip(weighted, filled, strict=True):
         kernel, *bias = ours.trained
         if isinstance(ours, Conv2D):
             kernel = kernel.transpose(1, 2, 3, 0)
@@ -94,6 +106,8 @@ def _keras(function: str) -> Any:
 
 def _keras_layers(kinds: Any, layer: Any) -> list[Any]:
     """Return the Keras layers that do what a layer does."""
+    if isinstance(layer, Standardization):
+        return [_normalization(kinds, layer)]
     if isinstance(layer, WeightedLayer):
         return _weighted(kinds, layer)
     if isinstance(layer, ActivationLayer):
@@ -111,7 +125,7 @@ def _weighted(kinds: Any, layer: Any) -> list[Any]:
     settings = {"use_bias": layer.use_bias, "trainable": layer.trainable}
     name = layer.activation_function
     behind = []
-    if name in ("leaky_relu", "step"):  # Keras has another slope by that name
+    if name in ("leaky_relu", "square_root", "step"):  # Keras has another slope by that name
         behind.append(_activation(kinds, name))
     else:
         settings["activation"] = name
@@ -133,6 +147,13 @@ def _weighted(kinds: Any, layer: Any) -> list[Any]:
     return [*padding, convolution, *behind]
 
 
+def _normalization(kinds: Any, layer: Standardization) -> Any:
+    scale, shift = layer.trained
+    if (scale <= 0).any():
+        raise ValueError("Keras divides by deviations above 0 only; use such, or cnn.to_onnx")
+    return kinds.Normalization(axis=-1, mean=-shift, variance=1 / np.square(scale))
+
+
 def _pooling(kinds: Any, layer: Any) -> Any:
     shape = layer.layer_input_size
     for padding in ("valid", "same"):
@@ -148,6 +169,10 @@ def _activation(kinds: Any, name: str, negative_slope: float = NEGATIVE_SLOPE) -
         raise ValueError("Keras has no activation 'step'; use cnn.to_onnx")
     if name == "leaky_relu":
         return kinds.LeakyReLU(negative_slope)
+    if name == "square_root":
+        from cnn.exchange import keras_layers
+
+        return keras_layers.SquareRoot()
     return kinds.Activation(name)
 
 
@@ -185,9 +210,17 @@ def _input(network: Any) -> Layer:
     return Input1D(*shape) if len(shape) == 1 else Input2D(shape)
 
 
+def _is_own(keras: Any, layer: Any) -> bool:
+    """Tell whether a layer is exactly Keras's, or this package's, of that name."""
+    from cnn.exchange import keras_layers
+
+    owner = keras_layers if type(layer).__name__ == "SquareRoot" else keras.layers
+    return type(layer) is getattr(owner, type(layer).__name__, None)
+
+
 def _read(keras: Any, chain: Converted, layer: Any, before: Any, after: Any) -> None:
     kind = type(layer).__name__
-    if kind not in _READERS or type(layer) is not getattr(keras.layers, kind, None):
+    if kind not in _READERS or not _is_own(keras, layer):
         raise TypeError(f"{kind} has no counterpart here; use {', '.join(_READERS)}")
     if getattr(layer, "data_format", "channels_last") != "channels_last":
         raise ValueError('its channels come first; use data_format="channels_last"')
@@ -247,6 +280,22 @@ def _read_dense(chain: Converted, layer: Any, before: Any, after: Any) -> None:
     chain.add(ours, *_arrays(layer))
 
 
+def _read_normalization(chain: Converted, layer: Any, before: Any, after: Any) -> None:
+    from keras import ops
+
+    size = chain.last.layer_output_size
+    channels = size[-1] if isinstance(size, tuple) else size
+    known = layer.mean is not None and not layer.invert
+    numbers = (layer.mean, layer.variance) if known else ()
+    arrays = [ops.convert_to_numpy(each).ravel() for each in numbers]
+    if not known or arrays[0].size not in (1, channels):
+        raise ValueError("only axis=-1, with mean and variance known and no invert, is converted")
+    mean, variance = arrays
+    deviation = np.maximum(np.sqrt(variance), np.float32(1e-7))  # Keras's epsilon
+    factors = (np.broadcast_to(each, channels) for each in (1 / deviation, -mean))
+    chain.add(Standardization(), *factors)
+
+
 def _read_padding(chain: Converted, layer: Any, before: Any, after: Any) -> None:
     """Leave it to the convolution behind."""
     if type(after).__name__ != "Conv2D":
@@ -286,6 +335,10 @@ def _read_leaky_relu(chain: Converted, layer: Any, before: Any, after: Any) -> N
     chain.activate(LeakyReLU(negative_slope=layer.negative_slope))
 
 
+def _read_square_root(chain: Converted, layer: Any, before: Any, after: Any) -> None:
+    chain.activate(SquareRoot())
+
+
 def _read_softmax(chain: Converted, layer: Any, before: Any, after: Any) -> None:
     axes = 4 if isinstance(chain.last.layer_output_size, tuple) else 2
     if layer.axis not in (-1, axes - 1):
@@ -314,6 +367,7 @@ _IDLE = {
 _READERS: dict[str, Callable[[Converted, Any, Any, Any], None]] = {
     "Conv2D": _read_convolution,
     "Dense": _read_dense,
+    "Normalization": _read_normalization,
     "MaxPooling2D": _read_pooling,
     "AveragePooling2D": _read_pooling,
     "GlobalMaxPooling2D": _read_global,
@@ -323,5 +377,6 @@ _READERS: dict[str, Callable[[Converted, Any, Any, Any], None]] = {
     "ReLU": _read_relu,
     "LeakyReLU": _read_leaky_relu,
     "Softmax": _read_softmax,
+    "SquareRoot": _read_square_root,
     "ZeroPadding2D": _read_padding,
 }

@@ -12,6 +12,7 @@ from cnn.exchange.building import HasModel, checked_model
 from cnn.layers.activation import NEGATIVE_SLOPE
 from cnn.layers.elementwise import ActivationLayer
 from cnn.layers.layer import Flatten, Layer
+from cnn.layers.standardization import Standardization
 from cnn.layers.weighted import Dense, WeightedLayer
 from cnn.layers.windowed import (
     AveragePooling2D,
@@ -31,6 +32,7 @@ _ACTIVATIONS = {
     "sigmoid": "Sigmoid",
     "tanh": "Tanh",
     "step": "Sign",
+    "square_root": "Sqrt",
     "softmax": "Softmax",
 }
 
@@ -137,6 +139,11 @@ def _add(nodes: _Nodes, layer: Layer) -> None:
         nodes.add("Conv", filters, *bias, dilations=_dilations(layer), **_window(layer))
     elif isinstance(layer, Dense):
         nodes.add("Gemm", *layer.trained)
+    elif isinstance(layer, Standardization):
+        axes = (-1, 1, 1) if isinstance(layer.layer_input_size, tuple) else (-1,)
+        scale, shift = (each.reshape(axes) for each in layer.trained)
+        nodes.add("Add", shift)
+        nodes.add("Mul", scale)
     elif isinstance(layer, GlobalAveragePooling2D | GlobalMaxPooling2D):
         average = isinstance(layer, GlobalAveragePooling2D)
         nodes.add("GlobalAveragePool" if average else "GlobalMaxPool")
@@ -173,4 +180,6 @@ def _activate(nodes: _Nodes, name: str, negative_slope: float = NEGATIVE_SLOPE) 
         "leaky_relu": {"alpha": negative_slope},
         "softmax": {"axis": 1},
     }
+    if name == "square_root":
+        nodes.add("Relu")
     nodes.add(_ACTIVATIONS[name], **settings.get(name, {}))

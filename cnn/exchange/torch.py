@@ -23,8 +23,17 @@ from cnn.exchange.building import (
     with_margins,
 )
 from cnn.layers.activation import NEGATIVE_SLOPE
-from cnn.layers.elementwise import ActivationLayer, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+from cnn.layers.elementwise import (
+    ActivationLayer,
+    LeakyReLU,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    SquareRoot,
+    Tanh,
+)
 from cnn.layers.layer import Flatten, Input1D, Input2D, Layer
+from cnn.layers.standardization import Standardization
 from cnn.layers.weighted import Dense, WeightedLayer
 from cnn.layers.windowed import (
     AveragePooling2D,
@@ -43,9 +52,10 @@ def to_torch(model: Model | HasModel) -> Any:
     A fitted `gacnn.CNNClassifier` or `CNNRegressor` is a model with its standardisation in it. It
     takes images (N, channels, height, width), as PyTorch's modules do, and gives the outputs
     of `model.forward`; maps too have their channels second. Layers with trainable=False require
-    no gradients. Raises ValueError for what PyTorch has no module for: the step activation,
-    average pooling with more padding on one side or over half the window, and a last Flatten
-    of several channels, which PyTorch flattens in another order. Needs torch.
+    no gradients; SquareRoot and Standardization are modules of `cnn.exchange.torch_modules`.
+    Raises ValueError for what PyTorch has no module for: the step activation, average pooling
+    with more padding on one side or over half the window, and a last Flatten of several channels,
+    which PyTorch flattens in another order. Needs torch.
     """
     torch = _torch("to_torch")
     model = checked_model(model)
@@ -79,7 +89,7 @@ def from_torch(module: Any, input_shape: Any) -> Model:
     for before, (position, each), after in neighbours(list(_leaves(torch, module))):
         with converting(position, each):
             kind = type(each).__name__
-            if kind not in _READERS or type(each) is not getattr(torch.nn, kind, None):
+            if kind not in _READERS or not _is_own(torch, each):
                 cure = _CURES.get(kind, f"use {', '.join(_READERS)}")
                 raise TypeError(f"{kind} has no counterpart here; {cure}")
             if each._forward_hooks or each._forward_pre_hooks:
@@ -102,7 +112,7 @@ def _feature_order(layer: Layer | None) -> NDArray[np.intp] | None:
 
     PyTorch flattens (channels, height, width). None where nothing has been flattened.
     """
-    while isinstance(layer, ActivationLayer | Flatten):
+    while isinstance(layer, ActivationLayer | Standardization | Flatten):
         shape = layer.layer_input_size
         if isinstance(layer, Flatten) and isinstance(shape, tuple):
             return np.arange(math.prod(shape)).reshape(shape).transpose(2, 0, 1).ravel()
@@ -125,6 +135,8 @@ def _check_order(last: Layer) -> None:
 def _modules(torch: Any, layer: Layer) -> list[Any]:
     """Return the modules that do what a layer does."""
     nn = torch.nn
+    if isinstance(layer, Standardization):
+        return [_standardization(layer)]
     if isinstance(layer, WeightedLayer):
         module = (_convolution if isinstance(layer, Conv2D) else _linear)(torch, layer)
         name = layer.activation_function
@@ -164,6 +176,14 @@ def _linear(torch: Any, layer: Any) -> list[Any]:
     weights = weights if order is None else weights[order]
     inputs, neurons = weights.shape
     return [_filled(torch, layer, [weights.T, *bias], torch.nn.Linear, inputs, neurons)]
+
+
+def _standardization(layer: Standardization) -> Any:
+    from cnn.exchange import torch_modules
+
+    order = _feature_order(layer)
+    scale, shift = (each if order is None else each[order] for each in layer.trained)
+    return torch_modules.Standardization(scale, shift)
 
 
 def _filled(torch: Any, layer: WeightedLayer, arrays: list[Any], kind: Any, *sizes: Any) -> Any:
@@ -208,6 +228,10 @@ def _activation(nn: Any, name: str, negative_slope: float = NEGATIVE_SLOPE) -> A
         "tanh": nn.Tanh,
         "softmax": functools.partial(nn.Softmax, dim=1),
     }
+    if name == "square_root":
+        from cnn.exchange import torch_modules
+
+        return torch_modules.SquareRoot()
     if name not in kinds:
         raise ValueError(f"PyTorch has no module for the activation {name!r}; use cnn.to_onnx")
     return kinds[name]()
@@ -230,6 +254,14 @@ def _leaves(torch: Any, module: Any, prefix: str = "") -> Iterator[tuple[str, An
             yield from _leaves(torch, child, f"{prefix}{position}.")
         elif type(child) not in idle:
             yield f"{prefix}{position}", child
+
+
+def _is_own(torch: Any, module: Any) -> bool:
+    """Tell whether a module is exactly PyTorch's, or this package's, of that name."""
+    from cnn.exchange import torch_modules
+
+    owner = torch_modules if type(module).__name__ in _OURS else torch.nn
+    return type(module) is getattr(owner, type(module).__name__, None)
 
 
 def _input(input_shape: Any) -> Layer:
@@ -280,6 +312,14 @@ def _read_linear(chain: Converted, module: Any, before: Any, after: Any) -> None
     if order is not None and len(order) == len(weights):
         weights = weights[np.argsort(order)]
     chain.add(Dense(module.out_features, **_weighted_settings(module)), weights, *bias)
+
+
+def _read_standardization(chain: Converted, module: Any, before: Any, after: Any) -> None:
+    scale, shift = (each.detach().cpu().numpy() for each in (module.scale, module.shift))
+    order = _feature_order(chain.last)
+    if order is not None and len(order) == len(scale):
+        scale, shift = scale[np.argsort(order)], shift[np.argsort(order)]
+    chain.add(Standardization(), scale, shift)
 
 
 def _read_pooling(chain: Converted, module: Any, before: Any, after: Any) -> None:
@@ -347,7 +387,8 @@ def _read_activation(chain: Converted, module: Any, before: Any, after: Any) -> 
     if type(module).__name__ == "LeakyReLU":
         chain.activate(LeakyReLU(negative_slope=module.negative_slope))
     else:
-        chain.activate({"ReLU": ReLU, "Sigmoid": Sigmoid, "Tanh": Tanh}[type(module).__name__]())
+        kinds = {"ReLU": ReLU, "Sigmoid": Sigmoid, "SquareRoot": SquareRoot, "Tanh": Tanh}
+        chain.activate(kinds[type(module).__name__]())
 
 
 _POOLING = {
@@ -356,6 +397,7 @@ _POOLING = {
     "return_indices": False,
     "divisor_override": None,
 }
+_OURS = {"SquareRoot", "Standardization"}
 _IDLE = {"Identity", "Dropout", "Dropout1d", "Dropout2d", "AlphaDropout", "FeatureAlphaDropout"}
 _CURES = {
     "BatchNorm2d": "put it into the convolution: torch.nn.utils.fusion.fuse_conv_bn_eval(conv, bn)",
@@ -364,6 +406,7 @@ _CURES = {
 _READERS: dict[str, Callable[[Converted, Any, Any, Any], None]] = {
     "Conv2d": _read_convolution,
     "Linear": _read_linear,
+    "Standardization": _read_standardization,
     "MaxPool2d": _read_pooling,
     "AvgPool2d": _read_pooling,
     "AdaptiveAvgPool2d": _read_global,
@@ -372,6 +415,7 @@ _READERS: dict[str, Callable[[Converted, Any, Any, Any], None]] = {
     "ReLU": _read_activation,
     "LeakyReLU": _read_activation,
     "Sigmoid": _read_activation,
+    "SquareRoot": _read_activation,
     "Tanh": _read_activation,
     "Softmax": _read_softmax,
     "ZeroPad2d": _read_padding,

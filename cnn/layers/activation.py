@@ -31,6 +31,7 @@ ACTIVATIONS = {
         Activation("sigmoid"),
         Activation("tanh"),
         Activation("step"),
+        Activation("square_root", rectifies=True),
         Activation("softmax", monotone=False),
     )
 }

@@ -105,6 +105,18 @@ class Step(ActivationLayer):
     name = "step"
 
 
+class SquareRoot(ActivationLayer):
+    """Square root of what is positive, and 0 elsewhere: sums and means become less skewed.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input1D(3), cnn.SquareRoot()])
+        >>> model.forward([[-4, 0, 4]]).tolist()
+        [[0.0, 0.0, 2.0]]
+    """
+
+    name = "square_root"
+
+
 class Softmax(ActivationLayer):
     """exp(x) / sum of exp(x), over the channels where there are maps; stable for large x.
 

@@ -33,6 +33,7 @@ class Kind(StrEnum):
     CONVOLVE = "convolve"
     DENSE = "dense"
     BIAS = "bias"
+    SCALE = "scale"
     ACTIVATE = "activate"
     MAX_POOL = "max_pool"
     AVERAGE_POOL = "average_pool"

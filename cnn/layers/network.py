@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from cnn.layers.elementwise import LeakyReLU, ReLU, Sigmoid, Softmax, Step, Tanh
+from cnn.layers.elementwise import LeakyReLU, ReLU, Sigmoid, Softmax, SquareRoot, Step, Tanh
 from cnn.layers.layer import Flatten, Input1D, Input2D, Layer
+from cnn.layers.standardization import Standardization
 from cnn.layers.weighted import Dense, WeightedLayer
 from cnn.layers.windowed import (
     AveragePooling2D,
@@ -22,6 +23,7 @@ LAYERS: dict[str, type[Layer]] = {
     for kind in (
         Input2D, Input1D, Conv2D, MaxPooling2D, AveragePooling2D, GlobalMaxPooling2D,
         GlobalAveragePooling2D, Flatten, Dense, ReLU, LeakyReLU, Sigmoid, Tanh, Step, Softmax,
+        SquareRoot, Standardization,
     )
 }  # fmt: skip
 

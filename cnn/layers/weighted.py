@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cnn import checks
 from cnn.layers.activation import ACTIVATIONS, Activation
@@ -26,7 +27,8 @@ class WeightedLayer(Layer):
     """A layer with weights and, if `use_bias`, a bias for each channel of its output.
 
     `initial` and `trained` list the weights and, if there is one, the bias. They are drawn when
-    they are first asked for, once the layer is linked, and again by a Model with a random_seed.
+    they are first asked for, once the layer is linked, and again by a Model with a random_seed,
+    unless they were given when the layer was made.
     """
 
     product: ClassVar[Kind]
@@ -36,7 +38,9 @@ class WeightedLayer(Layer):
     use_bias: bool
     trainable: bool
 
-    def _set_weights(self, activation_function: Any, use_bias: bool, trainable: bool) -> None:
+    def _set_weights(
+        self, activation_function: Any, use_bias: bool, trainable: bool, weights: Any = None
+    ) -> None:
         names = [None, *ACTIVATIONS]
         self.activation_function = checks.one_of(
             activation_function, "activation_function", names, _OTHER_NAMES
@@ -45,6 +49,7 @@ class WeightedLayer(Layer):
         self.trainable = bool(checks.one_of(trainable, "trainable", [True, False]))
         self._initial: list[Array] = []
         self._trained: list[Array] = []
+        self._given: tuple[Array, ...] = _checked_weights(weights, 1 + self.use_bias)
 
     @property
     def activation(self) -> Activation | None:
@@ -61,6 +66,7 @@ class WeightedLayer(Layer):
     def link(self, previous_layer: Layer) -> None:
         super().link(previous_layer)
         self._initial, self._trained = [], []
+        _check_fit(self, self._given)
 
     @property
     def initial(self) -> list[Array]:
@@ -85,7 +91,14 @@ class WeightedLayer(Layer):
     def take_weights(self, other: WeightedLayer) -> None:
         """Copy the weights of another layer, if it has any; shapes must be the same."""
         initial, trained = other._initial, other._trained
+        self._given = other._given
         self.fill([values.copy() for values in initial], [values.copy() for values in trained])
+
+    def unlinked(self) -> Self:
+        """Return a copy that has no previous layer, and no weights but those that were given."""
+        twin = type(self)(**self.settings(), logger=self.logger)
+        twin._given = self._given
+        return twin
 
     def with_activation(self, name: str) -> WeightedLayer:
         """Return a copy in the same place, with the same weights and another activation."""
@@ -111,7 +124,9 @@ class WeightedLayer(Layer):
         self.fill(initial, [values.copy() for values in initial])
 
     def init(self, rng: np.random.Generator) -> list[Array]:
-        """Return newly drawn initial values, an array for each of `weight_shapes`."""
+        """Return newly drawn initial values, or those given, for each of `weight_shapes`."""
+        if self._given:
+            return [values.copy() for values in self._given]
         weights, *biases = self.weight_shapes()
         fan_in, fan_out = self.fans()
         rectifies = self.activation is not None and self.activation.rectifies
@@ -156,6 +171,27 @@ class WeightedLayer(Layer):
             self.trained[index][...] = array
 
 
+def _checked_weights(weights: Any, number: int) -> tuple[Array, ...]:
+    """Return weights and, if there is one, bias as copies in float32; nothing for None."""
+    if weights is None:
+        return ()
+    if not isinstance(weights, list | tuple) or len(weights) != number:
+        wanted = "(weights, bias)" if number == 2 else "(weights,) without a bias"
+        raise ValueError(f"weights must be a tuple of arrays, {wanted}, or None, not {weights!r}")
+    arrays = (checks.finite(checks.real(each, "weights"), "weights") for each in weights)
+    return tuple(np.array(each, np.float32, order="C") for each in arrays)
+
+
+def _check_fit(layer: WeightedLayer, given: Sequence[Array]) -> None:
+    """Raise ValueError for weights that were given and have other shapes than the layer's."""
+    shapes, wanted = [each.shape for each in given], layer.weight_shapes()
+    if given and shapes != wanted:
+        raise ValueError(
+            f"weights of {layer} have the shapes {shapes}, but behind {layer.previous_layer} they "
+            f"must have {wanted}"
+        )
+
+
 class Dense(WeightedLayer):
     """Fully connected layer: every neuron sees every input.
 
@@ -169,6 +205,7 @@ class Dense(WeightedLayer):
         logger: kept, as in pygad.cnn; layers log nothing.
         use_bias: whether there is a bias for each neuron; it begins at 0.
         trainable: whether the weights are in the model's vector, to be evolved.
+        weights: (weights, bias) to begin with, or (weights,) without a bias; None draws them.
 
     Raises:
         ValueError: behind maps, which want a `Flatten` first.
@@ -191,9 +228,10 @@ class Dense(WeightedLayer):
         *,
         use_bias: bool = True,
         trainable: bool = True,
+        weights: Sequence[ArrayLike] | None = None,
     ) -> None:
         self.num_neurons = checks.whole(num_neurons, "num_neurons")
-        self._set_weights(activation_function, use_bias, trainable)
+        self._set_weights(activation_function, use_bias, trainable, weights)
         super().__init__(previous_layer, logger)
 
     def output_shape(self, shape: Shape, previous: Layer) -> Shape:

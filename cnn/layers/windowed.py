@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
+
+from numpy.typing import ArrayLike
 
 from cnn import checks
 from cnn.layers.layer import Kind, Layer, MapShape, Operation, Shape
@@ -93,6 +95,8 @@ class Conv2D(WindowedLayer, WeightedLayer):
         dilation: pixels from one tap of a filter to the next: an integer, or two.
         use_bias: whether there is a bias for each filter; it begins at 0.
         trainable: whether the weights are in the model's vector, to be evolved.
+        weights: (weights, bias) to begin with, or (weights,) without a bias, such as
+            `cnn.patch_filters` returns; None draws them.
 
     Raises:
         ValueError: where the kernel is larger than the padded maps, or there are no maps.
@@ -128,12 +132,13 @@ class Conv2D(WindowedLayer, WeightedLayer):
         dilation: Size = 1,
         use_bias: bool = True,
         trainable: bool = True,
+        weights: Sequence[ArrayLike] | None = None,
     ) -> None:
         self.num_filters = checks.whole(num_filters, "num_filters")
         self.kernel_size = checks.sizes(kernel_size, "kernel_size")
         self.dilation = checks.sizes(dilation, "dilation")
         self._set_window(kernel_size, "kernel_size", stride, dilation, padding)
-        self._set_weights(activation_function, use_bias, trainable)
+        self._set_weights(activation_function, use_bias, trainable, weights)
         if activation_function == "softmax":
             raise ValueError(
                 "activation_function of Conv2D cannot be 'softmax'; "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from gacnn.fitness.batches import (
     drawn,
 )
 from gacnn.fitness.evaluator import Evaluator
+from gacnn.fitness.features import kept_features
 from gacnn.fitness.metrics import (
     METRICS,
     Measure,
@@ -50,6 +51,8 @@ class Fitness(Evaluator):
     Args:
         model: the architecture.
         X: (N, height, width, channels). It is not copied: leave it as it is while a run goes on.
+            What the first layers return that have trainable=False is computed once a run, and
+            kept where it takes at most four times memory_limit and nothing augments the images.
         y: labels (N,), or values (N, outputs) for "mse"; copied.
         metric: a name in `METRICS`; a callable(outputs, y) of one network's outputs, (N, outputs),
             or (N,) of a network with one, and of y as it was given, but (N,) for a column, both
@@ -129,17 +132,20 @@ class Fitness(Evaluator):
             if not counting.all():
                 images, targets, weights = images[counting], targets[counting], weights[counting]
                 weights /= weights.mean()
+        augment = checked_augmentation(augment)
+        limit = checks.whole(memory_limit, "memory_limit")
         self.scorer = Scorer(
             model,
             tuple(metrics),
             images,
             np.array(targets),
             several,
-            checked_augmentation(augment),
+            augment,
             engine_for(engine, device),
             None if threads is None else checks.whole(threads, "threads"),
             sample_weight=weights,
-            memory_limit=checks.whole(memory_limit, "memory_limit"),
+            memory_limit=limit,
+            features=kept_features(model, images, limit) if augment is None else None,
         )
         size = checked_shard(shard, executor)
         self.shards = None if size is None else Shards(self.scorer, size, executor)
@@ -192,10 +198,19 @@ class Fitness(Evaluator):
         if self.sampler is not None:
             self.sampler.reset()
         with ExitStack() as stack:
+            stack.enter_context(self.keeping_features())
             stack.enter_context(self.scorer.engine.session())
             if self.shards is not None:
                 stack.enter_context(self.shards.session())
             yield
+
+    def keeping_features(self) -> AbstractContextManager[None]:
+        """Return what keeps inside what fixed leading layers return, computed once for all images.
+
+        Images and fixed weights must stay as they are inside. `session` does it too.
+        """
+        features = self.scorer.features
+        return nullcontext() if features is None else features.held()
 
     def draw(self, rng: np.random.Generator) -> None:
         """Draw the batch of all calls until the next draw; `gacnn.GA` draws one a generation."""
@@ -232,7 +247,8 @@ class Fitness(Evaluator):
 
     def _scores(self, vectors: Array, batch: Batch) -> Scores:
         score = self.scorer if self.shards is None else self.shards
-        return score(vectors, batch)
+        with self.keeping_features() if batch.chosen is None else nullcontext():
+            return score(vectors, batch)
 
     def on(self, executor: Any) -> Fitness:
         """Return this fitness on another executor, or for None in this process, bit for bit.

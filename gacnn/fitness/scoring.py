@@ -14,8 +14,9 @@ from cnn.engines.engine import ReducingEngine
 from cnn.engines.reduction import Reduction, Total
 from cnn.model import MEMORY_LIMIT
 from gacnn.fitness.batches import Augmentation, Batch, changed, generator_of
+from gacnn.fitness.features import Features
 from gacnn.fitness.metrics import Measure, Metric, MetricError, check_numbers, measure_of
-from gacnn.types import Array
+from gacnn.types import Array, Indices
 
 OUTPUT_BYTES = 64 * 2**20
 WORST = float(np.finfo(np.float32).min)
@@ -32,11 +33,15 @@ class Scores(NamedTuple):
 
 
 class Data(NamedTuple):
-    """Images (N, …), their targets (N, …), and their weights (N,), None where all count alike."""
+    """Images (N, …), their targets (N, …), and their weights (N,), None where all count alike.
+
+    model: the network that takes the images: the rest of one, where X are features.
+    """
 
     X: Array
     y: Array
     sample_weight: Array | None
+    model: Model
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,8 @@ class Scorer:
     that are held at a time; memory_limit: bytes of a forward pass beside these; sample_weight:
     (N,), above 0 and of mean 1, or None; by_row: whether a member's score does not depend on how
     many others are scored in the same call, given its outputs: sums then run along each row of
-    memory alone.
+    memory alone; features: what the fixed leading layers of the model return, None where nothing
+    is kept.
 
     A network with outputs that are no finite numbers has the worst score in every metric:
     minus infinity, or for several objectives, where PyGAD takes none, the least float32.
@@ -65,12 +71,18 @@ class Scorer:
     memory_limit: int = MEMORY_LIMIT
     sample_weight: Array | None = None
     by_row: bool = False
+    features: Features | None = None
     _latest: list[tuple[Batch, Data]] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_latest": []}
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of what fixed leading layers return, where that is kept."""
+        return 0 if self.features is None else self.features.nbytes
 
     def __call__(self, vectors: Array, batch: Batch) -> Scores:
         """Return the scores of networks (P, num_weights) on a batch."""
@@ -119,11 +131,9 @@ class Scorer:
 
     def _total(self, total: Total, vectors: Array, batch: Batch) -> tuple[Array, float]:
         """Return what the engine makes of the outputs, and the sum of the weights."""
-        X, y, weights, rows = self.X, self.y, self.sample_weight, batch.chosen
-        if batch.generator is not None and self.augment is not None:
-            (X, y, weights), rows = self.data(batch), None
+        (X, y, weights, model), rows = self._shown(batch)
         assert isinstance(self.engine, ReducingEngine)
-        totals = self.model.reduce(
+        totals = model.reduce(
             X,
             vectors,
             Reduction(total, y, weights, rows),
@@ -135,21 +145,43 @@ class Scorer:
             return totals, float(len(y) if rows is None else len(rows))
         return totals, float((weights if rows is None else weights[rows]).sum())
 
+    def _shown(self, batch: Batch) -> tuple[Data, Indices | None]:
+        """Return all data, which stay what they are for a run, and which of them a batch is.
+
+        Where those of a batch are made for it, return them.
+        """
+        made = batch.generator is not None and self.augment is not None
+        if self.features is None and not made:
+            return Data(self.X, self.y, self.sample_weight, self.model), batch.chosen
+        if made or not (self.features and self.features.are_kept):
+            return self.data(batch), None
+        rest, features = self.features.of(None, self.engine, self.threads, self.memory_limit)
+        return Data(features, self.y, self.sample_weight, rest), batch.chosen
+
     def data(self, batch: Batch) -> Data:
         """Return images, targets and weights of a batch; those of the latest one are kept."""
         for known, data in self._latest:
             if known is batch:
                 return data
-        X, y, weights = self.X, self.y, self.sample_weight
+        data = self._data(batch)
+        if self.features is None or batch.chosen is not None:  # who holds the features keeps all
+            self._latest[:] = [(batch, data)]
+        return data
+
+    def _data(self, batch: Batch) -> Data:
+        y, weights = self.y, self.sample_weight
         if batch.chosen is not None:
-            X, y = X[batch.chosen], y[batch.chosen]
+            y = y[batch.chosen]
             weights = None if weights is None else weights[batch.chosen]
+        if self.features is not None:
+            settings = self.engine, self.threads, self.memory_limit
+            rest, features = self.features.of(batch.chosen, *settings)
+            return Data(features, y, weights, rest)
+        X = self.X if batch.chosen is None else self.X[batch.chosen]
         if batch.generator is not None and self.augment is not None:
             own = X.copy() if X is self.X else X  # it may change them in place
             X = changed(own, self.augment, generator_of(batch.generator))
-        data = Data(X, y, weights)
-        self._latest[:] = [(batch, data)]
-        return data
+        return Data(X, y, weights, self.model)
 
     def _parts(self, vectors: Array, images: int) -> list[tuple[int, Array]]:
         """Cut the members into parts whose outputs take little memory."""
@@ -158,7 +190,7 @@ class Scorer:
         return [(start, vectors[start : start + share]) for start in range(0, len(vectors), share)]
 
     def _scores(self, vectors: Array, start: int, data: Data) -> Array:
-        forward = functools.cache(lambda kind: self._forward(kind, data.X, vectors))
+        forward = functools.cache(lambda kind: self._forward(kind, data, vectors))
         columns = [self._column(metric, forward, start, data) for metric in self.metrics]
         return np.stack(columns, axis=1) if self.several else columns[0]
 
@@ -191,7 +223,7 @@ class Scorer:
     def _weighted(self, vectors: Array, data: Data, weights: Array) -> Scores:
         """Score the cross-entropy on images that were not drawn evenly."""
         own = np.arange(len(data.y)), data.y
-        outputs = self._forward("log_proba", data.X, vectors)
+        outputs = self._forward("log_proba", data, vectors)
         log_proba = outputs[:, *own]
         if self.by_row:  # of many members it lies in memory image by image
             log_proba = np.ascontiguousarray(log_proba)
@@ -200,10 +232,10 @@ class Scorer:
             weights = weights * data.sample_weight
         return Scores((log_proba * weights).mean(axis=1), log_proba)
 
-    def _forward(self, kind: str, X: Array, vectors: Array) -> Array:
-        run = self.model.log_proba if kind == "log_proba" else self.model.forward
+    def _forward(self, kind: str, data: Data, vectors: Array) -> Array:
+        run = data.model.log_proba if kind == "log_proba" else data.model.forward
         return run(
-            X,
+            data.X,
             vectors,
             engine=self.engine,
             threads=self.threads,

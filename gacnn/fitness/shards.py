@@ -43,11 +43,15 @@ def checked_shard(shard: Any, executor: Any) -> int | str | None:
     return checks.whole(shard, "shard")
 
 
-def shard_size(shard: int | str, model: Model, images: int, members: int) -> int:
-    """Return how many members a task has: what was said, or what follows from the shapes."""
+def shard_size(shard: int | str, model: Model, images: int, members: int, kept: int = 0) -> int:
+    """Return how many members a task has: what was said, or what follows from the shapes.
+
+    kept: layers at the beginning whose outputs are kept, so that no task computes them.
+    """
     if not isinstance(shard, str):
         return shard
-    numbers = images * sum(int(np.prod(layer.layer_output_size)) for layer in model.get_layers())
+    layers = model.get_layers()[kept:]
+    numbers = images * sum(int(np.prod(layer.layer_output_size)) for layer in layers)
     return max(1, TASK_NUMBERS // numbers, -(-members // MOST_TASKS))
 
 
@@ -139,7 +143,8 @@ class Shards:
         with np.errstate(all="ignore"):
             vectors = np.ascontiguousarray(vectors, np.float32)
         images = len(self.scorer.X) if batch.chosen is None else len(batch.chosen)
-        size = shard_size(self.size, model, images, len(vectors))
+        kept = 0 if self.scorer.features is None else self.scorer.features.layers
+        size = shard_size(self.size, model, images, len(vectors), kept)
         parts = cuts(model, vectors, size)
         if self.workers is None or len(vectors) == 1:  # one is not worth the journey
             return self._joined([self._scored(vectors, part, batch) for part in parts])

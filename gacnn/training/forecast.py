@@ -13,13 +13,16 @@ import numpy as np
 from gacnn.algorithm.ga import GA
 from gacnn.callbacks.callback import EVENTS, Callback
 from gacnn.callbacks.progress import ProgressBar
+from gacnn.callbacks.validation import Validation
 from gacnn.fitness.evaluator import Evaluator
 from gacnn.fitness.fitness import Fitness
 from gacnn.operators.run import Run
 from gacnn.training.plan import Plan
 from gacnn.types import Array
 
-TRIED = 3  # generations that are timed
+TRIED = 3  # generations that are timed, at least
+TRIAL = 0.5  # seconds for which others are timed
+MOST = 1000  # of them: very small networks need no more
 LONG = 1.0  # seconds from which on one generation is enough
 _UNTRIED = {*EVENTS, "stop_criteria", "save_solutions", "save_best_solutions"}
 _SILENT = {"suppress_warnings": True, "logger": logging.Logger("trial", logging.CRITICAL + 1)}
@@ -89,22 +92,27 @@ class Clock(Callback):
 
 
 class _Stopwatch(Callback):
-    """Times a few generations, or one that is long: `seconds` is that of the shortest."""
+    """Times generations, the first apart, which warms up, unless it is long."""
 
     def __init__(self) -> None:
         self.seconds: float | None = None
-        self._times: list[float] = []
-        self._since = 0.0
+        self._began: float | None = None
+        self._warm = 0.0
 
     def on_fitness(self, ga: Run, population_fitness: Array) -> None:
-        self._since = time.perf_counter()
+        if self._began is None:
+            self._began = time.perf_counter()
 
     def on_generation(self, ga: Run) -> str | None:
-        self._times.append(time.perf_counter() - self._since)
-        if len(self._times) < TRIED and self._times[-1] <= LONG:
-            return None
-        self.seconds = min(self._times)
-        return "stop"
+        now, done = time.perf_counter(), ga.generations_completed
+        assert self._began is not None
+        if done == 1:
+            self._warm = now
+            self.seconds = now - self._began
+        else:
+            self.seconds = (now - self._warm) / (done - 1)
+        is_enough = done >= TRIED and now - self._began >= TRIAL
+        return "stop" if is_enough or self.seconds > LONG else None
 
 
 class _Trial(Evaluator):
@@ -123,7 +131,7 @@ class _Trial(Evaluator):
 
 
 def seconds_per_generation(fitness: Fitness, population: Array, settings: dict[str, Any]) -> float:
-    """Return the time of a generation here: the shortest of a few, or of one if it is long.
+    """Return the time of a generation here, of half a second of them, or of one if it is long.
 
     They change neither the population nor what a run with the fitness will do. Raises
     KeyboardInterrupt after the generation in which Ctrl-C is pressed.
@@ -131,7 +139,7 @@ def seconds_per_generation(fitness: Fitness, population: Array, settings: dict[s
     tried = {name: value for name, value in settings.items() if name not in _UNTRIED}
     clock = _Stopwatch()
     trial = GA(
-        num_generations=TRIED,
+        num_generations=MOST,
         fitness_func=_Trial(fitness),
         initial_population=np.array(population),
         callbacks=[clock],
@@ -141,3 +149,14 @@ def seconds_per_generation(fitness: Fitness, population: Array, settings: dict[s
     if trial.interrupted or clock.seconds is None:
         raise KeyboardInterrupt
     return clock.seconds
+
+
+def seconds_of_looks(validation: Validation | None, population: Array) -> float:
+    """Return the time that looks at the validation data add to a generation, on average."""
+    if validation is None:
+        return 0.0
+    vector = np.array(population[0])
+    validation.fitness.full(vector[None])  # warms up
+    began = time.perf_counter()
+    validation.fitness.full(vector[None])
+    return (time.perf_counter() - began) / validation.every

@@ -69,6 +69,8 @@ class Plan:
         image_evaluations: networks times images over these, validation included.
         seconds: how long they take.
         distribution: what `GACNN.plan` has found out about the workers of an executor.
+        fixed_layers: layers at the beginning that are the same for all networks.
+        kept_bytes: what they return for all images, computed once; 0 where it is not kept.
 
     Examples:
         >>> model = cnn.Model([cnn.Input1D(2), cnn.Dense(2)], random_seed=0)
@@ -93,6 +95,8 @@ class Plan:
     image_evaluations: int | None
     seconds: float | None
     distribution: Distribution | None = None
+    fixed_layers: int = 0
+    kept_bytes: int = 0
 
     def __str__(self) -> str:
         lines = [
@@ -104,6 +108,7 @@ class Plan:
         if self.patience is not None:
             lines[1] += f"; stops after {self.patience:,} without improvement"
         lines.append(in_words(self.settings))
+        lines += [self._fixed()] if self.fixed_layers else []
         lines += [] if self.distribution is None else [str(self.distribution)]
         return "\n".join([*lines, *([] if self.seconds is None else [self.estimate])])
 
@@ -116,6 +121,13 @@ class Plan:
         if self.likely_generations != self.num_generations:
             evaluations = f"about {self.likely_generations:,} generations, about {evaluations}"
         return f"{evaluations}, about {duration(self.seconds)}"
+
+    def _fixed(self) -> str:
+        first = "layer is" if self.fixed_layers == 1 else f"{self.fixed_layers} layers are"
+        how = "computed in every generation, for augmented images or want of memory"
+        if self.kept_bytes:
+            how = f"computed once, {size(self.kept_bytes)} kept"
+        return f"the first {first} fixed: {how}"
 
     def _generations(self) -> str:
         if self.time_limit is None:
@@ -135,6 +147,7 @@ class Plan:
             "generations": self._generations().replace(" generations", "").rstrip(","),
             "patience": "none" if self.patience is None else f"{self.patience:,}",
             "method": in_words(self.settings),
+            **({"fixed layers": self._fixed()} if self.fixed_layers else {}),
             **{name: described(self.settings[name]) for name in OPERATORS},
             **({} if self.distribution is None else {"workers": str(self.distribution)}),
             "estimate": self.estimate or "none yet",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,13 @@ from gacnn.training.defaults import (
     has_steps,
     strategy_settings,
 )
-from gacnn.training.forecast import MOMENTS, Clock, Forecast, seconds_per_generation
+from gacnn.training.forecast import (
+    MOMENTS,
+    Clock,
+    Forecast,
+    seconds_of_looks,
+    seconds_per_generation,
+)
 from gacnn.training.held_out import Samples, are_labels, hold_out
 from gacnn.training.plan import Distribution, Plan
 from gacnn.training.result import Result
@@ -204,7 +211,7 @@ class Training:
         generations: int | None = None if limited else self.num_generations
         if seconds is not None:
             allowed = max(1, done + (self.time_limit.seconds - spent) / seconds)
-            generations = int(min(self.num_generations, allowed))
+            generations = math.ceil(min(self.num_generations, allowed))  # the last one ends
         evaluations = None if generations is None else self._evaluations(generations)
         return Plan(
             num_weights=self.model.num_weights,
@@ -224,6 +231,8 @@ class Training:
             if seconds is None or generations is None
             else min(self.time_limit.seconds, spent + max(0, generations - done) * seconds),
             distribution=distribution,
+            fixed_layers=self.model.fixed_layers,
+            kept_bytes=sum(each.scorer.kept_bytes for each in self._fitnesses),
         )
 
     @property
@@ -233,13 +242,15 @@ class Training:
 
     def tried_plan(self, population: Array) -> Plan:
         """Return the plan with its cost, from a few generations of a copy of the population."""
+        looks = seconds_of_looks(self.validation, population)
         seconds = seconds_per_generation(self.fitness, population, self.settings)
         shards = self.fitness.shards
         if shards is None or shards.workers is None:
-            return self.plan(seconds)
+            return self.plan(seconds + looks)
         here = seconds_per_generation(self.fitness.on(None), population, self.settings)
         workers, data = len(shards.answered), shards.data_bytes
-        return self.plan(seconds, Distribution(workers, *shards.journey, data, seconds, here))
+        distribution = Distribution(workers, *shards.journey, data, seconds, here)
+        return self.plan(seconds + looks, distribution)
 
     def _evaluations(self, generations: int) -> int:
         """Return how many images go through a network in a run of so many generations."""
@@ -284,13 +295,22 @@ class Training:
             ga = GA(num_generations=self.num_generations, **given)
         if verbose:
             print(self.plan())
-        try:
-            ga.run()
-        except ConnectionError as error:
-            if checkpoint is not None and checkpoint.path.exists():
-                error.add_note(f"the checkpoint is {checkpoint.path}")
-            raise
-        return self._result(ga, self.plan(clock.seconds))
+        with ExitStack() as stack:
+            for each in self._fitnesses:
+                stack.enter_context(each.keeping_features())
+            try:
+                ga.run()
+            except ConnectionError as error:
+                if checkpoint is not None and checkpoint.path.exists():
+                    error.add_note(f"the checkpoint is {checkpoint.path}")
+                raise
+            return self._result(ga, self.plan(clock.seconds))
+
+    @property
+    def _fitnesses(self) -> list[Fitness]:
+        """The fitness on the data to train on and, if there are any, on those held out."""
+        held_out = [] if self.validation is None else [self.validation.fitness]
+        return [self.fitness, *held_out]
 
     def _fit_to_space(self, vectors: list[Array]) -> None:
         """Move solutions into a gene space that all genes share, unless none will be kept."""

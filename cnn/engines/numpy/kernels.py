@@ -31,25 +31,25 @@ SMALL_PRODUCT = 10**6  # multiplications
 
 
 def enter(images: NDArray[np.generic], rows: int, phases: int, columns: int) -> Array:
-    """Turn images (N, H, W, C) into maps (1, phases, rows, C, columns, N).
+    """Turn images (members, N, H, W, C) into maps (members, phases, rows, C, columns, N).
 
     Rows and columns past those are left out; columns past the width W are zeros.
     """
-    number, height, width, channels = images.shape
+    members, number, height, width, channels = images.shape
     size = height * width * channels
-    staged = np.empty((number, size + 16), np.float32)  # so that no two share a cache set
-    staged[:, :size] = images.reshape(number, size)
-    pixels = staged[:, :size].reshape(number, height, width, channels)
-    maps = np.zeros((1, phases, rows, channels, columns, number), np.float32)
+    staged = np.empty((members, number, size + 16), np.float32)  # no two share a cache set
+    staged[:, :, :size] = images.reshape(members, number, size)
+    pixels = staged[:, :, :size].reshape(images.shape)
+    maps = np.zeros((members, phases, rows, channels, columns, number), np.float32)
     for phase in range(phases):
-        taken = pixels[:, :rows, phase : phase + phases * columns : phases]
-        maps[0, phase, :, :, : taken.shape[2]] = taken.transpose(1, 3, 2, 0)
+        taken = pixels[:, :, :rows, phase : phase + phases * columns : phases]
+        maps[:, phase, :, :, : taken.shape[3]] = taken.transpose(0, 2, 4, 3, 1)
     return maps
 
 
 def enter_features(samples: NDArray[np.generic]) -> Array:
-    """Turn samples (N, inputs) into features (1, inputs, N)."""
-    return np.array(samples.T, np.float32, order="C")[None]  # a copy also of one sample
+    """Turn samples (members, N, inputs) into features (members, inputs, N)."""
+    return np.array(samples.swapaxes(1, 2), np.float32, order="C")  # a copy also of one sample
 
 
 def leave(maps: Array) -> Array:
@@ -219,6 +219,12 @@ def add_bias(x: Array, bias: Array) -> Array:
     return x
 
 
+def scale_channels(x: Array, factors: Array) -> Array:
+    """Multiply every channel by its factor (members, channels)."""
+    x *= _over_channels(factors, x)
+    return x
+
+
 def clamp_at_bias(x: Array, bias: Array) -> Array:
     """Raise what lies under -bias up to it: relu(x + bias) is this, and then `add_bias`.
 
@@ -272,6 +278,11 @@ def tanh(x: Array) -> Array:
 def step(x: Array) -> Array:
     """Sign: -1, 0 or 1."""
     return np.sign(x, out=x)
+
+
+def square_root(x: Array) -> Array:
+    """Square root of max(x, 0)."""
+    return np.sqrt(relu(x), out=x)
 
 
 def softmax(x: Array) -> Array:

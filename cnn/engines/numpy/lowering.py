@@ -28,6 +28,7 @@ _ACTIVATIONS: dict[str, Callable[..., Array]] = {
     "sigmoid": kernels.sigmoid,
     "tanh": kernels.tanh,
     "step": kernels.step,
+    "square_root": kernels.square_root,
     "softmax": kernels.softmax,
     "log_softmax": kernels.log_softmax,
     "log_sigmoid_pair": kernels.log_sigmoid_pair,
@@ -111,6 +112,8 @@ def _part(operation: Operation) -> Part:
     weights = operation.weights[0] if operation.weights else None
     if kind == Kind.BIAS:
         return Part(kind, layer, kernels.add_bias, weights, monotone=True)
+    if kind == Kind.SCALE:
+        return Part(kind, layer, kernels.scale_channels, weights)
     if kind == Kind.ACTIVATE and activation is not None and activation.name in _ACTIVATIONS:
         return Part(kind, layer, _kernel(activation), monotone=activation.monotone)
     if kind in (*_PRODUCTS, *_POOLS, Kind.FLATTEN):

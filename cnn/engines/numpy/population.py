@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn import checks
+from cnn.engines.families import have_images_of_their_own
 from cnn.engines.numpy import kernels
 from cnn.engines.numpy.lowering import Program, Step
 from cnn.engines.numpy.memory import keep_freed_memory
@@ -46,23 +47,29 @@ def choose_blocks(
     members: int,
     images: int,
     memory_limit: int,
+    *,
+    own_images: bool = False,
 ) -> Blocks:
     """Choose blocks from the shapes: the largest maps fit the cache, everything the limit.
 
     Where not even one image and one network do, these are a block, with a warning.
 
     families: for each step, how many consecutive members share what it returns; first: the
-    position of the first step that is not the same for all; filters: of that step. Whole
-    families form a group, or, where memory does not allow that, an even part of one.
+    position of the first step that is not the same for all; filters: of that step; own_images:
+    each member sees its own. Whole families form a group, or, where memory does not allow that,
+    an even part of one.
     """
     entered = [program.floats, *(step.floats for step in program.steps[:first])]
-    own = list(zip(program.steps[first:], families[first:], strict=True))
+    steps = [step.floats for step in program.steps[first:]]
+    own = list(zip(steps, families[first:], strict=True))
+    if own_images:
+        entered, own = [0], [(program.floats, 1), *own]
     outputs = 8 * program.steps[-1].floats if program.closing else 0
-    whole = families[first] if own else 1
+    whole = own[0][1] if own else 1
     for unit in range(whole, 0, -1):
         if any(unit % family and family % unit for _, family in own):
             continue  # it would have a part of a family beside another
-        floats = [step.floats * max(1, unit // family) for step, family in own]
+        floats = [number * max(1, unit // family) for number, family in own]
         most = images
         if any(step.weights is not None for step in program.steps[:first]):
             most = _block_of_shared(entered[1:], floats, members // unit, images)
@@ -139,16 +146,20 @@ def evaluate(
 ) -> None:
     """Run images (N, …) through every member's network, into out (members, N, …).
 
-    weights: for each weight array of the network, the values of all members (members, …), or of
-    a fraction of them, where each serves as many consecutive members. thread_floats: numbers that
-    all steps write, below which another thread only gets in the way.
+    images: also (members, N, …), each member's own. weights: for each weight array of the network,
+    the values of all members (members, …), or of a fraction of them, where each serves as many
+    consecutive members. thread_floats: numbers that all steps write, below which another thread
+    only gets in the way.
     """
     keep_freed_memory()
     members, number = out.shape[:2]
-    families = _families(program, weights, members)
+    own_images = have_images_of_their_own(images)
+    families = _families(program, weights, members, 1 if own_images else members)
     first = sum(1 for family in families if family == members > 1)
-    filters = _filters(program, weights, first)
-    blocks = choose_blocks(program, families, first, filters, members, number, memory_limit)
+    filters = PRODUCT_ROWS if own_images else _filters(program, weights, first)
+    blocks = choose_blocks(
+        program, families, first, filters, members, number, memory_limit, own_images=own_images
+    )
 
     ending = len(program.steps) - program.closing
     shared, own = program.steps[:first], program.steps[first:ending]
@@ -165,10 +176,14 @@ def evaluate(
         chunk = slice(member, min(member + blocks.members, members))
         block = slice(start, min(start + blocks.images, number))
         with np.errstate(all="ignore"):
-            entered = _run(shared, program.enter(images[block]), weights, chunk, members)
+            if not own_images:
+                values = program.enter(images[None, block])
+                entered = _run(shared, values, weights, chunk, members)
             gathered = []
             for low in range(member, chunk.stop, blocks.group):
                 part = slice(low, min(low + blocks.group, chunk.stop))
+                if own_images:
+                    entered = program.enter(images[part, block])
                 values = _run(own, entered, weights, part, members)
                 if closing:
                     gathered.append(values)
@@ -183,7 +198,8 @@ def evaluate(
         for member in range(0, members, blocks.members)
         for start in range(0, number, blocks.images)
     ]
-    worth = number * _floats(program, families, members) // thread_floats
+    floats = _floats(program, families, members) + own_images * members * program.floats
+    worth = number * floats // thread_floats
     limits = len(places), memory_limit // blocks.bytes, worth
     with single_threaded_blas():
         work_at(task, places, min(threads, *(max(1, limit) for limit in limits)))
@@ -195,9 +211,12 @@ def _floats(program: Program, families: Sequence[int], members: int) -> int:
     return sum(members // family * step.floats for step, family in steps)
 
 
-def _families(program: Program, weights: Sequence[Array], members: int) -> list[int]:
-    """Return for each step how many consecutive members share what it returns."""
-    families, family = [], members
+def _families(program: Program, weights: Sequence[Array], members: int, family: int) -> list[int]:
+    """Return for each step how many consecutive members share what it returns.
+
+    family: how many share what enters.
+    """
+    families = []
     for step in program.steps:
         if step.weights is not None and len(weights[step.weights]) > 1:
             family = members // len(weights[step.weights])

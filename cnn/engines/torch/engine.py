@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnn import checks
+from cnn.engines.families import have_images_of_their_own
 from cnn.engines.reduction import Reduction
 from cnn.engines.torch import devices
 from cnn.engines.torch.held import blocks_on, copied_blocks, holding
@@ -130,7 +131,8 @@ class TorchEngine:
         dtype = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
         compiler = devices.compiler(device) if self.compiled else None
         products = Products(str(self.products), self.precision)
-        choices = Choices(device, dtype, products, on_cpu, compiler)
+        own = have_images_of_their_own(images)
+        choices = Choices(device, dtype, products, on_cpu, compiler, own)
         with devices.settings(tf32=self.precision == "tf32", benchmark=self.benchmark):
             source = (copied_blocks if on_cpu else blocks_on)(images, device, dtype, rows)
             evaluate(
@@ -147,6 +149,6 @@ class TorchEngine:
         """Keep on the device the images that are run inside, so that they go up once.
 
         An array is known by its identity and forgotten when it is gone: what is written into it
-        inside a session is not seen.
+        inside a session is not seen. Images of each member's own go up every time.
         """
         return holding(str(self.device))

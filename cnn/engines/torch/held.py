@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from cnn.engines.families import have_images_of_their_own
 from cnn.engines.torch import kernels
 from cnn.engines.torch.kernels import Tensor
 from cnn.types import AnyArray, Indices
 
-Source = Callable[[slice], Tensor]
-"""What gives a block of images, as kernels take them."""
+Source = Callable[[slice, slice], Tensor]
+"""What gives some images of some members, as kernels take them; those of all know no members."""
 
 _lock = threading.RLock()
 _sessions: dict[str, int] = {}  # how many there are, for each device
@@ -43,11 +44,12 @@ def copied_blocks(images: AnyArray, device: Any, dtype: Any, rows: Indices | Non
     """Return what copies blocks of images, or of those rows, from NumPy to the device."""
     import torch
 
-    kind = _kind_of(images)
+    own, kind = have_images_of_their_own(images), _kind_of(images)
 
-    def block(part: slice) -> Tensor:
-        chosen = images[part] if rows is None else images[rows[part]]
-        return kernels.enter(torch.from_numpy(_copied(chosen, kind)).to(device, dtype))
+    def block(part: slice, members: slice) -> Tensor:
+        chosen = part if rows is None else rows[part]
+        taken = images[members, chosen] if own else images[chosen][None]
+        return kernels.enter(torch.from_numpy(_copied(taken, kind)).to(device, dtype))
 
     return block
 
@@ -55,20 +57,20 @@ def copied_blocks(images: AnyArray, device: Any, dtype: Any, rows: Indices | Non
 def blocks_on(images: AnyArray, device: Any, dtype: Any, rows: Indices | None = None) -> Source:
     """Return what copies blocks of images on the device, all of them or those rows.
 
-    In a session all images are there, if half of what is free holds them; else a block at a time.
+    In a session all images are there, if half of what is free holds them, but for images of each
+    member's own, such as the frames of games, which are others every time: else a block at a time.
     """
     import torch
 
     kind = _kind_of(images)
-    if not _stays(images, device, kind):
+    if have_images_of_their_own(images) or not _stays(images, device, kind):
         return copied_blocks(images, device, dtype, rows)
     whole = on_device(images, device, kind)
     chosen = None if rows is None else torch.from_numpy(rows).to(device)
 
-    def block(part: slice) -> Tensor:
-        if chosen is None:
-            return kernels.enter(whole[part].to(dtype, copy=True))
-        return kernels.enter(whole[chosen[part]].to(dtype))
+    def block(part: slice, _: slice) -> Tensor:
+        taken = whole[part if chosen is None else chosen[part]]
+        return kernels.enter(taken[None].to(dtype, copy=chosen is None))
 
     return block
 

@@ -29,11 +29,11 @@ Margins = tuple[tuple[int, int], tuple[int, int]]
 
 
 def enter(images: Tensor) -> Tensor:
-    """Turn images (N, H, W, C) into maps (N, H, W, 1, C), samples (N, V) into features (1, N, V).
+    """Turn images (members, N, H, W, C) into maps; samples (members, N, V) are features already.
 
     They must be a copy: activations work in place.
     """
-    return images[None] if images.ndim == 2 else images.unsqueeze(3)
+    return images if images.ndim == 3 else images.permute(1, 2, 3, 0, 4).contiguous()
 
 
 def leave(values: Tensor) -> Tensor:
@@ -291,6 +291,11 @@ def add_bias(x: Tensor, bias: Tensor) -> Tensor:
     return x + (bias if x.ndim == 5 else bias[:, None])
 
 
+def scale_channels(x: Tensor, factors: Tensor) -> Tensor:
+    """Multiply every channel by its factor (members, channels)."""
+    return x * (factors if x.ndim == 5 else factors[:, None])
+
+
 def relu(x: Tensor) -> Tensor:
     """max(x, 0)."""
     return x.relu_()
@@ -316,6 +321,11 @@ def tanh(x: Tensor) -> Tensor:
 def step(x: Tensor) -> Tensor:
     """Sign: -1, 0 or 1."""
     return x.sign_()
+
+
+def square_root(x: Tensor) -> Tensor:
+    """Square root of max(x, 0)."""
+    return x.relu_().sqrt_()
 
 
 def softmax(x: Tensor) -> Tensor:

@@ -46,6 +46,7 @@ _ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
     "sigmoid": kernels.sigmoid,
     "tanh": kernels.tanh,
     "step": kernels.step,
+    "square_root": kernels.square_root,
     "softmax": kernels.softmax,
     "log_softmax": kernels.log_softmax,
     "log_sigmoid_pair": kernels.log_sigmoid_pair,
@@ -186,6 +187,8 @@ def steps_of(
         return [Step(kernels.multiply, floats, part.weights, _neurons_first)], 1
     if operation.kind == Kind.BIAS:
         return [Step(kernels.add_bias, floats, part.weights, _as_they_are)], 1
+    if operation.kind == Kind.SCALE:
+        return [Step(kernels.scale_channels, floats, part.weights, _as_they_are)], 1
     if operation.kind == Kind.ACTIVATE:
         return [Step(_activation(operation.activation), floats)], 1
     if operation.kind == Kind.FLATTEN:

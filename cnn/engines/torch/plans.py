@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from cnn.engines.torch import kernels
+from cnn.engines.torch.kernels import Tensor
 from cnn.engines.torch.lowering import Part, Products, Program, Step, steps_of
 
 MAP_BYTES = 8_000_000  # of the largest maps of a block on a CPU; Python takes part of smaller ones
@@ -34,7 +35,7 @@ class Plan(NamedTuple):
     own: tuple[Step, ...]
     families: tuple[int, ...]
     filters: int  # of one member in the first layer of its own
-    entered: int  # numbers of an image that enters
+    entered: int  # numbers of an image that enters for all members
     left: int  # numbers of an image that one member gives
 
 
@@ -46,11 +47,21 @@ class Blocks(NamedTuple):
     bytes: int
 
 
-def plan_for(program: Program, members: int, counts: Sequence[int], products: Products) -> Plan:
-    """Return the steps for a population; counts: how many members each weight array has."""
+def plan_for(
+    program: Program,
+    members: int,
+    counts: Sequence[int],
+    products: Products,
+    *,
+    own_images: bool = False,
+) -> Plan:
+    """Return the steps for a population.
+
+    counts: how many members each weight array has; own_images: each member sees its own.
+    """
     shared: list[Step] = []
-    own: list[tuple[Step, int]] = []
-    sets = own_filters = 1
+    own: list[tuple[Step, int]] = [(Step(_entered, program.floats), 1)] * own_images
+    sets, own_filters = (members, WIDE) if own_images else (1, 1)
     end = len(program.parts) - program.closing
     position = 0
     while position < len(program.parts):
@@ -72,8 +83,13 @@ def plan_for(program: Program, members: int, counts: Sequence[int], products: Pr
         sets = after
     families = tuple(family for _, family in own)
     own_steps = tuple(step for step, _ in own)
-    key = members, tuple(counts), products
-    return Plan(key, tuple(shared), own_steps, families, own_filters, program.floats, program.left)
+    key = members, tuple(counts), products, own_images
+    entered = 0 if own_images else program.floats
+    return Plan(key, tuple(shared), own_steps, families, own_filters, entered, program.left)
+
+
+def _entered(values: Tensor) -> Tensor:
+    return values
 
 
 def floats_of(plan: Plan, members: int) -> int:

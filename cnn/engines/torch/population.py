@@ -32,6 +32,7 @@ class Choices(NamedTuple):
     products: Products
     in_threads: bool  # in blocks for the cache of a CPU, not for the memory of a GPU
     compiler: Callable[[Run], Run] | None
+    own_images: bool = False  # each member sees its own
 
 
 def evaluate(
@@ -54,7 +55,7 @@ def evaluate(
 
     members, number = results.members, results.images
     counts = tuple(len(array) for array in weights)
-    plan = plan_for(program, members, counts, choices.products)
+    plan = plan_for(program, members, counts, choices.products, own_images=choices.own_images)
     while True:
         blocks = choose_blocks(
             plan, members, number, memory_limit=memory_limit, cached=choices.in_threads
@@ -107,9 +108,12 @@ def _evaluate(
         block, new = slice(start, start + blocks.images), slice(start + done, start + blocks.images)
         with torch.inference_mode():
             made = results.place(slice(low, high), new)
-            entered = run_shared(images(block), shared)
+            if not choices.own_images:
+                entered = run_shared(images(block, slice(None)), shared)
             for first, known in groups:
                 part = slice(first, first + blocks.group)
+                if choices.own_images:
+                    entered = images(block, part)
                 values = kernels.leave(run_own(entered, _of_part(own, plan, part)))
                 if len(values) < blocks.group:  # the last layer too is shared
                     values = values.repeat_interleave(blocks.group // len(values), 0)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import cnn
 from cnn.engines.engine import engine_for
+from cnn.engines.families import have_images_of_their_own
 from cnn.engines.operations import listed
 from cnn.engines.torch import devices, held, kernels, plans, population
 from cnn.engines.torch.lowering import Products
@@ -52,7 +53,8 @@ class GpuBlocks(cnn.TorchEngine):
 
     def _evaluate(self, program, images, rows, weights, results, threads, memory_limit):
         device = torch.device("cpu")
-        choices = population.Choices(device, torch.float32, Products("batched"), False, None)
+        own = have_images_of_their_own(images)
+        choices = population.Choices(device, torch.float32, Products("batched"), False, None, own)
         population.evaluate(
             program,
             held.blocks_on(images, device, torch.float32, rows),
@@ -119,6 +121,31 @@ def test_families_in_random_networks(model, data, engine):
     limit = data.draw(st.sampled_from([16 * KIB, 128 * KIB, 256 * MIB]))
     outputs = forward(model, X, vectors, engine, limit)
     naive.assert_close(outputs, model.forward(X, vectors))
+
+
+@settings(max_examples=80, deadline=None)
+@given(networks.networks(), st.integers(1, 6), st.integers(1, 20), ALL, st.data())
+def test_images_of_their_own_in_random_networks(model, members, number, engine, data):
+    X, vectors = (
+        networks.own_images_for(model, members, number),
+        networks.vectors_for(model, members),
+    )
+    limit = data.draw(st.sampled_from([16 * KIB, 128 * KIB, 256 * MIB]))
+    outputs = forward(model, X, vectors, engine, limit)
+    naive.assert_close(outputs, model.forward(X, vectors))
+
+
+@ENGINES
+def test_images_of_their_own_go_up_every_time(engine):
+    model, _, vectors = case(LAYERS, 4, 1)
+    X = networks.own_images_for(model, 4, 3)
+    with engine.session():
+        before = model.forward(X, vectors, engine=engine)
+        assert not held._held
+        X[...] = X[::-1].copy()  # the next frame of a game, in the same array
+        after = model.forward(X, vectors, engine=engine)
+    naive.assert_close(after, model.forward(X, vectors))
+    assert np.abs(after - before).max() > 0.01
 
 
 @ENGINES
@@ -314,10 +341,10 @@ def test_without_memory_on_the_device_smaller_blocks_are_tried(monkeypatch):
     sizes = []
 
     def entering(images, most):
-        sizes.append(len(images))
-        if len(images) > most:
+        sizes.append(images.shape[1])
+        if images.shape[1] > most:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return images.unsqueeze(3)
+        return images.permute(1, 2, 3, 0, 4)
 
     monkeypatch.setattr(kernels, "enter", lambda images: entering(images, 7))
     outputs = model.forward(X, vectors, engine=GpuBlocks("cpu"))

@@ -144,6 +144,18 @@ def test_modules_of_every_kind(name):
         np.testing.assert_array_equal(got.detach(), before.detach())
 
 
+def test_features_of_a_fixed_first_layer():
+    image = cnn.Input2D((6, 5, 2))
+    layers = [image, cnn.Conv2D(3, 2), cnn.SquareRoot(), cnn.Flatten(), cnn.Standardization()]
+    model = networks.filled(cnn.Model([*layers, cnn.Dense(2)], random_seed=0))
+    X = networks.images_for(model, 5)
+    module = cnn.to_torch(model)
+    naive.assert_close(outputs_of(module, X), model.forward(X), 1e-4)
+    again = cnn.from_torch(module, (6, 5, 2))
+    assert again.layers[1].activation_function == "square_root"
+    np.testing.assert_array_equal(again.forward(X), model.forward(X))
+
+
 def test_model_is_what_a_user_would_have_written():
     module = nn.Sequential(
         nn.Conv2d(1, 4, 3, padding="same"),

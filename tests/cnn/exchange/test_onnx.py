@@ -66,6 +66,8 @@ def test_random_networks_of_small_integers_to_the_last_bit(file, model):
         cnn.Flatten(),
         cnn.LeakyReLU(negative_slope=0.3),
         *(kind() for kind in (cnn.ReLU, cnn.Sigmoid, cnn.Tanh, cnn.Step, cnn.Softmax)),
+        cnn.SquareRoot(),
+        cnn.Standardization(mean=[1, 2, 3], deviation=[0.5, 1, 2]),
     ],
     ids=repr,
 )

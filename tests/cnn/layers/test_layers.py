@@ -71,7 +71,7 @@ def test_global_pooling_and_flatten(shape, kind):
 @pytest.mark.parametrize("first", [cnn.Input2D((4, 5, 3)), cnn.Input1D(7)])
 @pytest.mark.parametrize(
     "layer",
-    [cnn.ReLU, cnn.LeakyReLU, cnn.Sigmoid, cnn.Tanh, cnn.Softmax, cnn.Step],
+    [cnn.ReLU, cnn.LeakyReLU, cnn.Sigmoid, cnn.Tanh, cnn.Softmax, cnn.Step, cnn.SquareRoot],
 )
 def test_activation(layer, first):
     assert_like_naive(layer(), first)
@@ -88,6 +88,61 @@ def test_leaky_relu_has_its_slope(slope):
 def test_dense(activation, use_bias):
     layer = cnn.Dense(5, None, activation, use_bias=use_bias)
     assert_like_naive(layer, cnn.Input1D(37))
+
+
+def test_square_root_behind_sums():
+    layer = cnn.Dense(5, None, "square_root")  # of small integers: a root near 0 shows all rounding
+    assert_like_naive(layer, cnn.Input1D(9), exact=True)
+
+
+@pytest.mark.parametrize("first", [cnn.Input2D((4, 5, 3)), cnn.Input1D(3)])
+def test_standardization_of_features(first):
+    size = first.layer_output_size
+    shape = (50, *size) if isinstance(size, tuple) else (50, size)
+    features = np.random.default_rng(0).normal([1, -20, 300], [0.1, 5, 70], shape)
+    model = cnn.Model([first, cnn.Standardization.of(features)])
+    outputs = model.forward(features).reshape(-1, 3)
+    naive.assert_close(outputs.mean(axis=0), [0, 0, 0], 1e-4)
+    naive.assert_close(outputs.std(axis=0), [1, 1, 1], 1e-4)
+    assert model.num_weights == 0
+
+
+def test_standardization_leaves_what_is_always_the_same_at_zero():
+    features = np.full((4, 2), 0.1)
+    model = cnn.Model([cnn.Input1D(2), cnn.Standardization.of(features)])
+    naive.assert_close(model.forward(features), np.zeros((4, 2)), 1e-6)
+
+
+def test_standardization_without_numbers_changes_nothing():
+    X = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    assert np.array_equal(cnn.Model([cnn.Input1D(4), cnn.Standardization()]).forward(X), X)
+
+
+def test_given_weights_are_not_drawn_anew():
+    given = np.ones((4, 3), np.float32), np.arange(3)
+    first = cnn.Dense(3, None, "relu", trainable=False, weights=given)
+    for layers in ([cnn.Input1D(4), first], cnn.Model([cnn.Input1D(4), first]).layers):
+        model = cnn.Model([*layers, cnn.Dense(2)], random_seed=1)
+        np.testing.assert_array_equal(model.layers[1].trained_weights, given[0])
+        np.testing.assert_array_equal(model.layers[1].initial_bias, given[1])
+    linked = cnn.Dense(3, cnn.Input1D(4), weights=given)
+    np.testing.assert_array_equal(cnn.Model(linked, random_seed=1).weights[:12], 1)
+
+
+def test_given_weights_change_no_random_number_of_the_other_layers():
+    layers = [cnn.Input1D(4), cnn.Dense(3), cnn.Dense(2)]
+    drawn = cnn.Model(layers, random_seed=3)
+    own = cnn.Dense(3, weights=(drawn.layers[1].trained_weights, np.zeros(3)))
+    layers[2] = cnn.Dense(2)
+    given = cnn.Model([layers[0], own, layers[2]], random_seed=3)
+    assert given.layers[1].trained_weights.tolist() == drawn.layers[1].trained_weights.tolist()
+
+
+def test_given_weights_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r"weights of Dense.*\(4, 2\).*must have.*\(4, 3\)"):
+        cnn.Model([cnn.Input1D(4), cnn.Dense(3, weights=(np.ones((4, 2)), np.zeros(3)))])
+    with pytest.raises(ValueError, match="weights must be a tuple of arrays"):
+        cnn.Dense(3, weights=np.ones((4, 3)))
 
 
 def test_dense_with_step_in_exact_arithmetic():

@@ -141,7 +141,7 @@ def test_batch_is_common_and_new_each_time():
     model, (X, y) = network(), data()
     fitness = Fitness(model, X, y, batch_size=20)
     fitness.draw(np.random.default_rng(5))
-    images, targets, _ = fitness.scorer.data(fitness.batch)
+    images, targets, *_ = fitness.scorer.data(fitness.batch)
     rows = [np.flatnonzero((image == X).all(axis=(1, 2, 3)))[0] for image in images]
     assert len(set(rows)) == 20
     np.testing.assert_array_equal(targets, y[rows])

@@ -116,6 +116,23 @@ def test_augmented_images_are_scored_too():
             np.testing.assert_allclose(reduced(vectors), numpy(vectors), rtol=2e-6)
 
 
+def test_features_of_fixed_layers_are_scored_in_a_session_and_outside():
+    layers = [
+        cnn.Input2D((7, 6, 2)),
+        cnn.Conv2D(3, 3, activation_function="relu", trainable=False),
+        cnn.Flatten(),
+        cnn.Dense(CLASSES, activation_function="softmax"),
+    ]
+    model = networks.filled(cnn.Model(layers, random_seed=0))
+    X, y, _ = data(model)
+    numpy, reduced = pair(model, X, y, "cross_entropy", batch_size=15)
+    vectors = networks.vectors_for(model, MEMBERS)
+    np.testing.assert_allclose(reduced(vectors), numpy(vectors), rtol=2e-6)
+    with reduced.session():
+        for _ in range(2):
+            np.testing.assert_allclose(reduced(vectors), numpy(vectors), rtol=2e-6)
+
+
 @pytest.mark.parametrize("metric", [*NAMES, ["accuracy", "cross_entropy"]])
 @pytest.mark.parametrize("sampling", ["uniform", "importance"])
 def test_a_network_whose_outputs_are_no_numbers_is_the_worst(metric, sampling):
