@@ -30,6 +30,11 @@ class Engine(Protocol):
         """What messages and the fingerprints of runs call it."""
         ...
 
+    @property
+    def memory_limit(self) -> int:
+        """Bytes beside input and output that `run` is given where nothing is said."""
+        ...
+
     def compile(self, operations: Sequence[Operation], input_shape: Shape) -> Any:
         """Return a program for operations as `cnn.engines.operations.listed` gives them.
 
@@ -114,8 +119,8 @@ def engine_named(engine: str | Engine) -> Engine:
         return _ENGINES[engine]()
     if isinstance(engine, type) or not isinstance(engine, Engine):
         raise TypeError(
-            "engine must be a name, or an object with name, compile, run and session, not "
-            f"{engine!r}"
+            "engine must be a name, or an object with name, memory_limit, compile, run and "
+            f"session, not {engine!r}"
         )
     return engine
 

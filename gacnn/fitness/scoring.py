@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from cnn import Engine, Model, NumpyEngine
 from cnn.engines.engine import ReducingEngine
 from cnn.engines.reduction import Reduction, Total
-from cnn.model import MEMORY_LIMIT
 from gacnn.fitness.batches import Augmentation, Batch, changed, generator_of
 from gacnn.fitness.features import Features
 from gacnn.fitness.metrics import Measure, Metric, MetricError, check_numbers, measure_of
@@ -68,7 +67,7 @@ class Scorer:
     engine: Engine = field(default_factory=NumpyEngine)
     threads: int | None = None
     output_bytes: int = OUTPUT_BYTES
-    memory_limit: int = MEMORY_LIMIT
+    memory_limit: int = NumpyEngine.memory_limit
     sample_weight: Array | None = None
     by_row: bool = False
     features: Features | None = None

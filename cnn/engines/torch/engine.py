@@ -34,12 +34,14 @@ class TorchEngine:
             else "cpu".
         precision: "float32", which PyTorch's own settings do not lower; "tf32" (CUDA), with 10
             bits of mantissa in products; "bfloat16", with 7 in all that is stored.
-        products: how layers behind the first convolve: "grouped", a convolution with a group for
-            each network, or "batched", a batched product of patches. None for what is fastest:
-            "grouped" on a CPU, as measured; "batched" on a GPU, which is not measured yet.
+        products: how layers multiply: "grouped", a convolution with a group for each network;
+            "batched", a batched product of patches; or "fused", a kernel of this package that
+            convolves, activates and pools at once, written in Triton, which PyTorch's builds for
+            CUDA bring along on Linux. None for what is fastest: "grouped" on a CPU, "fused" on
+            CUDA where Triton is there, else "batched".
         compiled: compile what members do not share with `torch.compile`, for each size of a
-            population: seconds, then a quarter less time for each. On CUDA as CUDA graphs. On a
-            CPU it needs a C++ compiler.
+            population: seconds, then a quarter less time for each. It needs a C++ compiler. For a
+            CPU alone: on a GPU "fused" is several times as fast.
         benchmark: let cuDNN time its kernels and take the fastest: the bits are then no longer
             the same in every run.
 
@@ -61,11 +63,18 @@ class TorchEngine:
         device = devices.checked_device(self.device)
         object.__setattr__(self, "device", device)
         devices.check_precision(self.precision, device)
-        chosen = "grouped" if device == "cpu" else "batched"
-        if self.products is not None:
-            chosen = checks.one_of(self.products, "products", PRODUCTS)
+        chosen = self.products
+        if chosen is None:
+            chosen = devices.fastest_products(device)
+        checks.one_of(chosen, "products", PRODUCTS)
+        if chosen == "fused":
+            devices.check_fused(device)
         object.__setattr__(self, "products", chosen)
-        checks.one_of(self.compiled, "compiled", [True, False])
+        if checks.one_of(self.compiled, "compiled", [True, False]) and device != "cpu":
+            raise ValueError(
+                f'compiled=True is for device "cpu", not {device!r}, where it is slower than '
+                "the kernels that are there; leave it out"
+            )
         checks.one_of(self.benchmark, "benchmark", [True, False])
 
     @property
@@ -74,9 +83,14 @@ class TorchEngine:
         parts = ["torch", str(self.device)]
         if self.precision != "float32":
             parts.append(self.precision)
-        if self.products != ("grouped" if self.device == "cpu" else "batched"):
+        if (self.device, self.products) != ("cpu", "grouped"):
             parts.append(str(self.products))
         return " ".join([*parts, *["compiled"] * self.compiled, *["benchmark"] * self.benchmark])
+
+    @property
+    def memory_limit(self) -> int:
+        """Bytes that it takes where nothing is said: a GPU waits for Python if they are few."""
+        return (2**8 if self.device == "cpu" else 2**12) * 2**20
 
     def compile(self, operations: Sequence[Operation], input_shape: Shape) -> Program:
         """Work out which kernels do a chain; ValueError for an operation that is not known."""
@@ -129,7 +143,7 @@ class TorchEngine:
         torch = devices.load_torch("TorchEngine")
         device, on_cpu = self._torch_device, self.device == "cpu"
         dtype = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
-        compiler = devices.compiler(device) if self.compiled else None
+        compiler = devices.compiler() if self.compiled else None
         products = Products(str(self.products), self.precision)
         own = have_images_of_their_own(images)
         choices = Choices(device, dtype, products, on_cpu, compiler, own)

@@ -83,10 +83,21 @@ LEAST_RUN = 16
 """Fewer taps that lie beside each other are not read alone: a product takes 16 at a time."""
 
 
-def tiles_for(run: int, columns: int) -> Tiles:
-    """Return what suits a product; it depends on shapes alone, for its bits do."""
-    filters = min(max(16, triton.next_power_of_2(columns)), 64)
-    return Tiles(128, filters, 32 if run > 16 else 16, 4, 3)
+def tiles_for(run: int, columns: int, *, flat: bool) -> Tiles:
+    """Return what suits a product; it depends on shapes alone, for its bits do.
+
+    The fastest on an H200 of 12 to 14 each for twelve layers, TFLOP/s of float32: MNIST's second
+    layer (8 channels, 16 filters of 3 x 3) 24, CIFAR-10's (16, 32) 41, first layers 28 to 38,
+    dense layers of 64 neurons 62, of 10 neurons 11.
+    """
+    wide_runs = run % 32 == 0 or run > 64
+    if columns <= 16:
+        return Tiles(64, 16, 32, 4, 3) if wide_runs or flat else Tiles(64, 16, 16, 2, 3)
+    if columns <= 32:
+        return Tiles(128, 32, 32 if wide_runs or flat else 16, 4, 3)
+    if run <= 16:
+        return Tiles(64, 64, 16, 4, 3)
+    return Tiles(128, 64, 32, 4, 3)
 
 
 def _launch(
@@ -108,7 +119,7 @@ def _launch(
     beside_each_other = channels * (columns.size if columns.dilation == 1 else 1)
     flat = beside_each_other < min(LEAST_RUN, taps)
     run = taps if flat else beside_each_other
-    tiles = tiles_for(run, beside)
+    tiles = tiles_for(run, beside, flat=flat)
     grid = (triton.cdiv(positions, tiles.positions), triton.cdiv(beside, tiles.filters), sets)
     _products[grid](
         laid,
@@ -149,16 +160,16 @@ def _launch(
     )
 
 
-@triton.jit(do_not_specialize=["positions", "beside"])
+@triton.jit(do_not_specialize=["positions", "beside"])  # type: ignore[untyped-decorator] # Triton's
 def _products(
-    maps,
-    filters,
-    bias,
-    out,
-    positions,  # of one set: images · DOWN · ACROSS
-    image_stride,
-    set_stride,
-    beside,  # filters of all members that share a set
+    maps: Any,
+    filters: Any,
+    bias: Any,
+    out: Any,
+    positions: Any,  # of one set: images · DOWN · ACROSS
+    image_stride: Any,
+    set_stride: Any,
+    beside: Any,  # filters of all members that share a set
     DOWN: tl.constexpr,
     ACROSS: tl.constexpr,
     WIDTH: tl.constexpr,
@@ -184,7 +195,7 @@ def _products(
     BLOCK_POSITIONS: tl.constexpr,
     BLOCK_FILTERS: tl.constexpr,
     BLOCK_TAPS: tl.constexpr,
-):
+) -> None:
     position = tl.program_id(0) * BLOCK_POSITIONS + tl.arange(0, BLOCK_POSITIONS)
     column = tl.program_id(1) * BLOCK_FILTERS + tl.arange(0, BLOCK_FILTERS)
     own = tl.program_id(2).to(tl.int64)

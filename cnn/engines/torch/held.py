@@ -120,7 +120,8 @@ def _stays(array: AnyArray, device: Any, kind: DTypeLike) -> bool:
             return key in _held
     if device.type != "cuda":
         return True
-    return array.size * np.dtype(kind).itemsize <= torch.cuda.mem_get_info(device)[0] // 2
+    free: int = torch.cuda.mem_get_info(device)[0]
+    return array.size * np.dtype(kind).itemsize <= free // 2
 
 
 def _forget(key: tuple[str, int]) -> None:

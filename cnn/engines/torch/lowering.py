@@ -92,6 +92,7 @@ class Program(NamedTuple):
     floats: int  # of an image that enters
     left: int  # of the output for one image
     compiled: dict[Any, Any]  # what was compiled so far, for populations and blocks
+    plans: dict[Any, Any]  # those of the populations that were met
 
 
 def lower(operations: Sequence[Operation], input_shape: Shape, engine: str) -> Program:
@@ -107,7 +108,7 @@ def lower(operations: Sequence[Operation], input_shape: Shape, engine: str) -> P
     ends = itertools.takewhile(lambda part: part.operation.kind == Kind.ACTIVATE, reversed(parts))
     closing = sum(1 for _ in ends)
     left = operations[-1].layer.layer_output_size if operations else input_shape
-    return Program(tuple(parts), closing, _floats(input_shape), _floats(left), {})
+    return Program(tuple(parts), closing, _floats(input_shape), _floats(left), {}, {})
 
 
 def _floats(shape: Shape) -> int:
@@ -281,7 +282,8 @@ def _fused(part: Part, following: Sequence[Part], precision: str) -> tuple[list[
         if joined is None:
             break
         after, taken = joined, taken + 1
-        floats = _floats(next_part.operation.layer.layer_output_size)
+        if next_part.operation.activation is None:  # of a pooling
+            floats = _floats(next_part.operation.layer.layer_output_size)
     steps = []
     looks = _looks(layer)
     margins = looks.pop("margins")

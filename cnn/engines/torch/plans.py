@@ -50,15 +50,29 @@ class Blocks(NamedTuple):
 def plan_for(
     program: Program,
     members: int,
-    counts: Sequence[int],
+    counts: tuple[int, ...],
     products: Products,
     *,
     own_images: bool = False,
 ) -> Plan:
-    """Return the steps for a population.
+    """Return the steps for a population, worked out when it is first met.
 
     counts: how many members each weight array has; own_images: each member sees its own.
     """
+    key = members, counts, products, own_images
+    if key not in program.plans:
+        program.plans[key] = _planned(program, *key)
+    plan: Plan = program.plans[key]
+    return plan
+
+
+def _planned(
+    program: Program,
+    members: int,
+    counts: tuple[int, ...],
+    products: Products,
+    own_images: bool,
+) -> Plan:
     shared: list[Step] = []
     own: list[tuple[Step, int]] = [(Step(_entered, program.floats), 1)] * own_images
     sets, own_filters = (members, WIDE) if own_images else (1, 1)
@@ -83,7 +97,7 @@ def plan_for(
         sets = after
     families = tuple(family for _, family in own)
     own_steps = tuple(step for step, _ in own)
-    key = members, tuple(counts), products, own_images
+    key = members, counts, products, own_images
     entered = 0 if own_images else program.floats
     return Plan(key, tuple(shared), own_steps, families, own_filters, entered, program.left)
 

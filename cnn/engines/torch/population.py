@@ -15,6 +15,7 @@ from cnn.engines.torch.kernels import Tensor
 from cnn.engines.torch.lowering import Products, Program, Step
 from cnn.engines.torch.plans import Blocks, Plan, choose_blocks, plan_for, starts
 from cnn.engines.torch.results import Results
+from cnn.engines.torch.sending import sent
 from cnn.types import Array
 
 Weights = Sequence[tuple[Tensor, ...]]
@@ -93,7 +94,7 @@ def _evaluate(
     import torch
 
     members, number = results.members, results.images
-    tensors = [_tensor(array, choices) for array in weights]
+    tensors = sent(weights, choices.device, choices.dtype)
     shared = [_prepared(step, tensors, 1) for step in plan.shared]
     own = [
         _prepared(step, tensors, members // family)
@@ -158,13 +159,6 @@ def _compiled(program: Program, plan: Plan, blocks: Blocks, choices: Choices) ->
     if not ready:
         program.compiled[key] = choices.compiler(_in_turn(plan.own))
     return program.compiled[key], ready
-
-
-def _tensor(array: Array, choices: Choices) -> Tensor:
-    import torch
-
-    writeable = array if array.flags.writeable else array.copy()  # PyTorch warns of others
-    return torch.from_numpy(writeable).to(choices.device, choices.dtype)
 
 
 def _prepared(step: Step, tensors: Sequence[Tensor], sets: int) -> tuple[Tensor, ...]:

@@ -497,10 +497,14 @@ def test_a_device_beside_an_engine_on_another(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert cnn.TorchEngine().device == "cuda"
-    assert cnn.TorchEngine("cuda:1").products == "batched"
-    assert cnn.TorchEngine("cuda", precision="tf32").name == "torch cuda tf32"
+    assert cnn.TorchEngine("cuda:1").products in ("batched", "fused")
+    assert cnn.TorchEngine("cuda", precision="tf32", products="batched").name == (
+        "torch cuda tf32 batched"
+    )
     with pytest.raises(ValueError, match="device='cuda' is not that of the engine, 'cpu'"):
         engine_for(CPU, "cuda")
+    with pytest.raises(ValueError, match="compiled=True is for device \"cpu\", not 'cuda'"):
+        cnn.TorchEngine("cuda", products="batched", compiled=True)
     with pytest.raises(ValueError, match="'cuda:2' does not exist; this machine has 'cuda:0', 'cu"):
         cnn.TorchEngine("cuda:2")
 
