@@ -25,7 +25,7 @@ test-oldest: .venv-oldest/installed  ## run the tests with the oldest packages t
 	$(OLDEST)/python -m pytest -q $(ARGS)
 
 bench: .venv/installed  ## time the population forward beside PyTorch and JAX
-	$(BIN)/pip install --quiet torch==2.13.0 jax
+	$(BIN)/pip install -qq torch==2.13.0 jax
 	$(BIN)/python benchmarks/population_forward.py $(ARGS)
 
 docs: .venv/docs  ## build the documentation, to be opened in a browser
@@ -52,21 +52,22 @@ clean:  ## remove environments, caches and results
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis runs
 
 .venv/installed: pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --editable '.[all,dev]'
-	touch $@
+	@echo "setting up .venv: a minute or two"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install -qq --editable '.[all,dev]'
+	@touch $@
 
 .venv/docs: .venv/installed
-	$(BIN)/pip install --quiet --editable '.[docs]'
+	$(BIN)/pip install -qq --editable '.[docs]'
 	touch $@
 
 .venv-minimal/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-minimal
-	$(MINIMAL)/pip install --quiet --editable '.[test]'
+	$(MINIMAL)/pip install -qq --editable '.[test]'
 	touch $@
 
 .venv-oldest/installed: pyproject.toml .ci/oldest.py
 	$(PYTHON) -m venv .venv-oldest
 	$(PYTHON) .ci/oldest.py > .venv-oldest/constraints.txt
-	$(OLDEST)/pip install --quiet --constraint .venv-oldest/constraints.txt --editable '.[all,dev]'
+	$(OLDEST)/pip install -qq --constraint .venv-oldest/constraints.txt --editable '.[all,dev]'
 	touch $@

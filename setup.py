@@ -9,10 +9,15 @@ from setuptools import setup
 HERE = Path(__file__).parent
 
 
-def with_absolute_links(text: str, source: str) -> str:
-    """Return Markdown whose links and pictures in the repository are addresses below `source`."""
+def with_absolute_links(text: str, source: str | None) -> str:
+    """Return Markdown whose links and pictures in the repository are addresses below `source`.
+
+    Without one, words stay where links were, and pictures go.
+    """
 
     def address(match: re.Match[str]) -> str:
+        if source is None:
+            return "" if match[1] else match[2]
         kind = "raw" if match[1] else "blob"
         return f"{match[1]}[{match[2]}]({source}/{kind}/main/{match[3]})"
 
@@ -20,10 +25,9 @@ def with_absolute_links(text: str, source: str) -> str:
 
 
 if __name__ == "__main__":
-    urls = tomllib.loads((HERE / "pyproject.toml").read_text("utf-8"))["project"]["urls"]
+    project = tomllib.loads((HERE / "pyproject.toml").read_text("utf-8"))["project"]
+    readme = (HERE / "README.md").read_text("utf-8")
     setup(
-        long_description=with_absolute_links(
-            (HERE / "README.md").read_text("utf-8"), urls["Source"]
-        ),
+        long_description=with_absolute_links(readme, project.get("urls", {}).get("Source")),
         long_description_content_type="text/markdown",
     )

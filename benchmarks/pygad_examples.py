@@ -1,20 +1,25 @@
 """The documented examples of pygad.gann, pygad.torchga and pygad.kerasga, side by side with this.
 
-XOR, a regression and images, each with the generations and solutions of PyGAD's documentation, and
-here by `GACNN.train` with the same number of networks. Prints score and seconds, medians of three
-seeds. Of the frameworks those that are installed:
+XOR, a regression and images, each with the network, solutions and generations that PyGAD's
+documentation gives it, and here by `GACNN.train` with the same network, as many solutions and as
+many generations. Prints scores and CPU seconds of both as a table, medians of the seeds, which
+take turns. Of the frameworks those that are installed; images are PyGAD's 80 photographs of fruits:
 
-    pip install torch keras tensorflow
-    python benchmarks/pygad_examples.py
+    pip install torch tensorflow matplotlib
+    python benchmarks/pygad_examples.py --fruits fruits.npz
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
-import importlib
+import importlib.util
 import io
 import statistics
 import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pygad
@@ -24,27 +29,151 @@ import pygad.nn
 import cnn
 import gacnn
 
-SEEDS = range(3)
-
 XOR_X = np.array([[1.0, 1], [1, 0], [0, 1], [0, 0]])
 XOR_Y = np.array([0, 1, 1, 0])
 LINE_X = np.array([[0.02, 0.1, 0.15], [0.7, 0.6, 0.8], [1.5, 1.2, 1.7], [3.2, 2.9, 3.1]])
 LINE_Y = np.array([[0.1], [0.6], [1.3], [2.5]])
+TWO_X = np.array([[2, 5, -3, 0.1], [8, 15, 20, 13]])
+TWO_Y = np.array([[0.1, 0.2], [1.8, 1.5]])
 
 
-def images():
-    """80 images of 4 classes, which differ in where they are bright, for the fruits of PyGAD."""
-    rng = np.random.default_rng(0)
-    y = np.arange(80) % 4
-    X = rng.random((80, 20, 20, 3)).astype(np.float32) / 2
-    for image, label in zip(X, y, strict=True):
-        row, column = divmod(int(label), 2)
-        image[10 * row : 10 * row + 10, 10 * column : 10 * column + 10] += 0.3
-    return X, y
+class Example(NamedTuple):
+    """An example of PyGAD's documentation.
+
+    name, module: of it; X, y: the data; layers: the network here; networks, generations: how many;
+    there: returns the outputs for X of the best network of PyGAD's, for a seed.
+    """
+
+    name: str
+    module: str
+    X: Any
+    y: Any
+    layers: Callable[[], list[Any]]
+    networks: int
+    generations: int
+    there: Callable[[int, Example], Any]
+
+    @property
+    def is_regression(self) -> bool:
+        return np.ndim(self.y) == 2
 
 
-def evolved(population, fitness, generations, parents, seed, **settings):
-    """Return the best solution that pygad.GA finds."""
+def dense(*sizes: int) -> Callable[[], list[Any]]:
+    """Return what makes a dense network; more than one class ends in softmax."""
+
+    def layers() -> list[Any]:
+        hidden = [cnn.Dense(size, None, "relu") for size in sizes[1:-1]]
+        return [cnn.Input1D(sizes[0]), *hidden, cnn.Dense(sizes[-1], None, "softmax")]
+
+    return layers
+
+
+def regressor(*sizes: int) -> Callable[[], list[Any]]:
+    return lambda: [*dense(*sizes)()[:-1], cnn.Dense(sizes[-1], None, None)]
+
+
+def photographs() -> list[Any]:
+    """Return the network of PyGAD's examples with images."""
+    return [
+        cnn.Input2D((100, 100, 3)),
+        cnn.Conv2D(5, 7, None, "relu"),
+        cnn.MaxPooling2D(5, stride=5),
+        cnn.Conv2D(3, 3, None, "relu"),
+        cnn.Flatten(),
+        cnn.Dense(15, None, "relu"),
+        cnn.Dense(4, None, "softmax"),
+    ]
+
+
+# PyGAD's
+
+
+def gann(**settings: Any) -> Callable[[int, Example], Any]:
+    """Return what evolves networks of pygad.nn; settings: of pygad.GA."""
+
+    def run(seed: int, example: Example) -> Any:
+        np.random.seed(seed)  # noqa: NPY002 # pygad.gann draws its weights by this one
+        sizes = [layer.num_neurons for layer in example.layers()[1:]]
+        kind = "regression" if example.is_regression else "classification"
+        networks = pygad.gann.GANN(
+            num_solutions=example.networks,
+            num_neurons_input=example.X.shape[1],
+            num_neurons_hidden_layers=sizes[:-1],
+            num_neurons_output=sizes[-1],
+            hidden_activations=["relu"] * len(sizes[:-1]),
+            output_activation="None" if example.is_regression else "softmax",
+        )
+
+        def said(index: int | None) -> Any:
+            network = networks.population_networks[1 if index is None else index]
+            return np.array(pygad.nn.predict(network, example.X, problem_type=kind))
+
+        def fitness(ga: Any, solution: Any, index: int | None) -> float:
+            if example.is_regression:
+                return 1 / float(np.abs(said(index) - example.y).mean())
+            return 100 * float((said(index) == example.y).mean())
+
+        def follow(ga: Any) -> None:
+            networks.update_population_trained_weights(
+                pygad.gann.population_as_matrices(networks.population_networks, ga.population)
+            )
+
+        vectors = pygad.gann.population_as_vectors(networks.population_networks).copy()
+        more = {"parent_selection_type": "sss", "on_generation": follow, **settings}
+        index = evolved(vectors, fitness, example.generations, 4, seed, **more)[2]
+        return said(index)
+
+    return run
+
+
+def torchga(seed: int, example: Example) -> Any:
+    import torch
+    from pygad import torchga as module
+
+    torch.manual_seed(seed)
+    model = cnn.to_torch(cnn.Model(example.layers(), random_seed=seed))
+    X = example.X.transpose(0, 3, 1, 2) if example.X.ndim == 4 else example.X
+    X = torch.tensor(X).float()
+
+    def outputs(solution: Any) -> Any:
+        with torch.no_grad():
+            return module.predict(model, solution, X).numpy()
+
+    return by_module(module.TorchGA(model, example.networks).population_weights, outputs, example)(
+        seed
+    )
+
+
+def kerasga(seed: int, example: Example) -> Any:
+    from pygad import kerasga as module
+    from tensorflow import keras  # which pygad.kerasga uses
+
+    keras.utils.set_random_seed(seed)
+    model = cnn.to_keras(cnn.Model(example.layers(), random_seed=seed))
+
+    def outputs(solution: Any) -> Any:
+        return module.predict(model, solution, example.X, verbose=0)
+
+    return by_module(module.KerasGA(model, example.networks).population_weights, outputs, example)(
+        seed
+    )
+
+
+def by_module(
+    population: Any, outputs: Callable[[Any], Any], example: Example
+) -> Callable[[int], Any]:
+    """Return what evolves a population whose fitness is one over the loss, as documented."""
+
+    def fitness(ga: Any, solution: Any, index: int) -> float:
+        return 1 / (loss(outputs(solution), example) + 1e-8)
+
+    return lambda seed: outputs(evolved(population, fitness, example.generations, 5, seed)[0])
+
+
+def evolved(
+    population: Any, fitness: Any, generations: int, parents: int, seed: int, **settings: Any
+) -> Any:
+    """Return the best solution that pygad.GA finds, its fitness and its place."""
     ga = pygad.GA(
         num_generations=generations,
         num_parents_mating=parents,
@@ -55,181 +184,122 @@ def evolved(population, fitness, generations, parents, seed, **settings):
         **settings,
     )
     ga.run()
-    return ga.best_solution(pop_fitness=ga.last_generation_fitness)[0]
+    return ga.best_solution(pop_fitness=ga.last_generation_fitness)
 
 
-def gann_xor(seed):
-    np.random.seed(seed)  # noqa: NPY002 # pygad.gann draws its weights by this one
-    networks = pygad.gann.GANN(
-        num_solutions=6,
-        num_neurons_input=2,
-        num_neurons_hidden_layers=[2],
-        num_neurons_output=2,
-        hidden_activations=["relu"],
-        output_activation="softmax",
-    )
-
-    def right(index):
-        said = pygad.nn.predict(networks.population_networks[index], XOR_X)
-        return float(np.mean(np.array(said) == XOR_Y))
-
-    def follow(ga):
-        networks.update_population_trained_weights(
-            pygad.gann.population_as_matrices(networks.population_networks, ga.population)
-        )
-
-    population = pygad.gann.population_as_vectors(networks.population_networks).copy()
-    settings = {"init_range_low": -5, "init_range_high": 5, "mutation_percent_genes": 5}
-    settings |= {"parent_selection_type": "sss", "keep_parents": 1, "on_generation": follow}
-    evolved(population, lambda ga, x, i: 100 * right(i), 500, 4, seed, **settings)
-    return max(right(index) for index in range(6))
+# Here
 
 
-def torch_model(kind):
-    from torch import nn
-
-    if kind == "xor":
-        return nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2), nn.Softmax(1))
-    if kind == "line":
-        return nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 1))
-    return nn.Sequential(
-        nn.Conv2d(3, 5, 7),
-        nn.ReLU(),
-        nn.MaxPool2d(5),
-        nn.Flatten(),
-        nn.Linear(20, 4),
-        nn.Softmax(1),
-    )
-
-
-def torchga(kind, seed):
-    import torch
-    from pygad import torchga as module
-
-    torch.manual_seed(seed)
-    model = torch_model(kind)
-    X, y = data(kind)
-    X = torch.tensor(X.transpose(0, 3, 1, 2) if X.ndim == 4 else X).float()
-
-    def score(ga, solution, index):
-        with torch.no_grad():
-            return fitness_of(module.predict(model, solution, X).numpy(), y, kind)
-
-    return by_module(module.TorchGA(model, 10).population_weights, score, kind, seed)
-
-
-def kerasga(kind, seed):
-    from pygad import kerasga as module
-    from tensorflow import keras  # which pygad.kerasga uses
-
-    keras.utils.set_random_seed(seed)
-    layers = keras.layers
-    model = keras.Sequential(
-        {
-            "xor": [
-                layers.Input((2,)),
-                layers.Dense(2, "relu"),
-                layers.Dense(2, "softmax"),
-            ],
-            "line": [layers.Input((3,)), layers.Dense(2, "relu"), layers.Dense(1)],
-            "images": [
-                layers.Input((20, 20, 3)),
-                layers.Conv2D(5, 7, activation="relu"),
-                layers.MaxPooling2D(5),
-                layers.Flatten(),
-                layers.Dense(4, "softmax"),
-            ],
-        }[kind]
-    )
-    X, y = data(kind)
-
-    def score(ga, solution, index):
-        return fitness_of(module.predict(model, solution, X, verbose=0), y, kind)
-
-    return by_module(module.KerasGA(model, 10).population_weights, score, kind, seed)
-
-
-def by_module(population, score, kind, seed):
-    generations = {"xor": 250, "line": 250, "images": 200}[kind]
-    best = evolved(population, score, generations, 5, seed)
-    return score_of(score(None, best, 0), kind)
-
-
-def here(kind, seed):
-    layers = {
-        "xor": [cnn.Input1D(2), cnn.Dense(2, None, "relu"), cnn.Dense(2, None, "softmax")],
-        "line": [cnn.Input1D(3), cnn.Dense(2, None, "relu"), cnn.Dense(1, None, None)],
-        "images": [
-            cnn.Input2D((20, 20, 3)),
-            cnn.Conv2D(5, 7, None, "relu"),
-            cnn.MaxPooling2D(5),
-            cnn.Flatten(),
-            cnn.Dense(4, None, "softmax"),
-        ],
-    }[kind]
-    X, y = data(kind)
-    networks = gacnn.GACNN(cnn.Model(layers, random_seed=seed), 10, random_seed=seed)
-    given = {"metric": "mse"} if kind == "line" else {}
+def here(seed: int, example: Example) -> Any:
+    """Return the outputs for X of the network that `train` finds."""
+    model = cnn.Model(example.layers(), random_seed=seed)
+    networks = gacnn.GACNN(model, example.networks, random_seed=seed)
+    X = scaled(example.X)
     result = networks.train(
         X,
-        y,
-        num_generations=250,
+        example.y,
+        num_generations=example.generations,
+        metric="mse" if example.is_regression else "cross_entropy",
         validation=None,
         patience=None,
         verbose=False,
-        random_seed=seed,
-        **given,
     )
-    return score_of(fitness_of(result.model.forward(X), y, kind), kind)
+    return result.model.forward(X)
 
 
-def data(kind):
-    return {"xor": (XOR_X, XOR_Y), "line": (LINE_X, LINE_Y)}.get(kind) or images()
+def scaled(X: Any) -> Any:
+    """Return bytes from 0 to 1, and columns of large numbers standardised, as `train` advises."""
+    if X.dtype == np.uint8:
+        return X / 255
+    return (X - X.mean(axis=0)) / X.std(axis=0) if np.abs(X).max() > 10 else X
 
 
-def fitness_of(outputs, y, kind):
-    """One over the loss, as PyGAD's documentation has it."""
+# Both
+
+
+def loss(outputs: Any, example: Example) -> float:
+    """Return the mean absolute error of a regression, the cross-entropy of classes."""
     outputs = np.asarray(outputs, float)
-    if kind == "line":
-        return 1 / (float(np.abs(outputs - y).mean()) + 1e-8)
-    loss = -np.log(np.maximum(outputs[np.arange(len(y)), y], 1e-12)).mean()
-    fitness = 1 / (float(loss) + 1e-8)
-    RIGHT[fitness] = float((outputs.argmax(axis=1) == y).mean())
-    return fitness
+    if example.is_regression:
+        return float(np.abs(outputs - example.y).mean())
+    return float(-np.log(np.maximum(outputs[np.arange(len(example.y)), example.y], 1e-12)).mean())
 
 
-RIGHT: dict[float, float] = {}
+def score(outputs: Any, example: Example) -> float:
+    """Return the mean absolute error, or the accuracy; pygad.nn gives classes."""
+    if example.is_regression:
+        return loss(outputs, example)
+    classes = outputs if np.ndim(outputs) == 1 else np.asarray(outputs).argmax(axis=1)
+    return float((classes == example.y).mean())
 
 
-def score_of(fitness, kind):
-    """The mean absolute error of the regression, the accuracy of the others."""
-    return 1 / fitness - 1e-8 if kind == "line" else RIGHT[fitness]
+def hues(X: Any) -> Any:
+    """Return a histogram of the hues of each photograph, which pygad.gann's example is about."""
+    from matplotlib.colors import rgb_to_hsv
+
+    counts = [np.histogram(rgb_to_hsv(image / 255)[..., 0], 360, (0, 1))[0] for image in X]
+    features = np.array(counts, float)
+    return features[:, features.std(axis=0) > 50]  # as there
 
 
-def main():
-    cases = [("xor", "pygad.gann", gann_xor)]
-    for name, run in (("torchga", torchga), ("kerasga", kerasga)):
-        with contextlib.suppress(ImportError):
-            importlib.import_module(f"pygad.{name}")
-            cases += [
-                (kind, f"pygad.{name}", lambda seed, run=run, kind=kind: run(kind, seed))
-                for kind in ("xor", "line", "images")
-            ]
-    cases += [
-        (kind, "gacnn", lambda seed, kind=kind: here(kind, seed))
-        for kind in ("xor", "line", "images")
+def examples(fruits: Path | None) -> list[Example]:
+    """Return those whose frameworks are installed, and of images where there are any."""
+    single = {"crossover_type": "single_point", "keep_parents": 1}
+    adaptive = {**single, "mutation_type": "adaptive", "mutation_percent_genes": [5, 10]}
+    random = {**single, "mutation_type": "random", "mutation_percent_genes": 5}
+    found = [
+        Example("XOR", "gann", XOR_X, XOR_Y, dense(2, 2, 2), 6, 500, gann(**adaptive)),
+        Example("regression", "gann", TWO_X, TWO_Y, regressor(4, 2, 2), 6, 500, gann(**random)),
     ]
-    print("| example | by | score | seconds |\n|---|---|---|---|")
-    for kind, name, run in sorted(cases, key=lambda case: ["xor", "line", "images"].index(case[0])):
-        scores, seconds = [], []
-        for seed in SEEDS:
-            began = time.perf_counter()
-            with contextlib.redirect_stdout(io.StringIO()):
-                scores.append(run(seed))
-            seconds.append(time.perf_counter() - began)
-        score = statistics.median(scores)
-        shown = f"error {score:.3f}" if kind == "line" else f"{score:.0%}"
-        print(f"| {kind} | {name} | {shown} | {statistics.median(seconds):.2f} |", flush=True)
+    if fruits is not None:
+        with np.load(fruits) as file:
+            X, y = file["x_train"], file["y_train"].astype(int)
+        features, wide = hues(X), {**random, "mutation_percent_genes": 10, "keep_parents": -1}
+        layers = dense(features.shape[1], 150, 50, 4)
+        found.append(Example("fruits, hues", "gann", features, y, layers, 8, 100, gann(**wide)))
+    known = {"torch": ("torchga", torchga, 2), "tensorflow": ("kerasga", kerasga, 5)}
+    for framework, (module, there, hidden) in known.items():
+        if importlib.util.find_spec(framework) is None:
+            continue
+        line = regressor(3, hidden, 1)
+        found += [
+            Example("XOR", module, XOR_X, XOR_Y, dense(2, 4, 2), 10, 250, there),
+            Example("regression", module, LINE_X, LINE_Y, line, 10, 250, there),
+        ]
+        if fruits is not None:
+            found.append(Example("fruits", module, X, y, photographs, 10, 200, there))
+    return found
+
+
+def timed(run: Callable[[int, Example], Any], seed: int, example: Example) -> tuple[float, float]:
+    """Return the score and the CPU seconds of a run."""
+    began = time.process_time()
+    with contextlib.redirect_stdout(io.StringIO()):
+        outputs = run(seed, example)
+    return score(outputs, example), time.process_time() - began
+
+
+def row(example: Example, seeds: Sequence[int]) -> str:
+    """Return a line of the table."""
+    runs = [(timed(example.there, seed, example), timed(here, seed, example)) for seed in seeds]
+    there, ours = (list(zip(*side, strict=True)) for side in zip(*runs, strict=True))
+    scores = [statistics.median(side[0]) for side in (there, ours)]
+    seconds = [statistics.median(side[1]) for side in (there, ours)]
+    shown = [f"error {each:.3f}" if example.is_regression else f"{each:.1%}" for each in scores]
+    size = f"{example.networks} x {example.generations}"
+    cells = [f"pygad.{example.module}", example.name, size, *shown]
+    return f"| {' | '.join(cells)} | {seconds[0]:.2f} | {seconds[1]:.2f} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fruits", type=Path, help=".npz of x_train (80, 100, 100, 3), y_train")
+    parser.add_argument("--seeds", type=int, default=3, help="(3)")
+    arguments = parser.parse_args()
+    print("| module | example | networks x generations | there | here | s there | s here |")
+    print("|---|---|---|---|---|---|---|")
+    for example in examples(arguments.fruits):
+        print(row(example, range(arguments.seeds)), flush=True)
 
 
 if __name__ == "__main__":

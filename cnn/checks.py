@@ -50,6 +50,8 @@ def pair(value: Any, name: str, minimum: int = 1) -> tuple[int, int]:
 
 def number(value: ArrayLike, name: str, minimum: float = -math.inf) -> float:
     """Return a finite real number of at least `minimum`."""
+    if isinstance(value, str):
+        raise TypeError(f"{name} must be a number, not {value!r}")
     array = real(value, name)
     if array.ndim or not np.isfinite(array):
         raise ValueError(f"{name} must be a finite number, not {value!r}")

@@ -72,7 +72,12 @@ def with_optuna(X: Any, y: Any, generations: int, trials: int) -> str:
 
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
     study.optimize(score, n_trials=trials)
-    return f"best of Optuna: {study.best_value:.1%} with {study.best_params}"
+    best = study.best_params
+    return (
+        f"best of Optuna, with {generations} generations: {study.best_value:.1%} with "
+        f"{best['filters']} filters, learning rate {best['learning rate']:.2g}, "
+        f"sigma {best['sigma']:.2g}"
+    )
 
 
 def main() -> None:
@@ -96,7 +101,8 @@ def main() -> None:
     )
     search.fit(X, y)
     print(
-        f"best of the halving search: {search.best_score_:.1%} with {described(search)}; "
+        f"best of the halving search, with {arguments.generations} generations: "
+        f"{search.best_score_:.1%} with {described(search)}; "
         f"{search.score(X_test, y_test):.1%} of {len(y_test)} images never seen before"
     )
     print(with_optuna(X, y, arguments.generations // 4, arguments.candidates))

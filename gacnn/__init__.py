@@ -18,7 +18,7 @@ from gacnn.callbacks.stopping import EarlyStopping, TimeLimit
 from gacnn.checkpoints.checkpoint import Checkpoint, resume
 from gacnn.fitness.evaluator import Evaluator
 from gacnn.fitness.fitness import Fitness
-from gacnn.fitness.metrics import MetricError
+from gacnn.fitness.metrics import CrossEntropy, MetricError
 from gacnn.gacnn import GACNN, population_as_matrices
 from gacnn.operators.crossover import (
     BlendCrossover,
@@ -51,6 +51,7 @@ __all__ = [  # without the estimators, so that a star import works where scikit-
     "BlendCrossover",
     "Callback",
     "Checkpoint",
+    "CrossEntropy",
     "Crossover",
     "CumulativeMutation",
     "EarlyStopping",

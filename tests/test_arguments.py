@@ -163,6 +163,7 @@ CALLS = {
     "LambdaCallback": (gacnn.LambdaCallback, {}),
     "Checkpoint": (gacnn.Checkpoint, {"path": "checkpoint"}),
     "Shift": (augment.Shift, {"pixels": 1}),
+    "CrossEntropy": (gacnn.CrossEntropy, {"temperature": 2.0, "smoothing": 0.1}),
     "GaussianMutation": (operator(gacnn.GaussianMutation, "mutation_type", MIXED), {}),
     "SelfAdaptiveMutation": (operator(gacnn.SelfAdaptiveMutation, "mutation_type"), {}),
     "CumulativeMutation": (operator(gacnn.CumulativeMutation, "mutation_type"), {}),

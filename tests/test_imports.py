@@ -109,7 +109,7 @@ def outside(package):
 
 
 def test_packages_need_little():
-    optional = {"PIL", "keras", "onnx", "sklearn", "torch", "tqdm"}
+    optional = {"PIL", "keras", "onnx", "sklearn", "torch", "tqdm", "triton"}
     assert outside("cnn") == {"numpy", "threadpoolctl", *optional}
     needed = {"cnn", "numpy", "pygad", "filelock", "tqdm"}
     optional = {"matplotlib", "sklearn", "joblib", "cloudpickle", "dask", "distributed", "IPython"}
@@ -132,7 +132,16 @@ def test_importing_gacnn_loads_nothing_that_most_programs_never_use():
     names = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT
     ).stdout.split()
-    late = {"tqdm", "csv", "html", "zipfile", "threadpoolctl", "importlib.metadata", "numpy.ma"}
+    late = {
+        "tqdm",
+        "csv",
+        "filelock",
+        "html",
+        "zipfile",
+        "threadpoolctl",
+        "importlib.metadata",
+        "numpy.ma",
+    }
     late |= {
         "numpy.random",
         "matplotlib",
@@ -162,6 +171,12 @@ def test_readme_of_the_package_has_no_link_into_the_repository():
     assert "](https://a.b/c/raw/main/docs/images/run.png)" in text
     for path in re.findall(r"https://a\.b/c/(?:raw|blob)/main/([^)#]+)", text):
         assert (ROOT / path).exists(), path
+
+
+def test_readme_of_a_package_without_a_repository_has_words_for_links():
+    setup = runpy.run_path(str(ROOT / "setup.py"))
+    text = "![a](a.png) [b](b.md) [c](https://c.org)"
+    assert setup["with_absolute_links"](text, None) == " b [c](https://c.org)"
 
 
 def test_everything_public_is_listed_and_described():

@@ -37,12 +37,16 @@ class Reduction:
         targets: labels (M,), or values (M, outputs), of all images that there are.
         weights: (M,) float64, or None for 1 each.
         rows: (N,), which of the M images are shown, in this order; None for all.
+        temperature: what outputs are divided by before the softmax.
+        smoothing: the share of each label that goes to all classes alike, in CROSS_ENTROPY.
     """
 
     total: Total
     targets: AnyArray
     weights: AnyArray | None = None
     rows: Indices | None = None
+    temperature: float = 1.0
+    smoothing: float = 0.0
 
     @property
     def images(self) -> int:

@@ -27,6 +27,7 @@ from gacnn.algorithm.events import (
     name_of,
     reads_fitness,
 )
+from gacnn.algorithm.pygad_steps import errors_said_once
 from gacnn.algorithm.state import Remembering
 from gacnn.algorithm.ties import networks_of, write_networks
 from gacnn.callbacks.callback import Callback
@@ -117,7 +118,8 @@ class GA(Remembering, Run):
         parallel_processing: threads, or ("process" or "thread", number), that call a function; an
             evaluator has its own.
         random_seed: what all random numbers of the run derive from; None for others every time.
-        logger: what PyGAD writes its messages to; None for the standard output.
+        logger: what PyGAD writes its messages to, errors included; None for the standard output,
+            without errors, which are raised.
         gene_categorical: whether the values of genes have no order; a list has one for each gene.
         callbacks: `gacnn.Callback` objects, also the attribute of that name.
 
@@ -246,7 +248,8 @@ class GA(Remembering, Run):
             bound.arguments[name] = resolved(name, bound.arguments[name])
         check_heeded(bound.arguments, _PYGAD.parameters)
         try:
-            super().__init__(*bound.args, **bound.kwargs)
+            with errors_said_once():
+                super().__init__(*bound.args, **bound.kwargs)
         except TypeError as error:
             raise unknown_operator(error) from error
         self.interrupted_by: int | None = None
@@ -285,6 +288,7 @@ class GA(Remembering, Run):
             stack.enter_context(self._interruptible())
             stack.enter_context(self.evaluator.session())
             stack.enter_context(self._listened_to())
+            stack.enter_context(errors_said_once())
             try:
                 super().run()
             except BaseException:

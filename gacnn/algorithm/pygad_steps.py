@@ -8,8 +8,9 @@ All names that PyGAD keeps to itself are used in this file, and in no other.
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -27,7 +28,23 @@ from gacnn.types import Array, Indices
 Selection = tuple[Array, Indices]
 Change = Callable[[Array, Indices, "np.random.Generator"], Array]
 
+_LOGGER = "pygad.utils.validation"  # what PyGAD logs to where no logger is given
 _LARGEST_SPACE = 1024  # values of a stepped gene space that are listed to draw from
+
+
+@contextmanager
+def errors_said_once() -> Iterator[None]:
+    """Keep errors out of PyGAD's own logger, which prints them although it raises them too."""
+    logger = logging.getLogger(_LOGGER)
+
+    def is_no_error(record: logging.LogRecord) -> bool:
+        return record.exc_info is None
+
+    logger.addFilter(is_no_error)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_no_error)
 
 
 class _NoEvaluator(Evaluator):
@@ -141,15 +158,11 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         tables = self.population, self.last_generation_elitism, self.last_generation_parents
         if not self.valid_parameters or not (again or self._covers(*tables)):
             return super().cal_pop_fitness()
-        try:
-            if type(self.best_solutions) is np.ndarray:
-                self.best_solutions = self.best_solutions.tolist()
-            if not self.is_running:
-                self._fitness_value_shape = None
-            return self._complete_fitness({} if again else self._known_fitness())
-        except Exception as error:
-            self.logger.exception(error)
-            raise
+        if type(self.best_solutions) is np.ndarray:
+            self.best_solutions = self.best_solutions.tolist()
+        if not self.is_running:
+            self._fitness_value_shape = None
+        return self._complete_fitness({} if again else self._known_fitness())
 
     def _complete_fitness(self, known: dict[int, Any]) -> Array:
         """Return the fitness of the population, evaluating the rows that are not `known`."""

@@ -77,6 +77,9 @@ class History(Callback, dict[str, list[Any]]):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "validation": None, "_measures": {}}  # they may hold data
 
+    def __missing__(self, name: str) -> list[Any]:
+        raise KeyError(f"the history has no column {name!r}; it has {', '.join(self)}")
+
     def __len__(self) -> int:
         return len(self["generation"])
 

@@ -10,8 +10,6 @@ import weakref
 from contextlib import suppress
 from pathlib import Path
 
-from filelock import lock_descriptor
-
 from cnn import checks, files
 
 _FLAGS = os.O_RDWR | os.O_CREAT
@@ -53,6 +51,8 @@ class Lock:
         _HELD.add(self)
 
     def _lock(self, handle: int) -> None:
+        from filelock import lock_descriptor  # where it is used: not every run is kept
+
         try:
             is_free = lock_descriptor(handle, blocking=False)
         except OSError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -301,9 +300,8 @@ def _evolution(
     images, validation, test = data
     model.class_names, model.scale = images.class_names, images.scale
     networks = GACNN(model, settings.num_solutions, random_seed=settings.random_seed)
-    silent = logging.Logger("silent", logging.CRITICAL + 1)  # PyGAD's shows tracebacks
     apart = {} if validation is None else {"validation": (validation.X, validation.y)}
-    given = {"logger": silent, "executor": scheduler, **settings.training(), **apart}
+    given = {"executor": scheduler, **settings.training(), **apart}
     training = networks.training(images.X, images.y, **given)
     if scheduler is not None:
         with training.fitness.session():  # or says that none answers
@@ -340,6 +338,8 @@ def _say_results(folder: RunFolder, results: dict[str, Any]) -> None:
     if results["test_accuracy"] is not None:
         number = results["test_images"]
         say(f"{results['test_accuracy']:.1%} of {number:,} images set aside are right")
-    say(f"all is in {folder.path}")
-    if not results["finished"]:
+    say(f"all is in {folder.path}: model.npz, history.csv and pictures")
+    if results["finished"]:
+        say(f"to use it: `{folder.predicting}`")
+    else:
         say(f"stopped early: go on with `{folder.resuming}`")

@@ -11,6 +11,8 @@ from cnn import files, tables
 from gacnn import plots
 from gacnn.command.run_folder import RunFolder
 
+_RIGHT = ("right on validation", "right on test images")
+
 
 class Course:
     """The history.csv of a run, as `gacnn.plots` takes it."""
@@ -33,7 +35,7 @@ class Course:
 
 def table(folders: Sequence[RunFolder]) -> str:
     """Return what came out of runs, a line each; "-" for what one has not."""
-    header = ("run", "generations", "seconds", "validation", "on validation", "on test images")
+    header = ("run", "generations", "seconds", "validation score", *_RIGHT)
     rows = []
     for folder in folders:
         folder.settings()  # or says that it is none of a run

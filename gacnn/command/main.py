@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _close_output()
             return 1
         except (OSError, ValueError, TypeError, ImportError, MemoryError) as error:
-            complain(f"{error}" or type(error).__name__, error)
+            complain(error if f"{error}" else type(error).__name__, error)
             return 1
     return code
 

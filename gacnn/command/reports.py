@@ -49,11 +49,15 @@ def _of_run(folder: RunFolder) -> str:
 
 
 def _lines(values: Mapping[str, Any]) -> str:
-    rows = ((printable(name).replace("_", " "), _shown(value)) for name, value in values.items())
+    """Return a line for each value that there is."""
+    said = {name: value for name, value in values.items() if value is not None}
+    rows = ((printable(name).replace("_", " "), _shown(name, said[name])) for name in said)
     return "\n".join(f"{name}: {value}" for name, value in rows)
 
 
-def _shown(value: Any) -> str:
+def _shown(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) else "-" if value is None else printable(value)
+    if isinstance(value, float):
+        return f"{value:.1%}" if name.endswith("accuracy") else f"{value:,.4g}"
+    return f"{value:,}" if isinstance(value, int) else printable(value)

@@ -69,6 +69,11 @@ class RunFolder:
         """The command that goes on with the run."""
         return f"gacnn resume {shlex.quote(str(self.path))}"
 
+    @property
+    def predicting(self) -> str:
+        """The command that names the class of images."""
+        return f"gacnn predict {shlex.quote(str(self.path))} IMAGE"
+
     def create(self, settings: Settings, model: cnn.Model, data: Data) -> None:
         """Make the folder, for a run on these data that begins with the model."""
         self.check_free()

@@ -24,6 +24,8 @@ def say(*text: object, **where: Any) -> None:
 
 def complain(what: object, error: BaseException | None = None) -> None:
     """Print what is wrong, in the words of the command line, with the notes of an error."""
+    if isinstance(what, OSError) and what.strerror and what.filename is not None:
+        what = f"{what.filename}: {what.strerror}"  # as other commands say it
     notes = map(in_options, getattr(error, "__notes__", ()))
     say(f"gacnn: {in_options(str(what))}", *notes, sep="\n", file=sys.stderr)
 

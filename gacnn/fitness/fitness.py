@@ -30,6 +30,7 @@ from gacnn.fitness.metrics import (
     Measure,
     Metric,
     checked_targets,
+    is_cross_entropy,
     measure_of,
     name_of,
 )
@@ -54,14 +55,15 @@ class Fitness(Evaluator):
             What the first layers return that have trainable=False is computed once a run, and
             kept where it takes at most four times memory_limit and nothing augments the images.
         y: labels (N,), or values (N, outputs) for "mse"; copied.
-        metric: a name in `METRICS`; a callable(outputs, y) of one network's outputs, (N, outputs),
-            or (N,) of a network with one, and of y as it was given, but (N,) for a column, both
-            read-only; a function of sklearn.metrics, or a partial of one, which is given labels,
-            probabilities or values as it wants them; or a list of those for several objectives.
+        metric: a name in `METRICS`; a `CrossEntropy`; a callable(outputs, y) of one network's
+            outputs, (N, outputs), or (N,) of a network with one, and of y as it was given, but (N,)
+            for a column, both read-only; a function of sklearn.metrics, or a partial of one, which
+            is given labels, probabilities or values as it wants them; or a list of those for
+            several objectives.
         batch_size: every call scores all its vectors on one random batch of that many images: the
             one that `draw` drew last, or else a new one; None for all images.
         sampling: "uniform"; "importance" draws images that the networks get wrong more often, and
-            weighs them down again (`ImportanceSampling`; for "cross_entropy" alone).
+            weighs them down again (`ImportanceSampling`; for cross-entropy alone).
         augment: augment(images, rng) returns changed images of the same shape for every batch,
             such as `gacnn.augment.Shift`.
         random_seed: of batches that are drawn by no GA.
@@ -162,7 +164,7 @@ class Fitness(Evaluator):
         if checks.one_of(sampling, "sampling", ["uniform", "importance"]) == "uniform":
             return None
         metrics = self.scorer.metrics
-        if metrics != ("cross_entropy",) or self.scorer.several:
+        if self.scorer.several or not is_cross_entropy(metrics[0]):
             raise ValueError(
                 'sampling "importance" needs the metric "cross_entropy", a mean over images, not '
                 f'{", ".join(map(name_of, metrics))}; use sampling "uniform"'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,11 +21,6 @@ from gacnn.fitness.callables import (
     takes_sample_weight,
 )
 from gacnn.types import Array, Indices
-
-Metric = str | Callable[[Array, Array], float]
-"""What evolution maximises: a name in `gacnn.fitness.metrics.METRICS`, or a function of the outputs
-(N, outputs) of one network, read-only, and the targets (N, …), as they were given, that returns a
-number; higher is better."""
 
 
 class Measure(NamedTuple):
@@ -48,6 +44,70 @@ class Measure(NamedTuple):
 def cross_entropy(log_proba: Array, labels: Array, weights: Array | None = None) -> Array:
     """Minus the mean cross-entropy, of log-probabilities (P, N, classes) and labels (N,)."""
     return _mean(log_proba[:, np.arange(len(labels)), labels], weights)
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Cross-entropy of softer outputs, against softer labels: a metric for `train` and `Fitness`.
+
+    A network whose outputs are large is sure of itself, rightly or not, and its cross-entropy is
+    that of the few images that are most wrong. At a temperature above 1 more images count. The
+    largest output stays the largest, so that nothing changes for the finished network. It is what
+    whole-numbered weights need, whose outputs are large whether they are right or wrong.
+
+    Args:
+        temperature: what outputs are divided by before the softmax (Hinton et al. 2015, Distilling
+            the knowledge in a neural network, eq. 1); 1 for plain cross-entropy.
+        smoothing: the share of each label that goes to all classes alike, from 0 to below 1
+            (Szegedy et al. 2016, Rethinking the Inception architecture, sec. 7).
+
+    Raises:
+        ValueError: for a temperature that is not above 0, or a share out of bounds.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input1D(2), cnn.Dense(2, use_bias=False)])
+        >>> fitness = gacnn.Fitness(
+        ...     model, [[1, 0], [0, 1]], [0, 1], gacnn.CrossEntropy(temperature=4)
+        ... )
+        >>> fitness([[8, 0, 0, 8]]).round(3)  # outputs of 8 and 0 are as good as 2 and 0
+        array([-0.127])
+    """
+
+    temperature: float = 1.0
+    smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if checks.number(self.temperature, "temperature", 0) == 0:
+            raise ValueError(f"temperature must be above 0, not {self.temperature!r}")
+        if checks.number(self.smoothing, "smoothing", 0) >= 1:
+            raise ValueError(f"smoothing must be below 1, not {self.smoothing!r}")
+
+    def __call__(self, log_proba: Array, labels: Array, weights: Array | None = None) -> Array:
+        """Return minus the mean (P,) of log-probabilities (P, N, classes) and labels (N,)."""
+        return _mean(self.each(self.tempered(log_proba), labels), weights)
+
+    def tempered(self, log_proba: Array) -> Array:
+        """Return the log-probabilities (P, N, classes) that the temperature makes of others."""
+        if self.temperature == 1:
+            return log_proba
+        softer = log_proba / np.float32(self.temperature)
+        softer -= softer.max(axis=-1, keepdims=True)
+        softer -= np.log(np.exp(softer).sum(axis=-1, keepdims=True))
+        return np.asarray(softer)
+
+    def each(self, log_proba: Array, labels: Array) -> Array:
+        """Return minus the cross-entropy (P, N) of every image, with what is `tempered`."""
+        own: Array = log_proba[:, np.arange(len(labels)), labels]
+        if self.smoothing == 0:
+            return own
+        share = np.float32(self.smoothing)
+        return np.asarray((1 - share) * own + share * log_proba.mean(axis=-1))
+
+
+Metric = str | Callable[[Array, Array], float] | CrossEntropy
+"""What evolution maximises: a name in `gacnn.fitness.metrics.METRICS`, a `CrossEntropy`, or a
+function of the outputs (N, outputs) of one network, read-only, and the targets (N, …), as they were
+given, that returns a number; higher is better."""
 
 
 def accuracy(log_proba: Array, labels: Array, weights: Array | None = None) -> Array:
@@ -150,11 +210,18 @@ class MetricError(ValueError):
         return type(self), (name_of(self.metric), self.position, self.reason)
 
 
+def is_cross_entropy(metric: Any) -> bool:
+    """Tell whether a metric is a mean over images of how probable their labels are."""
+    return isinstance(metric, CrossEntropy) or metric == "cross_entropy"
+
+
 def measure_of(metric: Metric) -> Measure:
     """Return how a metric is computed; ValueError or TypeError for what is none."""
     if isinstance(metric, str):
         checks.one_of(metric, "metric", list(METRICS), _OTHER_NAMES)
         return METRICS[metric]
+    if isinstance(metric, CrossEntropy):
+        return _labelled(metric, Total.CROSS_ENTROPY, np.divide)
     if not callable(metric):
         raise TypeError(
             f"metric must be one of {', '.join(METRICS)}, or a callable(outputs, y), not {metric!r}"

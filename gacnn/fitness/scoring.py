@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,14 @@ from cnn.engines.engine import ReducingEngine
 from cnn.engines.reduction import Reduction, Total
 from gacnn.fitness.batches import Augmentation, Batch, changed, generator_of
 from gacnn.fitness.features import Features
-from gacnn.fitness.metrics import Measure, Metric, MetricError, check_numbers, measure_of
+from gacnn.fitness.metrics import (
+    CrossEntropy,
+    Measure,
+    Metric,
+    MetricError,
+    check_numbers,
+    measure_of,
+)
 from gacnn.types import Array, Indices
 
 OUTPUT_BYTES = 64 * 2**20
@@ -85,7 +92,7 @@ class Scorer:
 
     def __call__(self, vectors: Array, batch: Batch) -> Scores:
         """Return the scores of networks (P, num_weights) on a batch."""
-        if self._reduces:
+        if self._reduces and not (batch.weights is not None and self._smooths):
             return self._reduced(vectors, batch)
         data = self.data(batch)
         parts = []
@@ -105,6 +112,12 @@ class Scorer:
         named = all(measure_of(metric).total is not None for metric in self.metrics)
         return named and isinstance(self.engine, ReducingEngine)
 
+    @property
+    def _smooths(self) -> bool:
+        """Whether a score and what a sampler learns are two things."""
+        metric = self.metrics[0]
+        return isinstance(metric, CrossEntropy) and metric.smoothing > 0
+
     def _reduced(self, vectors: Array, batch: Batch) -> Scores:
         """Let the engine make the scores, of images that it may have already."""
         if batch.weights is not None:
@@ -114,7 +127,7 @@ class Scorer:
             measure = measure_of(metric)
             assert measure.total is not None
             assert measure.of_total is not None
-            totals, weight = self._total(measure.total, vectors, batch)
+            totals, weight = self._total(metric, measure.total, vectors, batch)
             scores = np.asarray(measure.of_total(totals, weight), np.float64)
             broken = np.isnan(totals.reshape(len(totals), -1)).any(axis=1)
             scores[broken] = WORST if self.several else -np.inf
@@ -122,20 +135,27 @@ class Scorer:
         return Scores(np.stack(columns, axis=1) if self.several else columns[0])
 
     def _reduced_weighted(self, vectors: Array, batch: Batch, weights: Array) -> Scores:
-        log_proba, _ = self._total(Total.LOG_PROBA, vectors, batch)
+        log_proba, _ = self._total(self.metrics[0], Total.LOG_PROBA, vectors, batch)
         log_proba[np.isnan(log_proba).any(axis=1)] = -np.inf
         if self.sample_weight is not None:
             weights = weights * self.sample_weight[batch.chosen]
         return Scores((log_proba * weights).mean(axis=1), log_proba)
 
-    def _total(self, total: Total, vectors: Array, batch: Batch) -> tuple[Array, float]:
+    def _total(
+        self, metric: Metric, total: Total, vectors: Array, batch: Batch
+    ) -> tuple[Array, float]:
         """Return what the engine makes of the outputs, and the sum of the weights."""
         (X, y, weights, model), rows = self._shown(batch)
         assert isinstance(self.engine, ReducingEngine)
+        reduction = Reduction(total, y, weights, rows)
+        if isinstance(metric, CrossEntropy):
+            reduction = replace(
+                reduction, temperature=metric.temperature, smoothing=metric.smoothing
+            )
         totals = model.reduce(
             X,
             vectors,
-            Reduction(total, y, weights, rows),
+            reduction,
             engine=self.engine,
             threads=self.threads,
             memory_limit=self.memory_limit,
@@ -221,15 +241,19 @@ class Scorer:
 
     def _weighted(self, vectors: Array, data: Data, weights: Array) -> Scores:
         """Score the cross-entropy on images that were not drawn evenly."""
-        own = np.arange(len(data.y)), data.y
+        metric = self.metrics[0]
         outputs = self._forward("log_proba", data, vectors)
-        log_proba = outputs[:, *own]
+        broken = without_numbers(outputs)
+        if isinstance(metric, CrossEntropy):
+            outputs = metric.tempered(outputs)
+        log_proba = outputs[:, np.arange(len(data.y)), data.y]
+        each = metric.each(outputs, data.y) if isinstance(metric, CrossEntropy) else log_proba
         if self.by_row:  # of many members it lies in memory image by image
-            log_proba = np.ascontiguousarray(log_proba)
-        log_proba[without_numbers(outputs)] = -np.inf
+            log_proba, each = np.ascontiguousarray(log_proba), np.ascontiguousarray(each)
+        log_proba[broken] = each[broken] = -np.inf
         if data.sample_weight is not None:
             weights = weights * data.sample_weight
-        return Scores((log_proba * weights).mean(axis=1), log_proba)
+        return Scores((each * weights).mean(axis=1), log_proba)
 
     def _forward(self, kind: str, data: Data, vectors: Array) -> Array:
         run = data.model.log_proba if kind == "log_proba" else data.model.forward

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gacnn.callbacks.callback import ENDLESS
+from gacnn.fitness.metrics import is_cross_entropy
 from gacnn.operators.crossover import WeightedRecombination
 from gacnn.operators.gene_space import is_nested, space_values
 from gacnn.operators.mutation import CumulativeMutation, GaussianMutation
@@ -18,6 +19,8 @@ NUM_GENERATIONS = 2000
 BATCH_SIZE = 128
 FEW_WEIGHTS = 24
 LEARNING_RATE_FALL = 14  # first over last
+SIGMA_FALL = 8  # where genes have steps: offspring would jump between them to the end otherwise
+STEPPED_RATE_FALL = 4  # the falling sigma shortens the steps of the centre as well
 WEIGHT_DECAY = 5e-4
 
 
@@ -28,7 +31,7 @@ def default_batch_size(num_images: int) -> int | None:
 
 def default_sampling(metric: Any, batch_size: int | None) -> str:
     """Return "importance" for batches that are scored by cross-entropy, otherwise "uniform"."""
-    return "importance" if metric == "cross_entropy" and batch_size is not None else "uniform"
+    return "importance" if is_cross_entropy(metric) and batch_size is not None else "uniform"
 
 
 def default_patience(num_generations: int) -> int | None:
@@ -81,7 +84,8 @@ def strategy_settings(
     0.1, two elites. With "csa" or "separable", or a recombination: the better half as parents,
     mirrored mutation, nothing kept. With other operators, or several objectives: truncation of
     the best quarter (or NSGA-II), uniform crossover, self-adaptive mutation, two elites. Where
-    genes have steps, a mutation given by name gets a sigma of 0.4 of the least one.
+    genes have steps, sigma is 0.4 of the least one, and falls to an eighth in the evolution
+    strategy, the learning rate to a quarter.
 
     Args:
         num_solutions: networks of the population.
@@ -143,13 +147,20 @@ def _evolution_strategy(
     space, gene_type = settings.get("gene_space"), settings["gene_type"]
     sigma = default_sigma(num_weights, space, gene_type)
     rate = default_learning_rate(num_solutions, num_weights)
-    free = space is None and not has_steps(space, gene_type)
+    stepped = has_steps(space, gene_type)
+    free = space is None and not stepped
     decay = WEIGHT_DECAY if free else 0.0
+    fall = STEPPED_RATE_FALL if stepped else LEARNING_RATE_FALL
     return {
         **_NOTHING_KEPT,
         "num_parents_mating": num_solutions,
         "crossover_type": WeightedRecombination(
-            "fitness", rate, _short(rate / LEARNING_RATE_FALL), weight_decay=decay
+            "fitness", rate, _short(rate / fall), weight_decay=decay
         ),
-        "mutation_type": GaussianMutation(sigma, scale="fan_in" if free else None, mirrored=True),
+        "mutation_type": GaussianMutation(
+            sigma,
+            _short(sigma / SIGMA_FALL) if stepped else None,
+            scale="fan_in" if free else None,
+            mirrored=True,
+        ),
     }

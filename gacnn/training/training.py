@@ -278,10 +278,7 @@ class Training:
         if self.fitness.reevaluates:
             check_thresholds(listed, self.validation is not None)
         bar = ProgressBar(disable=not verbose)
-        forecast = Forecast(self.plan, bar)
-        limit = self.time_limit.seconds
-        moments = [min(soon, share * limit) for soon, share in MOMENTS]
-        clock = Clock(forecast.tell, moments)
+        clock = self._clock(bar)
         given = {
             **self.settings,
             "fitness_func": self.fitness,
@@ -297,13 +294,24 @@ class Training:
         with ExitStack() as stack:
             for each in self._fitnesses:
                 stack.enter_context(each.keeping_features())
-            try:
-                ga.run()
-            except ConnectionError as error:
-                if checkpoint is not None and checkpoint.path.exists():
-                    error.add_note(f"the checkpoint is {checkpoint.path}")
-                raise
+            _run(ga, checkpoint)
+            if verbose:
+                self._say_end(ga)
             return self._result(ga, self.plan(clock.seconds))
+
+    def _clock(self, bar: ProgressBar) -> Clock:
+        """Return what times the run, and tells the bar what it will cost."""
+        limit = self.time_limit.seconds
+        moments = [min(soon, share * limit) for soon, share in MOMENTS]
+        return Clock(Forecast(self.plan, bar).tell, moments)
+
+    def _say_end(self, ga: GA) -> None:
+        """Say where patience has ended the run, which no number tells."""
+        if self.stopping is not None and self.stopping.is_over(self.stopping.state()):
+            print(
+                f"ended after generation {ga.generations_completed:,}: {self.patience:,} without "
+                "improvement"
+            )
 
     @property
     def _fitnesses(self) -> list[Fitness]:
@@ -404,6 +412,16 @@ class Training:
         if self.validation is not None:
             images += self.validation.evaluations * len(self.validation.fitness.X)
         return images
+
+
+def _run(ga: GA, checkpoint: Checkpoint | None) -> None:
+    """Run it; where workers are lost, the error tells where the checkpoint is."""
+    try:
+        ga.run()
+    except ConnectionError as error:
+        if checkpoint is not None and checkpoint.path.exists():
+            error.add_note(f"the checkpoint is {checkpoint.path}")
+        raise
 
 
 def _weights_of_classes(

@@ -138,7 +138,7 @@ def test_the_generator_decides_and_the_images_stay(augment):
     [
         (lambda: Shift(-1), ValueError, "pixels must be at least 0, not -1"),
         (lambda: Shift(np.nan), ValueError, "pixels must be a finite number"),
-        (lambda: Shift("far"), TypeError, "pixels must hold real numbers"),
+        (lambda: Shift("far"), TypeError, "pixels must be a number"),
         (lambda: Flip(1.5), ValueError, "probability must be from 0 to 1, not 1.5"),
         (lambda: Flip(-0.1), ValueError, "probability must be from 0 to 1, not -0.1"),
         (
@@ -180,7 +180,7 @@ def test_batch_is_drawn_and_then_changed():
     fitness.draw(np.random.default_rng(1))
     rng = np.random.default_rng(1)
     chosen = rng.choice(30, 10, replace=False)
-    images, targets, _ = fitness.scorer.data(fitness.batch)
+    images, targets, *_ = fitness.scorer.data(fitness.batch)
     np.testing.assert_array_equal(images, Flip()(X[chosen], rng))
     np.testing.assert_array_equal(targets, y[chosen])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +15,10 @@ from cnn.types import Array
 
 Made = Callable[[Tensor, slice], Tensor]
 """Makes something of outputs (members, images, …) for those images of the batch."""
+
+
+Maker = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+"""Makes it of outputs, targets (images, …) and weights (images,)."""
 
 
 class Results(Protocol):
@@ -110,7 +115,7 @@ class Totals:
 
 def results_of(reduction: Reduction, out: Array, device: Any, *, direct: bool) -> Results:
     """Return what makes a reduction of outputs into out (members, …)."""
-    make, wide = _MAKERS[reduction.total], np.float32 if device.type == "mps" else np.float64
+    make, wide = _maker(reduction), np.float32 if device.type == "mps" else np.float64
     kind = wide if reduction.total == Total.SQUARES else np.int64
     targets = entries_on(device, reduction.targets, kind, reduction.rows)
     weights = None
@@ -127,12 +132,36 @@ def results_of(reduction: Reduction, out: Array, device: Any, *, direct: bool) -
     return Totals(out, reduction.images, device, made)
 
 
-def _log_proba(values: Tensor, labels: Tensor, _: Tensor | None) -> Tensor:
+def _maker(reduction: Reduction) -> Maker:
+    if reduction.total == Total.LOG_PROBA:
+        return partial(_log_proba, reduction.temperature)
+    if reduction.total == Total.CROSS_ENTROPY:
+        return partial(_cross_entropy, reduction.temperature, reduction.smoothing)
+    return {Total.HITS: _hits, Total.CONFUSION: _confusion, Total.SQUARES: _squares}[
+        reduction.total
+    ]
+
+
+def _tempered(temperature: float, values: Tensor) -> Tensor:
+    return values if temperature == 1 else (values / temperature).log_softmax(2)
+
+
+def _log_proba(temperature: float, values: Tensor, labels: Tensor, _: Tensor | None) -> Tensor:
+    return _of_label(_tempered(temperature, values), labels)
+
+
+def _of_label(values: Tensor, labels: Tensor) -> Tensor:
     return values.gather(2, labels[None, :, None].expand(len(values), -1, 1)).squeeze(2)
 
 
-def _cross_entropy(values: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
-    return _sum(_log_proba(values, labels, None), weights)
+def _cross_entropy(
+    temperature: float, smoothing: float, values: Tensor, labels: Tensor, weights: Tensor | None
+) -> Tensor:
+    softer = _tempered(temperature, values)
+    each = _of_label(softer, labels)
+    if smoothing:
+        each = (1 - smoothing) * each + smoothing * softer.mean(2)
+    return _sum(each, weights)
 
 
 def _hits(values: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
@@ -164,12 +193,3 @@ def _sums_on(device: Any) -> Any:
     import torch
 
     return torch.float32 if device.type == "mps" else torch.float64
-
-
-_MAKERS: dict[Total, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = {
-    Total.LOG_PROBA: _log_proba,
-    Total.CROSS_ENTROPY: _cross_entropy,
-    Total.HITS: _hits,
-    Total.CONFUSION: _confusion,
-    Total.SQUARES: _squares,
-}

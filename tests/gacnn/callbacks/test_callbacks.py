@@ -350,6 +350,10 @@ class TestCtrlC:
 class TestHistory:
     """Its columns, against what the GA says."""
 
+    def test_a_column_that_is_not_there(self) -> None:
+        with pytest.raises(KeyError, match="no column 'accuracy'; it has generation, best, mean"):
+            gacnn.History()["accuracy"]
+
     def test_columns(self) -> None:
         populations: list[Array] = []
         history = History(validation=lambda solution: solution[0])
@@ -613,7 +617,7 @@ class TestEarlyStopping:
             ({"patience": 2.5}, TypeError, "patience must be an integer"),
             ({"patience": 2, "min_delta": -1}, ValueError, "min_delta must be at least 0"),
             ({"patience": 2, "min_delta": np.inf}, ValueError, "min_delta must be a finite number"),
-            ({"threshold": "0.9"}, TypeError, "threshold must hold real numbers"),
+            ({"threshold": "0.9"}, TypeError, "threshold must be a number"),
             ({"threshold": np.nan}, ValueError, "threshold must be a finite number"),
             ({"patience": 2, "monitor": "loss"}, ValueError, "monitor must be one of"),
         ],

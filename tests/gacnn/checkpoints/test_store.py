@@ -838,7 +838,7 @@ def test_file_systems_without_locks(path: Path, monkeypatch: Any) -> None:
     def refuse(handle: int, blocking: bool) -> bool:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(locks, "lock_descriptor", refuse)
+    monkeypatch.setattr("filelock.lock_descriptor", refuse)
     with pytest.warns(UserWarning, match=r"no file can be locked beside .*ck: see to it"):
         write(path, 5)
     assert_holds(path, 5)

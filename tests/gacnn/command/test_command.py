@@ -118,6 +118,7 @@ def test_predict_names_bad_files_and_goes_on(run, photos, tmp_path, capsys):
 def test_info(run, capsys):
     for path, shown in (
         (run, "finished: yes"),
+        (run, "test accuracy: 100.0%\n"),
         (run / "model.npz", "Output shape"),
         (run / "checkpoint", "generations: 60"),
     ):
@@ -352,7 +353,7 @@ def test_names_that_are_no_text(run, photos, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["train", "nowhere", "--out", "new"], "No such file"),
+        (["train", "nowhere", "--out", "new"], "nowhere: No such file"),
         (["train", "nowhere.npz", "--out", "new"], "No such file"),
         (["resume", "nowhere"], "is not the folder of a run"),
         (["predict", "RUN", "nowhere.png"], "No such file"),

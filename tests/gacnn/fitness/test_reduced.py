@@ -104,6 +104,18 @@ def test_a_sampler_learns_the_same_of_the_images():
         np.testing.assert_allclose(second[name], learned, rtol=1e-5)
 
 
+@pytest.mark.parametrize("sampling", ["uniform", "importance"])
+@pytest.mark.parametrize("smoothing", [0, 0.2])
+def test_softer_cross_entropy(sampling, smoothing):
+    model = network()
+    X, y, _ = data(model)
+    metric = gacnn.CrossEntropy(temperature=3, smoothing=smoothing)
+    numpy, reduced = pair(model, X, y, metric, batch_size=15, sampling=sampling)
+    vectors = networks.vectors_for(model, MEMBERS)
+    for _ in range(3):
+        np.testing.assert_allclose(reduced(vectors), numpy(vectors), rtol=2e-6)
+
+
 def test_augmented_images_are_scored_too():
     model = network()
     X, y, _ = data(model)

@@ -512,7 +512,7 @@ def test_bad_share(share):
             "^weight_decay must be above 0",
         ),
         (gacnn.BlendCrossover, {"alpha": -0.5}, ValueError, "alpha must be at least 0, not -0.5"),
-        (gacnn.BlendCrossover, {"alpha": "wide"}, TypeError, "alpha must hold real numbers"),
+        (gacnn.BlendCrossover, {"alpha": "wide"}, TypeError, "alpha must be a number"),
         (gacnn.GaussianMutation, {"sigma": -1}, ValueError, "sigma must be at least 0, not -1"),
         (gacnn.GaussianMutation, {"sigma": np.nan}, ValueError, "sigma must be a finite number"),
         (gacnn.GaussianMutation, {"sigma": 0, "final_sigma": 0.1}, ValueError, "sigma.*above 0"),

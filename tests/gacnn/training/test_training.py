@@ -148,6 +148,17 @@ def test_settings_with_a_finite_gene_space_neither_scale_nor_decay():
     assert chosen["crossover_type"].weight_decay == 0
 
 
+@pytest.mark.parametrize("settings", [{"gene_space": [-2, 0, 2]}, {"gene_type": int}])
+def test_noise_falls_until_few_genes_of_the_offspring_jump(settings):
+    chosen = strategy_settings(30, 1600, settings, one_objective=True)
+    mutation, crossover = chosen["mutation_type"], chosen["crossover_type"]
+    assert mutation.final_sigma == pytest.approx(mutation.sigma / defaults.SIGMA_FALL)
+    rates = crossover.learning_rate, crossover.final_learning_rate
+    assert rates[1] == pytest.approx(rates[0] / defaults.STEPPED_RATE_FALL, rel=1e-2)
+    even = strategy_settings(30, 1600, {"gene_space": {"low": -1, "high": 1}}, one_objective=True)
+    assert even["mutation_type"].final_sigma is None
+
+
 def test_settings_of_integers_neither_scale_nor_decay():
     chosen = strategy_settings(30, 1600, {"gene_type": int}, one_objective=True)
     assert chosen["mutation_type"].scale is None
@@ -550,7 +561,9 @@ def test_plan_is_printed_once_when_verbose(capsys):
     X, y = data(60)
     result = train(X, y, verbose=True, validation=0.25, patience=2)
     printed = capsys.readouterr().out
-    assert printed.splitlines() == str(result.plan).splitlines()[:-1]  # no time for a forecast
+    *lines, end = printed.splitlines()
+    assert lines == str(result.plan).splitlines()[:-1]  # no time for a forecast
+    assert end.startswith("ended after generation ")
     weights = network().num_weights
     assert f"8 networks of {weights} weights" in printed
     assert "45 images to train on, 15 to validate" in printed
@@ -595,6 +608,15 @@ def test_plan_says_in_words_what_makes_a_generation():
 )
 def test_durations(number, text):
     assert plan_module.duration(number) == text
+
+
+def test_an_end_by_patience_is_said(capsys):
+    X, y = data(60)
+    settings = {"verbose": True, "num_generations": 50, "metric": lambda outputs, y: 0.0}
+    train(X, y, validation=None, patience=3, **settings)
+    assert "ended after generation 4: 3 without improvement" in capsys.readouterr().out
+    train(X, y, validation=None, patience=50, **settings)
+    assert "ended" not in capsys.readouterr().out
 
 
 def test_forecast_of_a_time_limit_is_told_and_corrected(capsys):
@@ -861,7 +883,7 @@ def test_resume_of_a_run_that_patience_has_ended_changes_nothing(tmp_path):
         ({"y": None}, ValueError, "y must have one entry for each image, not None"),
         ({"gene_space": {"low": 0}, "crossover_type": "uniform"}, ValueError, "high"),
         ({"patience": -5}, ValueError, "patience must be at least 1, not -5"),
-        ({"time_limit": "1h"}, TypeError, "time_limit must hold real numbers"),
+        ({"time_limit": "1h"}, TypeError, "time_limit must be a number, not '1h'"),
         ({"time_limit": -1}, ValueError, "time_limit must be at least 0, not -1"),
         ({"augment": 3}, TypeError, r"augment must be callable as augment\(images, rng\), not 3"),
         ({"initial_population": []}, TypeError, "initial_population is what train makes itself"),
