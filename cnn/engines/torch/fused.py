@@ -161,15 +161,15 @@ def _launch(
 
 
 @triton.jit(do_not_specialize=["positions", "beside"])  # type: ignore[untyped-decorator] # Triton's
-def _products(
-    maps: Any,
-    filters: Any,
-    bias: Any,
-    out: Any,
-    positions: Any,  # of one set: images · DOWN · ACROSS
-    image_stride: Any,
-    set_stride: Any,
-    beside: Any,  # filters of all members that share a set
+def _products(  # type: ignore[no-untyped-def] # Triton reads annotations as its own
+    maps,
+    filters,
+    bias,
+    out,
+    positions,  # of one set: images · DOWN · ACROSS
+    image_stride,
+    set_stride,
+    beside,  # filters of all members that share a set
     DOWN: tl.constexpr,
     ACROSS: tl.constexpr,
     WIDTH: tl.constexpr,
@@ -195,7 +195,7 @@ def _products(
     BLOCK_POSITIONS: tl.constexpr,
     BLOCK_FILTERS: tl.constexpr,
     BLOCK_TAPS: tl.constexpr,
-) -> None:
+):
     position = tl.program_id(0) * BLOCK_POSITIONS + tl.arange(0, BLOCK_POSITIONS)
     column = tl.program_id(1) * BLOCK_FILTERS + tl.arange(0, BLOCK_FILTERS)
     own = tl.program_id(2).to(tl.int64)

@@ -1,5 +1,9 @@
 """The kernel in Triton, beside NumPy's engine: on a GPU, or in Triton's interpreter."""
 
+import os
+import subprocess
+import sys
+
 import naive
 import networks
 import numpy as np
@@ -100,6 +104,35 @@ def test_not_a_number_stays_one():
         precision="float32",
     )  # fmt: skip
     assert made.isnan().flatten().tolist() == [True, False, False, False]
+
+
+COMPILE = """
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from cnn.engines.torch import fused
+
+names = fused._products.arg_names
+for kind, flat, mean in (("fp32", True, False), ("fp32", False, True), ("bf16", False, False)):
+    shapes = dict(DOWN=4, ACROSS=4, WIDTH=12, CHANNELS=8, TAPS=72, RUN=24, RUNS=3, RUN_BLOCKS=2)
+    shapes |= dict(ROW_TAPS=24, ROW_STRIDE=1, COLUMN_STRIDE=1, ROW_DILATION=1, COLUMN_DILATION=1)
+    if flat:
+        shapes |= dict(RUN=72, RUNS=1, RUN_BLOCKS=5)
+    constants = shapes | dict(
+        FLAT=flat, FILTERS=16, BIASED=True, ACTIVATION="relu", SLOPE=0.0, POOL_DOWN=2,
+        POOL_ACROSS=2, MEAN=mean, PRECISION="ieee" if kind == "bf16" else "tf32x3",
+        BLOCK_POSITIONS=64, BLOCK_FILTERS=16, BLOCK_TAPS=16,
+    )
+    types = {name: "constexpr" if name in constants else "i32" for name in names}
+    types |= {name: f"*{kind}" for name in ("maps", "filters", "bias", "out")}
+    source = ASTSource(fused._products, types, constexprs=constants)
+    assert triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm["cubin"]
+"""
+
+
+def test_it_compiles_for_a_gpu_where_there_is_none():
+    environment = {**os.environ, "TRITON_INTERPRET": "0"}
+    subprocess.run([sys.executable, "-c", COMPILE], env=environment, check=True, timeout=120)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
