@@ -190,10 +190,7 @@ def _all_finite(array: NDArray[Any]) -> bool:
 
 def labels(value: ArrayLike, name: str, images: int, classes: int) -> NDArray[np.intp]:
     """Return class labels (images,) as integers from 0 to classes - 1."""
-    cure = f"of one-hot {name} take {name}.argmax(axis=1)"
-    if real(value, name).shape == (images, 1):
-        cure = f"of a column take {name}[:, 0]"
-    array = shaped(value, name, (images,), "one label an image", cure)
+    array = shaped(value, name, (images,), "one label an image", _one_label(value, name))
     wrong = array[~np.isin(array, np.arange(classes))]
     if wrong.size:
         raise ValueError(
@@ -201,6 +198,32 @@ def labels(value: ArrayLike, name: str, images: int, classes: int) -> NDArray[np
             f"{classes} classes, not {wrong[0]}; number the classes from 0"
         )
     return array.astype(np.intp)
+
+
+def _one_label(value: ArrayLike, name: str) -> str:
+    """Return how labels that are no (N,) become one for each image."""
+    array = real(value, name)
+    if array.ndim != 2 or array.shape[1] == 1:
+        return f"of a column take {name}[:, 0]"
+    return several_labels(array, name) or f"of one-hot {name} take {name}.argmax(axis=1)"
+
+
+def several_labels(array: NDArray[Any], name: str) -> str:
+    """Return what to do with multilabel targets (N, labels), rows of 0 and 1; nothing for others.
+
+    Rows with a single 1 each are one-hot labels.
+    """
+    if array.ndim != 2 or array.dtype.kind not in "buif" or not np.isin(array, (0, 1)).all():
+        return ""
+    marked = array.sum(axis=1)
+    if (marked == 1).all():
+        return ""
+    row = int((marked != 1).argmax())
+    return (
+        f"{name} is multilabel ({name}[{row}] marks {int(marked[row])} classes), and a classifier "
+        "gives an image one label: train a network for each column, or one of sigmoid outputs with "
+        'metric="mse"'
+    )
 
 
 def channels_last(array: NDArray[Any], name: str, *, said: bool = False) -> NDArray[Any]:

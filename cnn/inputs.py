@@ -12,25 +12,31 @@ from cnn.types import AnyArray
 _LARGER = 8.0  # times the largest number of the training
 _SMALLER = 12.0  # times smaller than the largest number of most of its samples
 _NEGATIVE = 0.25  # of the largest number: a negative one as large is none by rounding
+_SLIGHT = 0.05  # likewise, where most samples have one
+_CHANCE = 0.001  # that samples like those of the training are all without a negative number
 
 
 class InputRange(NamedTuple):
     """The numbers that a network was trained on.
 
     lowest, highest: of all; typical: the largest size of a number in a sample, in the median over
-    the samples.
+    the samples; positive: the share of the samples without a negative number, as one more of them
+    would have it.
     """
 
     lowest: float
     typical: float
     highest: float
+    positive: float = 1.0
 
     @classmethod
     def of(cls, X: AnyArray) -> InputRange:
         """Return the range of samples (N, …)."""
         lows, highs = _extremes(X)
         sizes = np.maximum(-lows, highs)
-        return cls(float(lows.min()), float(np.median(sizes)), float(highs.max()))
+        positive = np.count_nonzero(lows >= -_SLIGHT * sizes.max()) + 1
+        ends = float(lows.min()), float(np.median(sizes)), float(highs.max())
+        return cls(*ends, positive / (len(X) + 1))
 
     @classmethod
     def stored(cls, values: Any) -> InputRange | None:
@@ -50,6 +56,8 @@ class InputRange(NamedTuple):
             return "far smaller numbers"
         if self.lowest >= 0 and lows.min() < -_NEGATIVE * largest < 0:
             return "negative numbers, other"
+        if lows.min() >= 0 and highs.max() > 0 and self.positive ** len(X) < _CHANCE:
+            return "no negative numbers, other"
         return ""
 
     def check(self, X: AnyArray, name: str, cure: str) -> None:

@@ -14,6 +14,7 @@ from gacnn.callbacks.callback import Callback, LambdaCallback
 from gacnn.callbacks.history import History
 from gacnn.callbacks.live_plot import LivePlot
 from gacnn.callbacks.progress import ProgressBar
+from gacnn.callbacks.ridge_head import RidgeHead, with_ridge_head
 from gacnn.callbacks.stopping import EarlyStopping, TimeLimit
 from gacnn.checkpoints.checkpoint import Checkpoint, resume
 from gacnn.fitness.evaluator import Evaluator
@@ -26,6 +27,7 @@ from gacnn.operators.crossover import (
     LayerCrossover,
     WeightedRecombination,
 )
+from gacnn.operators.log_uniform import LogUniformMutation
 from gacnn.operators.mutation import (
     CumulativeMutation,
     GaussianMutation,
@@ -63,12 +65,14 @@ __all__ = [  # without the estimators, so that a star import works where scikit-
     "LambdaCallback",
     "LayerCrossover",
     "LivePlot",
+    "LogUniformMutation",
     "MetricError",
     "MirroredMutation",
     "Mutation",
     "Plan",
     "ProgressBar",
     "Result",
+    "RidgeHead",
     "Run",
     "Selection",
     "SelfAdaptiveMutation",
@@ -85,6 +89,7 @@ __all__ = [  # without the estimators, so that a star import works where scikit-
     "population_as_matrices",
     "population_as_vectors",
     "resume",
+    "with_ridge_head",
 ]
 
 _ESTIMATORS = ("CNNClassifier", "CNNRegressor")

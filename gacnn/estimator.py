@@ -26,7 +26,7 @@ from gacnn.fitness.batches import Augmentation
 from gacnn.fitness.metrics import Metric
 from gacnn.fitness.weights import checked_sample_weight
 from gacnn.gacnn import GACNN
-from gacnn.training.default_network import default_layers
+from gacnn.training.default_network import FIRST_LAYERS, default_layers
 from gacnn.training.defaults import NUM_SOLUTIONS, default_sigma
 from gacnn.types import Array, FilePath, Growing
 
@@ -38,6 +38,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
 
     default_metric: str
     output_activation: str | None
+    first_from_data: bool
     model_: Model
     history_: History
 
@@ -62,6 +63,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         verbose: bool = False,
         executor: Any = None,
         device: str | None = None,
+        first_layer: str = "auto",
         settings: dict[str, Any] | None = None,
     ) -> None:
         self.layers = layers
@@ -82,6 +84,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         self.verbose = verbose
         self.executor = executor
         self.device = device
+        self.first_layer = first_layer
         self.settings = settings
 
     def __sklearn_clone__(self) -> Self:
@@ -117,7 +120,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         """Whether `fit` goes on with the network that is there."""
         return bool(self.warm_start) and self.__sklearn_is_fitted__()
 
-    def _learned_inputs(self, X: Array) -> Array:
+    def _learned_inputs(self, X: Array, sample_weight: Array | None) -> Array:
         """Return the inputs of the network for X; note their shape and scale."""
         if not self._goes_on:
             self.__dict__.pop("model_", None)  # it would not fit what a fit that fails has noted
@@ -125,7 +128,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
             inputs = _shaped(X, shape)
             if self.layers is None and len(shape) == 1:
                 _say_dense(X)
-            self.input_scaler_ = StandardScaler().fit(_columns(inputs))
+            self.input_scaler_ = _scaler(_columns(inputs), sample_weight)
             self.input_range_ = InputRange.of(inputs)
             self.input_shape_ = shape
             self.n_features_in_ = math.prod(shape)
@@ -154,11 +157,9 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
 
     # Network
 
-    def _network(self, num_outputs: int, seed: int) -> Model:
+    def _network(self, X: Array, num_outputs: int, seed: int) -> Model:
         """Return a new network, with the input and output layers that `layers` leaves out."""
-        layers = (
-            self._given_layers() if self.layers is not None else default_layers(self.input_shape_)
-        )
+        layers = self._given_layers() if self.layers is not None else self._own_layers(X, seed)
         if not layers or not isinstance(layers[0], Input1D | Input2D):
             shape = self.input_shape_
             layers.insert(0, Input2D(shape) if len(shape) == 3 else Input1D(shape[0]))
@@ -169,6 +170,13 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         model = Model(layers, random_seed=seed)
         self._check_output(model, num_outputs)
         return model
+
+    def _own_layers(self, X: Array, seed: int) -> list[Layer]:
+        """Return the hidden layers that are taken where none are given."""
+        first = checks.one_of(self.first_layer, "first_layer", FIRST_LAYERS)
+        if first == "auto" and (self.augment is not None or not self.first_from_data):
+            first = "evolved"
+        return default_layers(self.input_shape_, X, first_layer=first, random_seed=seed)
 
     def _given_layers(self) -> list[Layer]:
         """Return copies of the layers of `layers`, none for None."""
@@ -203,7 +211,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
             model, earlier = self.model_, self.history_
             spread = default_sigma(model.num_weights)
         else:
-            model = self._network(num_outputs, seed)
+            model = self._network(X, num_outputs, seed)
         population = GACNN(model, self.num_solutions, random_seed=seed, spread=spread)
         population.layout_is_said = True  # or has been refused
         weights = {"sample_weight": sample_weight, "class_weight": class_weight}
@@ -327,6 +335,9 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
     show plan and progress. executor: who scores the population, as for `GACNN.train`, in place of
     these threads; a copy has the same, and what is pickled only its address. device: such as
     "cuda", for PyTorch's engine on it; None for NumPy's.
+    first_layer: where layers is None and X are images, whether the first layer comes from these and
+    stays as it is, "data", or is evolved like the others, "evolved"; "auto" is "data" for 5,000
+    images or more of 16 pixels a side or more, unless they are augmented.
     settings: further arguments of `GACNN.train`, such as {"gene_space": [-1, 0, 1]}.
 
     After `fit`: model_, a `cnn.Model` of standardised inputs; input_scaler_, which standardises
@@ -336,6 +347,7 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
 
     default_metric = "cross_entropy"
     output_activation = "softmax"
+    first_from_data = True
     classes_: Array
 
     def __init__(
@@ -360,6 +372,7 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
         executor: Any = None,
         device: str | None = None,
         verbose: bool = False,
+        first_layer: str = "auto",
         settings: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(
@@ -381,6 +394,7 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
             executor=executor,
             device=device,
             verbose=verbose,
+            first_layer=first_layer,
             settings=settings,
         )
         self.class_weight = class_weight
@@ -388,8 +402,11 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Evolve a network on inputs X and labels y (N,); raises ValueError for a single class.
 
-        sample_weight: (N,), how much each counts; the inputs are standardised without it.
+        sample_weight: (N,), how much each counts, in the standardisation of the inputs too.
         """
+        multilabel = checks.several_labels(np.asarray(y), "y")
+        if multilabel:
+            raise ValueError(multilabel)
         samples, labels = self._validated(X, y=y, reset=not self._goes_on)
         check_classification_targets(labels)
         classes, numbered = np.unique(labels, return_inverse=True)
@@ -404,7 +421,7 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
             )
         weights = checked_sample_weight(sample_weight, len(samples))
         by_class = self._class_weight(classes)
-        inputs = self._learned_inputs(samples)
+        inputs = self._learned_inputs(samples, weights)
         self.classes_ = classes
         return self._evolve(inputs, numbered, len(classes), weights, by_class)
 
@@ -462,19 +479,20 @@ class CNNRegressor(RegressorMixin, _Estimator):  # type: ignore[misc] # no types
     """A network that `GACNN.train` evolves to give values, as a scikit-learn regressor.
 
     y: values (N,) or (N, outputs), which are standardised for the training, so that a metric sees
-    them so. metric None is mse. layers: a Dense layer without activation is put behind the list,
-    unless it ends in one. All other parameters, X and attributes are those of `CNNClassifier`;
-    instead of classes_ there is target_scaler_, which standardises y.
+    them so. metric None is mse. first_layer "auto" is "evolved". layers: a Dense layer without
+    activation is put behind the list, unless it ends in one. All other parameters, X and attributes
+    are those of `CNNClassifier`; instead of classes_ there is target_scaler_, which standardises y.
     """
 
     default_metric = "mse"
     output_activation = None
+    first_from_data = False
     _shape_of_target: tuple[int, ...]
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Evolve a network on inputs X and values y, (N,) or (N, outputs).
 
-        sample_weight: (N,), how much each counts; the data are standardised without it.
+        sample_weight: (N,), how much each counts, in the standardisation too.
         """
         samples, values = self._validated(
             X, y=y, reset=not self._goes_on, multi_output=True, y_numeric=True
@@ -486,10 +504,10 @@ class CNNRegressor(RegressorMixin, _Estimator):  # type: ignore[misc] # no types
                 f"not {shape}; set warm_start=False to begin anew"
             )
         weights = checked_sample_weight(sample_weight, len(samples))
-        inputs = self._learned_inputs(samples)
+        inputs = self._learned_inputs(samples, weights)
         if not self._goes_on:
             self._shape_of_target = shape
-            self.target_scaler_ = StandardScaler().fit(columns)
+            self.target_scaler_ = _scaler(columns, weights)
         targets = self.target_scaler_.transform(columns)
         return self._evolve(inputs, targets.reshape(values.shape), columns.shape[1], weights)
 
@@ -554,6 +572,14 @@ def _say_dense(X: Array) -> None:
 def _columns(inputs: Array) -> Array:
     """Return inputs (N, …) as columns of one scale: the features of rows, one of all pixels."""
     return inputs if inputs.ndim == 2 else inputs.reshape(-1, 1).astype(np.float32, copy=False)
+
+
+def _scaler(columns: Array, sample_weight: Array | None) -> StandardScaler:
+    """Return what standardises columns (N, features), or (N * pixels, 1), of weighted samples."""
+    if sample_weight is None or (sample_weight == sample_weight[0]).all():
+        return StandardScaler().fit(columns)
+    each = np.repeat(sample_weight, len(columns) // len(sample_weight))
+    return StandardScaler().fit(columns, sample_weight=each)
 
 
 def _joined(earlier: History | None, later: History) -> History:

@@ -102,7 +102,7 @@ def fitted(kind, target):
 ESTIMATOR = (
     "layers", "input_shape", "num_solutions", "num_generations", "time_limit", "metric",
     "batch_size", "augment", "validation_fraction", "patience", "random_state", "n_jobs",
-    "settings",
+    "first_layer", "settings",
 )  # fmt: skip
 
 
@@ -154,17 +154,23 @@ CALLS = {
     ),
     "population_as_vectors": (gacnn.population_as_vectors, {"population_networks": [MODEL]}),
     "Fitness": (gacnn.Fitness, {"model": MODEL, "X": X, "y": y}),
-    "default_network": (gacnn.default_network, {"input_shape": (4, 4, 1), "num_classes": 2}),
+    "default_network": (
+        gacnn.default_network,
+        {"input_shape": (4, 4, 1), "num_classes": 2, "images": X},
+    ),
     "fan_in_scale": (gacnn.fan_in_scale, {"model": MODEL}),
     "EarlyStopping": (gacnn.EarlyStopping, {"patience": 3}),
     "TimeLimit": (gacnn.TimeLimit, {"seconds": 3}),
     "WeightAverage": (gacnn.WeightAverage, {}),
     "History": (gacnn.History, {}),
+    "RidgeHead": (gacnn.RidgeHead, {}),
+    "with_ridge_head": (gacnn.with_ridge_head, {"model": MODEL, "X": X, "y": y}),
     "LambdaCallback": (gacnn.LambdaCallback, {}),
     "Checkpoint": (gacnn.Checkpoint, {"path": "checkpoint"}),
     "Shift": (augment.Shift, {"pixels": 1}),
     "CrossEntropy": (gacnn.CrossEntropy, {"temperature": 2.0, "smoothing": 0.1}),
     "GaussianMutation": (operator(gacnn.GaussianMutation, "mutation_type", MIXED), {}),
+    "LogUniformMutation": (operator(gacnn.LogUniformMutation, "mutation_type"), {}),
     "SelfAdaptiveMutation": (operator(gacnn.SelfAdaptiveMutation, "mutation_type"), {}),
     "CumulativeMutation": (operator(gacnn.CumulativeMutation, "mutation_type"), {}),
     "SeparableMutation": (operator(gacnn.SeparableMutation, "mutation_type"), {}),

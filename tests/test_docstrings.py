@@ -15,6 +15,7 @@ from test_imports import modules, name_of
 
 import cnn
 import gacnn
+from cnn import datasets
 from gacnn import plots
 
 # As Engine.run has it, and an Enum's own.
@@ -61,7 +62,8 @@ def described():
     pages = [name for name in LISTED if "estimator" not in name and name != "cnn.datasets"]
     things = [resolved(name) for name in pages]
     things = [each for each in things if not inspect.ismodule(each)]
-    things += [getattr(plots, name) for name in plots.__all__]
+    for module in (plots, datasets):
+        things += [getattr(module, name) for name in module.__all__]
     for thing in things:
         if inspect.isclass(thing) or inspect.isfunction(thing):
             yield thing.__name__, thing

@@ -52,9 +52,16 @@ def load_images(
 ) -> Pixels:
     """Return images of files, float32 (N, height, width, channels) in [0, 1].
 
-    size, channels, scale and max_pixels: as for `load_image_folder`. Raises FileNotFoundError, or
-    another OSError, and ValueError for a file that is no image, or damaged, or of another size
-    than the others.
+    Args:
+        paths: of the files, in the order of the images.
+        size, channels, scale, max_pixels: as for `load_image_folder`.
+
+    Returns:
+        The images, with the scale that they had.
+
+    Raises:
+        FileNotFoundError: a file is not there; another OSError for one that cannot be read.
+        ValueError: a file is no image, or damaged, or of another size than the others.
     """
     if isinstance(paths, str | os.PathLike):
         raise TypeError(f"paths must be a list of files, not {paths!r}; give [{paths!r}]")

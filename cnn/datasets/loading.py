@@ -29,9 +29,11 @@ class _Fields(NamedTuple):
 class Dataset(_Fields):
     """Images and their labels, a tuple of three.
 
-    X: float32 (N, height, width, channels) in [0, 1]; y: labels (N,), integers from 0;
-    class_names: a name for each label. Beside these, scale: what the pixels were before, to load
-    other images alike.
+    Args:
+        X: float32 (N, height, width, channels) in [0, 1].
+        y: labels (N,), integers from 0.
+        class_names: a name for each label.
+        scale: what the pixels were before, to load other images alike; beside the tuple.
     """
 
     scale: Scale
@@ -177,12 +179,21 @@ def load_splits(
 ) -> Splits:
     """Return the images to train, to validate and to test on, of whatever is at a path.
 
-    path: a file for `load_npz`, by any name; a folder, or set in it, for `load_idx`; or a folder
-    for `load_image_folder`, of classes, or of splits such as train/, val/ and test/ with the
-    classes inside: their names may be written otherwise (Training_set, valid, dev, testing), and
-    only classes of train/ may be in the others. The other arguments are those of these functions,
-    and so are the errors; one scale and number of channels holds for all splits. size, channels
-    and max_pixels are for folders of images, memory_limit for the others.
+    Args:
+        path: a file for `load_npz`, by any name; a folder, or set in it, for `load_idx`; or a
+            folder for `load_image_folder`, of classes, or of splits such as train/, val/ and test/
+            with the classes inside: their names may be written otherwise (Training_set, valid, dev,
+            testing), and only classes of train/ may be in the others.
+        size, channels, max_pixels: as for `load_image_folder`; for folders of images.
+        scale: likewise; one scale, and one number of channels, holds for all splits.
+        memory_limit: as for `load_npz` and `load_idx`; for these.
+        verbose: whether a long load shows its progress.
+
+    Returns:
+        The splits; None for one that is not there.
+
+    Raises:
+        OSError, ValueError, TypeError: as these functions do.
     """
     place = Path(path)
     if place.is_dir() and not idx_below(place):

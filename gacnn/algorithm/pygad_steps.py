@@ -217,7 +217,8 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         try:
             fitness = np.asarray(self.evaluator(_vectors(population, indices)))
         except MetricError as error:
-            raise MetricError(error.metric, indices[error.position], error.reason) from error
+            position = indices[error.position]
+            raise MetricError(error.metric, position, error.reason) from error.__cause__
         self.num_fitness_evaluations += len(indices)
         if fitness.shape[:1] != (len(indices),):
             raise ValueError(

@@ -160,6 +160,10 @@ class Remembering(PygadSteps):
         populations = len(sizes) - ended
         saved = len(self.solutions) - (sizes[-1] if ended else 0)
         best = min(scored, len(self.best_solutions))
+        genes = np.dtype((self.population.dtype, self.population.shape[1]))
+        fitness = self.last_generation_fitness
+        holds = fitness.dtype.kind == "f" and fitness.dtype.itemsize <= 8
+        scores = np.dtype((np.float64 if holds else fitness.dtype, fitness.shape[1:]))
         return {
             "best": Growing(
                 "best.jsonl",
@@ -169,7 +173,9 @@ class Remembering(PygadSteps):
                 },
             ),
             "best_solutions": Growing(
-                "best_solutions.rows", {"solution": _Cells(self.best_solutions, best, self._row)}
+                "best_solutions.rows",
+                {"solution": _Cells(self.best_solutions, best, self._row, self._rows)},
+                _record(solution=genes),
             ),
             "best_now": [self._row(row) for row in self.best_solutions[scored:]],
             "populations": Growing(
@@ -182,14 +188,18 @@ class Remembering(PygadSteps):
             "solutions": Growing(
                 "solutions.rows",
                 {
-                    "solution": _Cells(self.solutions, saved, self._row),
-                    "fitness": _Cells(self.solutions_fitness, saved, _plain),
+                    "solution": _Cells(self.solutions, saved, self._row, self._rows),
+                    "fitness": _Cells(self.solutions_fitness, saved, _plain, list),
                 },
+                _record(solution=genes, fitness=scores),
             ),
         }
 
     def _row(self, solution: Any) -> Array:
         return np.array(solution, dtype=self.population.dtype)
+
+    def _rows(self, solutions: list[Any]) -> Array:
+        return np.array(solutions, dtype=self.population.dtype)
 
     def _take_histories(self, state: dict[str, Any]) -> None:
         """Take PyGAD's lists up again, with the types of number that they had."""
@@ -274,18 +284,32 @@ def complete(what: object) -> Iterator[None]:
         raise ValueError(f"{what} is damaged, or of another version: {reason}") from error
 
 
-class _Cells(Sequence[Any]):
-    """The first `length` of a list, each converted when it is asked for."""
+def _record(**fields: np.dtype[Any]) -> np.dtype[Any] | None:
+    """Return the type of rows of floats; None where there are others, which JSON keeps exactly."""
+    if any(each.base.kind != "f" or each.base.itemsize > 8 for each in fields.values()):
+        return None
+    return np.dtype([(name, each.base, each.shape) for name, each in fields.items()])
 
-    def __init__(self, values: Sequence[Any], length: int, convert: Callable[[Any], Any]) -> None:
+
+class _Cells(Sequence[Any]):
+    """The first `length` of a list, converted when they are asked for, one or many."""
+
+    def __init__(
+        self,
+        values: Sequence[Any],
+        length: int,
+        convert: Callable[[Any], Any],
+        convert_all: Callable[[list[Any]], Any] | None = None,
+    ) -> None:
         self._values, self._length, self._convert = values, length, convert
+        self._convert_all = convert_all or (lambda values: [convert(each) for each in values])
 
     def __len__(self) -> int:
         return self._length
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return [self[each] for each in range(*index.indices(self._length))]
+            return self._convert_all(list(self._values[slice(*index.indices(self._length))]))
         if not 0 <= index < self._length:
             raise IndexError(index)
         return self._convert(self._values[index])

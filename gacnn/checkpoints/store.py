@@ -21,6 +21,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+import numpy as np
+
 from cnn import checks, files
 from gacnn.checkpoints import tree as trees
 from gacnn.checkpoints.lock import Lock
@@ -42,6 +44,7 @@ class Store:
         self.path = path
         self.follow = follow
         self._lock: Lock | None = None
+        self._kept: trees.Encoded | None = None
 
     def open(self, identity: dict[str, Any]) -> None:
         """Keep the path for this run; what is there stays until the first `write`.
@@ -78,9 +81,16 @@ class Store:
         Returns how many of the seconds that it took went into new rows, and would be as many if
         they were written later. Raises TypeError for what no tree can hold.
         """
-        arrays: list[Array] = []
-        growing: dict[str, Growing] = {}
-        encoded = trees.encode(tree, arrays, growing)
+        self._kept = None
+        return self._write(trees.Encoded.of(tree))
+
+    def keep(self, tree: dict[str, Any]) -> None:
+        """Copy a tree in memory: `close` writes it, unless a later one has been written."""
+        self._kept = trees.Encoded.of(tree).copied()
+
+    def _write(self, encoded: trees.Encoded) -> float:
+        tree, arrays, growing = encoded
+        arrays = list(arrays)
         rows = {
             name: self._rows.get(name) or _Rows(_rows_path(self._target, name)) for name in growing
         }
@@ -89,7 +99,7 @@ class Store:
             seconds = sum(rows[name].seconds for name in growing)
             named = {str(number): array for number, array in enumerate(arrays)}
             header = {"format": FORMAT, "identity": self._identity, "arrays": list(named)}
-            header |= {"tree": encoded, "growing": records}
+            header |= {"tree": tree, "growing": records}
             self._keep_spare()
             files.save_arrays(self._target, header, named, follow=False)
         self._rows |= rows
@@ -116,15 +126,25 @@ class Store:
             raise
 
     def close(self) -> None:
-        """Remove the second copy, and let others have the path."""
+        """Write what was kept, remove the second copy, and let others have the path."""
         if self._lock is None:
             return
+        if self._kept is not None:
+            self._write_kept(self._kept)
         if self._written:
             self._spare.unlink(missing_ok=True)
             for rows in self._before:
                 rows.remove_unused()
         self._lock.release()
         self._lock = None
+
+    def _write_kept(self, kept: trees.Encoded) -> None:
+        """Write it, or warn: an exception that ends the run is on its way, and says more."""
+        self._kept = None
+        try:
+            self._write(kept)
+        except OSError as error:
+            checks.warn(f"{os.fspath(self.path)} stays as it was some generations ago: {error}")
 
 
 def read(path: FilePath, follow: bool = True) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -196,6 +216,9 @@ def _read_rows(path: Path, record: dict[str, Any]) -> bytes:
     size = record["size"]
     if not all(type(record[name]) is int and record[name] >= 0 for name in ("count", "size")):
         raise ValueError(f"what it says of {path} is wrong")
+    row = trees.record_of(record["record"])
+    if row is not None and row.itemsize * record["count"] != size:
+        raise ValueError(f"what it says of {path} is wrong")
     if size == 0:
         return b""
     files.replaceable(path, follow=False)
@@ -222,7 +245,13 @@ def _rows_there(target: Path, path: FilePath) -> dict[str, _Rows]:
     return {
         name: _Rows(
             _rows_path(target, name),
-            _Counted(record["count"], record["size"], hashlib.blake2b(copy.rows[name]), None),
+            _Counted(
+                record["count"],
+                record["size"],
+                hashlib.blake2b(copy.rows[name]),
+                trees.record_of(record["record"]),
+                None,
+            ),
         )
         for name, record in copy.header["growing"].items()
     }
@@ -246,7 +275,8 @@ def _tree(copy: _Copy) -> dict[str, Any]:
     tree: dict[str, Any] = trees.decode(copy.header["tree"], take, growing)
     for name, record in records.items():
         more = (trees.decode(row, take, {}) for row in record["more"])
-        for row in (*trees.rows(copy.rows[name]), *more):
+        record_type = trees.record_of(record["record"])
+        for row in (*trees.rows(copy.rows[name], record_type), *more):
             for column, cell in row.items():
                 columns[name][column].append(cell)
     return tree
@@ -266,10 +296,11 @@ class _Counted(NamedTuple):
     rows: int
     size: int  # in bytes
     hashed: Any  # the state of a BLAKE2b of these bytes
+    record: np.dtype[Any] | None  # what each row is, where it is no line
     last: bytes | None  # unknown if another process wrote it
 
 
-_NOTHING = _Counted(0, 0, hashlib.blake2b(), None)
+_NOTHING = _Counted(0, 0, hashlib.blake2b(), None, None)
 
 
 class _Rows:
@@ -288,11 +319,12 @@ class _Rows:
         """
         self.seconds = 0.0
         self._next = self._append(rows) if self._go_on(rows) else _NOTHING
-        count, size, hashed, _ = self._next
+        count, size, hashed, record, _ = self._next
         more = [trees.encode(rows[number], arrays) for number in range(count, len(rows))]
         digest = hashed.hexdigest()
-        columns = list(rows.columns)
-        return {"columns": columns, "count": count, "size": size, "digest": digest, "more": more}
+        counted = {"count": count, "size": size, "digest": digest}
+        described = None if record is None else record.descr
+        return {"columns": list(rows.columns), **counted, "record": described, "more": more}
 
     def commit(self) -> None:
         """Note that the next checkpoint is on disk, with what was `put` or with nothing."""
@@ -300,31 +332,34 @@ class _Rows:
 
     def _go_on(self, rows: Growing) -> bool:
         """Tell whether these rows begin with those of the file: if it is ours, by its last line."""
-        count, size, hashed, last = self._on_disk
+        count, size, hashed, record, last = self._on_disk
         if count == 0:
             return True
+        if record != rows.record:
+            return False
         if len(rows) < count or not self.path.is_file() or self.path.stat().st_size < size:
             return False
         if last is not None:
-            return list(trees.lines(rows, count - 1, count)) == [last]
+            return trees.text(rows, count - 1, count) == last
         theirs = hashlib.blake2b()
-        for text, _ in _parts(rows, 0, count):
+        for text in _parts(rows, 0, count):
             theirs.update(text)
         return bool(theirs.digest() == hashed.digest())
 
     def _append(self, rows: Growing) -> _Counted:
-        count, size, hashed, last = self._on_disk
+        count, size, hashed, _, _ = self._on_disk
         if count == len(rows):
             return self._on_disk
         hashed = hashed.copy()
         with self._opened(size) as file:
             start = time.monotonic()
-            for text, last in _parts(rows, count, len(rows)):  # noqa: B007 (the last one counts)
+            for text in _parts(rows, count, len(rows)):
                 file.write(text)
                 hashed.update(text)
                 size += len(text)
             self.seconds = time.monotonic() - start
-        return _Counted(len(rows), size, hashed, last)
+        last = trees.text(rows, len(rows) - 1, len(rows))
+        return _Counted(len(rows), size, hashed, rows.record, last)
 
     @contextmanager
     def _opened(self, size: int) -> Iterator[IO[bytes]]:
@@ -347,8 +382,7 @@ class _Rows:
             self.path.unlink(missing_ok=True)
 
 
-def _parts(rows: Growing, start: int, stop: int) -> Iterator[tuple[bytes, bytes]]:
-    """Return rows as text, many at a time, and the last line of each part."""
+def _parts(rows: Growing, start: int, stop: int) -> Iterator[bytes]:
+    """Return rows as text, many at a time."""
     for first in range(start, stop, _MANY):
-        lines = list(trees.lines(rows, first, min(first + _MANY, stop)))
-        yield b"".join(lines), lines[-1]
+        yield trees.text(rows, first, min(first + _MANY, stop))

@@ -6,7 +6,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,26 @@ _dumps = json.JSONEncoder().encode
 def named_type(name: str) -> Any:
     """Return the type of numbers of that name."""
     return _TYPES[name]
+
+
+class Encoded(NamedTuple):
+    """A tree for JSON, and what of it is no JSON: arrays in their order, growing parts by name."""
+
+    tree: Any
+    arrays: list[Array]
+    growing: dict[str, Growing]
+
+    @classmethod
+    def of(cls, tree: dict[str, Any]) -> Encoded:
+        """Encode a tree, whose arrays and columns are not copied."""
+        arrays: list[Array] = []
+        growing: dict[str, Growing] = {}
+        return cls(encode(tree, arrays, growing), arrays, growing)
+
+    def copied(self) -> Encoded:
+        """Return what stays as it is now, whatever becomes of the arrays and the columns."""
+        growing = {name: part.as_of_now() for name, part in self.growing.items()}
+        return Encoded(self.tree, [array.copy() for array in self.arrays], growing)
 
 
 def encode(value: Any, arrays: list[Array], growing: dict[str, Growing] | None = None) -> Any:
@@ -120,22 +140,45 @@ def _join_types(types: list[str], codes: Array, values: list[Array]) -> Array:
     return joined
 
 
-def lines(part: Growing, start: int, stop: int) -> Iterator[bytes]:
-    """Return rows as lines of JSON, each followed by the bytes of its arrays."""
+def text(part: Growing, start: int, stop: int) -> bytes:
+    """Return rows as bytes: records, or lines of JSON, each followed by that of its arrays."""
+    if part.record is None:
+        return b"".join(_lines(part, start, stop))
+    table = np.empty(stop - start, part.record)
+    for name, column in part.columns.items():
+        table[name] = column[start:stop]
+    return table.tobytes()
+
+
+def _lines(part: Growing, start: int, stop: int) -> Iterator[bytes]:
     columns = [column[start:stop] for column in part.columns.values()]
     names = list(part.columns)
     is_json = not any(name.startswith("$") for name in names)
     for cells in zip(*columns, strict=True):
         row = dict(zip(names, cells, strict=True))
         arrays: list[Array] = []
-        text = _dumps(
+        line = _dumps(
             row if is_json and _PLAIN.issuperset(map(type, cells)) else encode(row, arrays)
         )
-        yield b"".join([text.encode(), b"\n", *(array.tobytes() for array in arrays)])
+        yield b"".join([line.encode(), b"\n", *(array.tobytes() for array in arrays)])
 
 
-def rows(data: bytes) -> Iterator[dict[str, Any]]:
-    """Return the rows of which there are lines."""
+def record_of(described: list[list[Any]] | None) -> np.dtype[Any] | None:
+    """Return the type of rows whose `descr` went through JSON; ValueError for none of numbers."""
+    if described is None:
+        return None
+    fields = [(name, kind, tuple(*shape)) for name, kind, *shape in described]
+    if any(np.dtype(kind).kind not in "biuf" for _, kind, _ in fields):
+        raise ValueError("its rows are no numbers")
+    return np.dtype(fields)
+
+
+def rows(data: bytes, record: np.dtype[Any] | None) -> Iterator[dict[str, Any]]:
+    """Return the rows of which that is the text."""
+    if record is not None:
+        table = np.frombuffer(bytearray(data), record)
+        yield from ({name: row[name] for name in record.names or ()} for row in table)
+        return
     stream = io.BytesIO(data)
 
     def take(dtype: str, shape: list[int]) -> Array:

@@ -78,13 +78,27 @@ def _network(options: argparse.Namespace, images: datasets.Dataset) -> cnn.Model
     shape, classes = images.X.shape[1:], len(images.class_names)
     if options.layers is not None and options.model is not None:
         raise ValueError("--layers and --model both name a network; give one of them")
+    named = options.layers is not None or options.model is not None
+    if named and options.first_layer != "auto":
+        raise ValueError(
+            "--first-layer is for the default network; leave it out, or --layers and --model"
+        )
     if options.layers is not None:
         return words.network(options.layers, shape, classes, options.seed)
     if options.model is None:
-        return default_network(shape, classes, random_seed=options.seed)
+        return _default_network(images, options)
     model = _model(options.model)
     _check_fits(model, images)
     return model
+
+
+def _default_network(images: datasets.Dataset, options: argparse.Namespace) -> cnn.Model:
+    """Return the network for images that are augmented or not."""
+    first = options.first_layer
+    if first == "auto" and (options.flip or options.shift):
+        first = "evolved"
+    shape, classes = images.X.shape[1:], len(images.class_names)
+    return default_network(shape, classes, options.seed, images=images.X, first_layer=first)
 
 
 def resume(options: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from cnn import NumpyEngine
 from gacnn.command import values
 from gacnn.command.settings import CLASS_METRICS
+from gacnn.training.default_network import FIRST_LAYERS
 from gacnn.training.defaults import NUM_GENERATIONS, NUM_SOLUTIONS
 
 LAYERS = (
@@ -29,6 +30,13 @@ def add_network(each: argparse.ArgumentParser) -> None:
     """Let a command say which network it trains, and what it validates on."""
     each.add_argument("--model", type=Path, help="begin with the network of this file or run")
     each.add_argument("--layers", metavar="LAYERS", help=LAYERS)
+    each.add_argument(
+        "--first-layer",
+        choices=FIRST_LAYERS,
+        default="auto",
+        help="of the default network: evolved, or from the data and fixed, as for 5,000 images or "
+        "more of 16 pixels a side or more that are neither flipped nor shifted",
+    )
     each.add_argument(
         "--validation",
         type=values.share,

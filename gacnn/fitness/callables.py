@@ -71,6 +71,8 @@ def own_score(metric: Function, outputs: Array, y: Array, weights: Array | None)
     try:
         how = {} if weights is None else {"sample_weight": weights}
         score = number(metric(values, targets, **how))
+        if values.ndim == 2 and targets.ndim == 1 and len(values) in (1, values.shape[1]):
+            _check_broadcast(metric, values, targets, how)
         if score > 0 and _LOSS.search(getattr(_core(metric), "__name__", "")):
             _warn_of_loss(_core(metric).__name__)
         return score
@@ -78,6 +80,28 @@ def own_score(metric: Function, outputs: Array, y: Array, weights: Array | None)
         given = f"outputs {values.shape} of a network and y {targets.shape}"
         error.add_note(f"{given}{_cure(error, values, targets)}")
         raise
+
+
+def _check_broadcast(metric: Function, outputs: Array, y: Array, how: dict[str, Array]) -> None:
+    """Raise ValueError where (N, outputs) and (N,) went together by the luck of their numbers.
+
+    With other numbers of images it would not have: one image, or as many as there are outputs.
+    """
+    images, number_of_outputs = outputs.shape
+    rows = np.arange(number_of_outputs + 1) % images
+    wider = f"({len(rows)},{number_of_outputs})", f"({len(rows)},)"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            metric(column(outputs[rows]), column(y[rows]), **{n: a[rows] for n, a in how.items()})
+    except ValueError as error:
+        if "broadcast" in str(error) and all(shape in str(error) for shape in wider):
+            raise ValueError(
+                f"it takes {number_of_outputs} outputs an image and one y for the same, which goes "
+                f"unnoticed with a batch of {images}"
+            ) from error
+    except Exception:  # noqa: BLE001 # what a metric makes of other numbers is its own affair
+        return
 
 
 _LOSS = re.compile(r"(loss|error|cost|mse|rmse|mae|distance|divergence)$", re.IGNORECASE)

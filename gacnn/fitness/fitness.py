@@ -239,9 +239,9 @@ class Fitness(Evaluator):
         if batch is None:
             augmented = self.scorer.augment is not None
             batch = self._drawn(self._rng.spawn(1)[0] if augmented else self._rng)
-        fitness, log_proba = self._scores(vectors, batch)
-        if self.sampler is not None and batch.chosen is not None and log_proba is not None:
-            self.sampler.note(batch.chosen, 1 - np.exp(log_proba).mean(axis=0))
+        fitness, right = self._scores(vectors, batch)
+        if self.sampler is not None and batch.chosen is not None and right is not None:
+            self.sampler.note(batch.chosen, 1 - right / len(vectors))
         return fitness
 
     def full(self, vectors: ArrayLike) -> Array:

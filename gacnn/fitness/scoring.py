@@ -31,11 +31,12 @@ WORST = float(np.finfo(np.float32).min)
 class Scores(NamedTuple):
     """The fitness of members, (P,) or (P, objectives), and what a sampler learns from.
 
-    log_proba: of the label of each image of a weighted batch, (P, N); None otherwise.
+    right: the probability of the label of each image of a weighted batch, summed over the members,
+    (N,); None otherwise.
     """
 
     fitness: Array
-    log_proba: Array | None = None
+    right: Array | None = None
 
 
 class Data(NamedTuple):
@@ -58,8 +59,8 @@ class Scorer:
     that are held at a time; memory_limit: bytes of a forward pass beside these; sample_weight:
     (N,), above 0 and of mean 1, or None; by_row: whether a member's score does not depend on how
     many others are scored in the same call, given its outputs: sums then run along each row of
-    memory alone; features: what the fixed leading layers of the model return, None where nothing
-    is kept.
+    memory alone, and sums of sums over members are exact; features: what the fixed leading layers
+    of the model return, None where nothing is kept.
 
     A network with outputs that are no finite numbers has the worst score in every metric:
     minus infinity, or for several objectives, where PyGAD takes none, the least float32.
@@ -95,16 +96,22 @@ class Scorer:
         if self._reduces and not (batch.weights is not None and self._smooths):
             return self._reduced(vectors, batch)
         data = self.data(batch)
-        parts = []
-        for start, part in self._parts(vectors, len(data.X)):
-            if batch.weights is None:
-                parts.append(Scores(self._scores(part, start, data)))
-            else:
-                parts.append(self._weighted(part, data, batch.weights))
-        fitness = np.concatenate([part.fitness for part in parts])
+        parts = self._parts(vectors, len(data.X))
         if batch.weights is None:
-            return Scores(fitness)
-        return Scores(fitness, np.concatenate([part.log_proba for part in parts]))
+            scores = [self._scores(part, start, data) for start, part in parts]
+            return Scores(np.concatenate(scores))
+        weights = batch.weights
+        if data.sample_weight is not None:
+            weights = weights * data.sample_weight
+        fitness, log_proba = [], []
+        for _, part in parts:
+            each, own = self._weighted(part, data)
+            fitness.append((each * weights).mean(axis=1))
+            log_proba.append(own)
+        proba = np.exp(np.concatenate(log_proba))
+        if self.by_row:  # multiples of 2**-24 add up to the same sum, wherever they are cut
+            proba = np.rint(proba.astype(np.float64) * 2**24) / 2**24
+        return Scores(np.concatenate(fitness), proba.sum(axis=0))
 
     @property
     def _reduces(self) -> bool:
@@ -225,7 +232,7 @@ class Scorer:
             scores = self._measured(measure, outputs, data)
         except MetricError as error:
             position = start + int(members[error.position])
-            raise MetricError(metric, position, error.reason) from error
+            raise MetricError(metric, position, error.reason) from error.__cause__
         check_numbers(scores, metric, start + members)
         if not broken.any():
             return scores
@@ -239,8 +246,8 @@ class Scorer:
         rows = [measure.score(own[None], data.y, data.sample_weight) for own in outputs]
         return np.concatenate([np.zeros(0), *rows])
 
-    def _weighted(self, vectors: Array, data: Data, weights: Array) -> Scores:
-        """Score the cross-entropy on images that were not drawn evenly."""
+    def _weighted(self, vectors: Array, data: Data) -> tuple[Array, Array]:
+        """Return the score of each image, and the log-probability of its label, both (P, N)."""
         metric = self.metrics[0]
         outputs = self._forward("log_proba", data, vectors)
         broken = without_numbers(outputs)
@@ -251,9 +258,7 @@ class Scorer:
         if self.by_row:  # of many members it lies in memory image by image
             log_proba, each = np.ascontiguousarray(log_proba), np.ascontiguousarray(each)
         log_proba[broken] = each[broken] = -np.inf
-        if data.sample_weight is not None:
-            weights = weights * data.sample_weight
-        return Scores((each * weights).mean(axis=1), log_proba)
+        return each, log_proba
 
     def _forward(self, kind: str, data: Data, vectors: Array) -> Array:
         run = data.model.log_proba if kind == "log_proba" else data.model.forward

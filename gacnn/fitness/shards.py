@@ -6,6 +6,7 @@ Random numbers and sums over members stay with the driver, in the order of the s
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import uuid
@@ -156,12 +157,13 @@ class Shards:
         try:
             return self.scorer(vectors[part], batch)
         except MetricError as error:
-            raise MetricError(error.metric, part.start + error.position, error.reason) from error
+            position = part.start + error.position
+            raise MetricError(error.metric, position, error.reason) from error.__cause__
 
     def _joined(self, scores: Sequence[Scores]) -> Scores:
         fitness = np.concatenate([each.fitness for each in scores])
-        learned = [each.log_proba for each in scores if each.log_proba is not None]
-        return Scores(fitness, np.concatenate(learned) if learned else None)
+        right = [each.right for each in scores if each.right is not None]
+        return Scores(fitness, functools.reduce(np.add, right) if right else None)
 
     def _there(
         self, workers: Workers, vectors: Sequence[Array], parts: Sequence[slice], batch: Batch
@@ -203,11 +205,11 @@ class Shards:
         if answer.kind == "metric":
             name, position, reason = answer.content
             raise MetricError(name, start + position, reason)
-        fitness, log_proba, probe, kernel = answer.content
+        fitness, right, probe, kernel = answer.content
         if answer.worker not in self.answered:
             self._compare(answer.worker, probe, kernel)
         self.answered[answer.worker] += 1
-        return Scores(fitness, log_proba)
+        return Scores(fitness, right)
 
     def _compare(self, name: str, probe: str, kernel: str) -> None:
         """Warn of a worker whose numbers differ from those of this process in their last bits."""

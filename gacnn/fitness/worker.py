@@ -67,7 +67,7 @@ class Packed(NamedTuple):
 class Answer(NamedTuple):
     """What comes back, as a plain tuple: which kind, from whom, and what is in it.
 
-    "scores": fitness, log_proba, bits of the probe, BLAS kernel; "missing": nothing, for the data
+    "scores": fitness, right, bits of the probe, BLAS kernel; "missing": nothing, for the data
     are not there; "metric": name, position, reason of a `MetricError`; "version": the worker's.
     """
 
@@ -92,7 +92,7 @@ def score(task: tuple[Any, ...], packed: tuple[Any, ...] | None = None) -> tuple
         content = name_of(error.metric), error.position, error.reason
         return tuple(Answer("metric", worker, content))
     probe, kernel = held.probe()
-    return tuple(Answer("scores", worker, (scores.fitness, scores.log_proba, probe, kernel)))
+    return tuple(Answer("scores", worker, (scores.fitness, scores.right, probe, kernel)))
 
 
 def name() -> str:

@@ -226,7 +226,8 @@ class SelfAdaptiveMutation(GaussianNoise):
         if self.sigmas is None or len(self.sigmas) != len(run.population):
             self.sigmas = np.full(len(run.population), self.sigma)
         parents = np.asarray(run.last_generation_parents_indices)
-        rate = offspring.shape[1] ** -0.5 if self.learning_rate is None else self.learning_rate
+        given = self.learning_rate
+        rate = offspring.shape[1] ** -0.5 if given is None else float(given)
         sigmas = self.sigmas[parents[np.arange(len(offspring)) % len(parents)]]
         sigmas = sigmas * np.exp(rate * rng.standard_normal(len(offspring)))
         sigmas = np.maximum(sigmas, self.minimum)

@@ -359,6 +359,12 @@ def test_matrices_and_vectors_of_layers_that_do_not_fit():
         ([0, 1, 2, 0, 1e300], "not 1e+300"),
         ([0, 1, 2, 0], "have the shape (5,) = (one label an image), not (4,)"),
         (np.eye(3)[[0, 1, 2, 0, 1]], "not (5, 3); of one-hot train_outputs take"),
+        (
+            np.tri(5, 3),
+            "not (5, 3); train_outputs is multilabel (train_outputs[1] marks 2 classes)",
+        ),
+        (np.full((5, 3), 0.5), "not (5, 3); of one-hot train_outputs take"),
+        (np.zeros((5, 1)), "not (5, 1); of a column take train_outputs[:, 0]"),
         (1, "not ()"),
     ],
 )

@@ -325,6 +325,36 @@ def test_inputs_unlike_those_of_the_training_bring_a_warning(trained, given, dif
     model.forward(X, model.weights[None])  # what a population does with data is its own affair
 
 
+def pictures(count, seed=0):
+    """Images from 0 to 1 with something dark in each."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.random((count, 4, 4, 1)) * rng.uniform(0.3, 1, (count, 1, 1, 1))
+    return drawn - drawn.min(axis=(1, 2), keepdims=True)
+
+
+@pytest.mark.parametrize(
+    ("trained", "given", "difference"),
+    [
+        (lambda X: (X - X.mean()) / X.std(), pictures(1), "no negative"),
+        (lambda X: (X - X.mean()) / X.std(), pictures(50), "no negative"),
+        (lambda X: X - 0.5, pictures(1), "no negative"),
+        (lambda X: X - 0.5, pictures(3) - 0.5, None),
+        (lambda X: X, (pictures(3) - 0.3) / 0.2, "negative"),
+        (lambda X: X - 1e-9, pictures(50), None),  # a rounding
+        (lambda X: np.where(np.arange(len(X)) % 4 == 0, X.T, X.T - 0.5).T, pictures(2), None),
+        (lambda X: X[:1] - 0.5, pictures(9), None),  # too few to tell
+        (lambda X: X - 0.5, 0 * pictures(9), None),
+    ],
+)
+def test_standardised_images_and_others(trained, given, difference):
+    model = trained_on(0, 1)
+    model.input_range = InputRange.of(trained(pictures(2000, seed=1)))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.predict(given)
+    assert [difference in str(each.message) for each in caught] == ([True] if difference else [])
+
+
 def test_a_warning_is_the_same_for_every_image_and_so_shown_once():
     model = trained_on(0, 1, scale=cnn.datasets.Scale(0, 255))
     with warnings.catch_warnings(record=True) as caught:
@@ -348,7 +378,7 @@ def test_what_is_known_is_saved_and_copied(tmp_path):
     ):
         assert again.scale == cnn.datasets.Scale(0, 4095)
         assert again.class_names == ("cat", "a $ b")
-        assert again.input_range == InputRange(0, 1, 1)
+        assert again.input_range == model.input_range
     plain = cnn.Model(model.layers)
     assert (plain.scale, plain.class_names, plain.input_range) == (None, None, None)
 

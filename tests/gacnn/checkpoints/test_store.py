@@ -30,6 +30,8 @@ from gacnn.checkpoints import store as stores
 from gacnn.checkpoints.store import Store, read
 from gacnn.types import Growing
 
+ROW = np.dtype([("x", np.float32, 7), ("y", np.float64)])
+FILES = ["ck", "ck.all.rows", "ck.history.jsonl", "ck.solutions.rows"]
 IDENTITY = {"settings": {"random_seed": 1}}
 NEEDS_FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 NEEDS_PIPES = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no such pipes")
@@ -47,6 +49,7 @@ def tree(generation: int, seed: int = 0) -> dict[str, Any]:
         "rng": ("PCG64", rng.integers(0, 2**32, 5, dtype=np.uint32), None),
         "callbacks": [{"columns": Growing("history.jsonl", history)}, {}],
         "best": Growing("solutions.rows", {"solution": solutions, "fitness": numbers[::2]}),
+        "all": Growing("all.rows", {"x": solutions, "y": list(map(np.float64, numbers[::2]))}, ROW),
     }
 
 
@@ -187,12 +190,44 @@ def test_what_a_tree_cannot_hold_leaves_the_checkpoint(path: Path, bad: Any) -> 
     store.close()
 
 
+def test_what_was_kept_is_written_at_the_end(path: Path) -> None:
+    store = write(path, 1, close=False)
+    kept = tree(3)
+    store.keep(kept)
+    kept["population"][:] = 0  # the run goes on
+    kept["best"].columns["fitness"].append(1.0)
+    kept["callbacks"][0]["columns"].columns["generation"].append(4)
+    assert_holds(path, 1)
+    store.close()
+    assert_holds(path, 3)
+
+
+def test_what_was_kept_is_forgotten_when_more_is_written(path: Path) -> None:
+    store = write(path, 1, close=False)
+    store.keep(tree(3))
+    store.write(tree(5))
+    store.close()
+    assert_holds(path, 5)
+
+
+def test_what_was_kept_but_cannot_be_written(tmp_path: Path) -> None:
+    """It is no error: an exception is on its way, which must not be replaced."""
+    (tmp_path / "folder").mkdir()
+    store = write(tmp_path / "folder" / "ck", 1, close=False)
+    store.keep(tree(3))
+    shutil.rmtree(tmp_path / "folder")
+    with pytest.warns(UserWarning, match="ck stays as it was some generations ago: .*No such file"):
+        store.close()
+
+
 def test_what_cannot_grow() -> None:
     with pytest.raises(ValueError, match=r"columns must have one length, not \{'a': 1, 'b': 2\}"):
         Growing("history", {"a": [1], "b": [1, 2]})
     for name in ("", "../history", ".history", "a/b", "a\nb", "a" * 65):
         with pytest.raises(ValueError, match="name must be letters"):
             Growing(name, {})
+    with pytest.raises(ValueError, match=r"record must have the fields \('a',\), not \('x', 'y'\)"):
+        Growing("rows", {"a": [1]}, ROW)
 
 
 def test_parts_of_one_name_have_files_of_their_own(path: Path) -> None:
@@ -224,7 +259,7 @@ def test_rows_are_appended_and_nothing_is_written_anew(path: Path) -> None:
         assert_holds(path, generation)
     store.close()
     assert len(inodes) == 1
-    assert names(path.parent) == ["ck", "ck.history.jsonl", "ck.solutions.rows"]
+    assert names(path.parent) == FILES
 
 
 def test_rows_are_read_by_others(path: Path) -> None:
@@ -232,6 +267,8 @@ def test_rows_are_read_by_others(path: Path) -> None:
     write(path, 20)
     table = pandas.read_json(f"{path}.history.jsonl", lines=True, precise_float=True)
     assert table.to_dict("list") == tree(20)["callbacks"][0]["columns"].columns
+    table = np.fromfile(f"{path}.all.rows", ROW)
+    assert same(list(table["x"]), tree(20)["all"].columns["x"])
     with np.load(path) as stored:
         assert any(np.array_equal(stored[name], tree(20)["population"]) for name in stored.files)
 
@@ -420,7 +457,7 @@ def assert_old_or_refused(path: Path, generation: int, before: int | None = None
     return bool(caught)
 
 
-@pytest.mark.parametrize("name", ["ck", "ck.history.jsonl", "ck.solutions.rows"])
+@pytest.mark.parametrize("name", FILES)
 def test_a_bit_flipped_or_a_file_cut_anywhere(path: Path, name: str) -> None:
     write(path, 9)
     file, chance = path.with_name(name), random.Random(1)
@@ -494,7 +531,7 @@ def test_a_copy_of_the_files_is_a_checkpoint(path: Path, tmp_path: Path) -> None
     (tmp_path / "backup").mkdir()
     shutil.copy(path, tmp_path / "backup" / "ck")
     store.write(tree(7))
-    for name in ("ck.history.jsonl", "ck.solutions.rows"):
+    for name in FILES[1:]:
         shutil.copy(path.with_name(name), tmp_path / "backup" / name)
     store.close()
     assert_holds(tmp_path / "backup" / "ck", 6)
@@ -568,6 +605,16 @@ def _nested(header: dict[str, Any], arrays: Any) -> None:
         lambda header, arrays: header["growing"]["history.jsonl"].update(size=-1),
         lambda header, arrays: header["growing"]["history.jsonl"].update(more=[{"other": 3}]),
         lambda header, arrays: header["growing"]["history.jsonl"].update(columns=3),
+        *(
+            lambda header, arrays, record=record: header["growing"]["all.rows"].update(
+                record=record
+            )
+            for record in (
+                *(3, "x", [], [3], [["x", "|O"]], [["x", "<f4", [10**15]], ["y", "<f8"]]),
+                *([["x", "<f4", [7]], ["z", "<f8"]], [["x", "<f4", [3]], ["y", "<f8"]]),
+                *([["x", "<f4", [7, 0]], ["y", "<f8"]], None),
+            )
+        ),
         lambda header, arrays: header["growing"].update(
             {"../../victim": header["growing"]["history.jsonl"]}
         ),
@@ -596,9 +643,7 @@ def plant(path: Path, kind: str, victim: Path) -> None:
 
 @NEEDS_PIPES
 @pytest.mark.parametrize("kind", ["link", "dangling", "pipe"])
-@pytest.mark.parametrize(
-    "name", ["ck", ".ck.spare", ".ck.lock", "ck.history.jsonl", "ck.solutions.rows"]
-)
+@pytest.mark.parametrize("name", [".ck.spare", ".ck.lock", *FILES])
 def test_nothing_but_files_of_the_folder_is_touched(tmp_path: Path, name: str, kind: str) -> None:
     (tmp_path / "run").mkdir()
     path, victim = tmp_path / "run" / "ck", tmp_path / "victim"
@@ -644,7 +689,7 @@ def test_a_link_that_the_user_gave_stays_one(tmp_path: Path) -> None:
     write(link, 5, 6)
     assert link.is_symlink()
     assert_holds(link, 6)
-    assert names(tmp_path / "disk") == ["run", "run.history.jsonl", "run.solutions.rows"]
+    assert names(tmp_path / "disk") == [name.replace("ck", "run") for name in FILES]
     with pytest.raises(OSError, match=r"symbolic link, and here none is followed: .*ck"):
         Store(link, follow=False).open(IDENTITY)
 
@@ -665,7 +710,7 @@ def test_what_is_no_file_is_refused_by_its_given_name(tmp_path: Path, monkeypatc
 def test_permissions_are_kept_and_new_files_have_those_of_any_other(path: Path) -> None:
     (path.parent / "other").touch()
     write(path, 5)
-    ours = ("ck", "ck.history.jsonl", "ck.solutions.rows")
+    ours = FILES
     modes = {stat.S_IMODE(path.with_name(name).stat().st_mode) for name in (*ours, "other")}
     assert len(modes) == 1
     for name in ours:
@@ -786,7 +831,7 @@ def test_a_second_run_is_refused_at_once_and_told_by_whom(path: Path) -> None:
         process.communicate()
     assert path.with_name(".ck.lock").exists()
     write(path, 5)
-    assert names(path.parent) == ["ck", "ck.history.jsonl", "ck.solutions.rows"]
+    assert names(path.parent) == FILES
 
 
 @NEEDS_FORK

@@ -168,6 +168,7 @@ def test_settings_of_any_content(run, data, capsys, monkeypatch):
         ('{"format": ["gacnn run 1"]}', "its format is another"),
         ("\udcff", "none of a run"),
     ],
+    ids=["empty", "brackets", "braces", "blanks", "newer", "lacking", "list", "bytes"],
 )
 def test_settings_that_are_none(run, content, reason, capsys):
     (run / "settings.json").write_text(content, errors="surrogateescape")

@@ -217,3 +217,36 @@ def test_a_warning_out_of_a_run_is_at_the_line_of_the_user():
 def test_cures_for_labels_and_images_in_objects(X, y, message):
     with pytest.raises(TypeError, match=message):
         Fitness(SOFTMAX, X, y)
+
+
+# As many images as outputs
+
+
+def squared(outputs, y):
+    return -float(np.mean((outputs - y) ** 2))
+
+
+@pytest.mark.parametrize("images", [1, 3])
+def test_outputs_and_y_that_go_together_by_their_number(images):
+    model = cnn.Model([cnn.Input1D(2), cnn.Dense(3)], random_seed=0)
+    X, y = np.ones((images, 2)), np.arange(images)
+    fitness = gacnn.Fitness(model, X, y, squared)
+    message = rf"takes 3 outputs an image and one y.*a batch of {images}; it was given outputs"
+    with pytest.raises(gacnn.MetricError, match=message):
+        fitness(model.weights[None])
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        lambda outputs, y: float(outputs[np.arange(len(y)), y].mean()),
+        lambda outputs, y: float((outputs.argmax(axis=1) == y).mean()),
+        lambda outputs, y: float((outputs - y[:, None]).mean()),
+        lambda outputs, y: float((outputs * np.ones((3, 3))).mean()),  # of these images alone
+    ],
+)
+def test_as_many_images_as_outputs_are_no_harm(metric):
+    model = cnn.Model([cnn.Input1D(2), cnn.Dense(3)], random_seed=0)
+    fitness = gacnn.Fitness(model, np.ones((3, 2)), [0, 1, 2], metric)
+    (outputs,) = model.forward(np.ones((3, 2)), model.weights[None])
+    assert fitness(model.weights[None]) == metric(outputs, np.arange(3))
