@@ -33,7 +33,7 @@ import gacnn
 from gacnn.training.defaults import strategy_settings
 
 MEMBERS = 1024, 4096, 16_384
-SECONDS = 0.5  # that a variant is timed for, at least
+SECONDS = 0.3  # that a variant is timed for, at least
 PATIENCE = 20.0  # seconds that its first call may take
 TOLERANCE = {"float32": 1e-4, "tf32": 2e-2, "bfloat16": 2e-1}
 

@@ -770,7 +770,7 @@ def checked_memory(memory_limit: int | None, engine: Engine) -> int:
     )
 
 
-CHECKED = 2**22  # numbers that a thread looks at
+CHECKED = 2**20  # numbers that a thread looks at
 
 
 def _check_finite(rows: AnyArray, name: str, first: int, threads: int) -> None:

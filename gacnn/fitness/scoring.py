@@ -108,10 +108,15 @@ class Scorer:
             each, own = self._weighted(part, data)
             fitness.append((each * weights).mean(axis=1))
             log_proba.append(own)
-        proba = np.exp(np.concatenate(log_proba))
+        return Scores(np.concatenate(fitness), self._right(np.concatenate(log_proba)))
+
+    def _right(self, log_proba: Array) -> Array:
+        """Return the sum (N,) of the probabilities of the labels of log_proba (P, N)."""
+        proba = np.exp(log_proba)
         if self.by_row:  # multiples of 2**-24 add up to the same sum, wherever they are cut
             proba = np.rint(proba.astype(np.float64) * 2**24) / 2**24
-        return Scores(np.concatenate(fitness), proba.sum(axis=0))
+        right: Array = proba.sum(axis=0)
+        return right
 
     @property
     def _reduces(self) -> bool:
@@ -146,7 +151,7 @@ class Scorer:
         log_proba[np.isnan(log_proba).any(axis=1)] = -np.inf
         if self.sample_weight is not None:
             weights = weights * self.sample_weight[batch.chosen]
-        return Scores((log_proba * weights).mean(axis=1), log_proba)
+        return Scores((log_proba * weights).mean(axis=1), self._right(log_proba))
 
     def _total(
         self, metric: Metric, total: Total, vectors: Array, batch: Batch
