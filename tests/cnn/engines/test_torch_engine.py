@@ -15,7 +15,7 @@ import cnn
 from cnn.engines.engine import engine_for
 from cnn.engines.families import have_images_of_their_own
 from cnn.engines.operations import listed
-from cnn.engines.torch import devices, held, kernels, plans, population
+from cnn.engines.torch import devices, held, kernels, plans, population, sending
 from cnn.engines.torch.lowering import Products
 from cnn.layers.layer import Layer, Operation
 from cnn.layers.window import Window
@@ -538,3 +538,27 @@ def test_bad_settings():
         cnn.TorchEngine("cpu", products="fast")
     with pytest.raises(ValueError, match="compiled must be one of True, False, not 'yes'"):
         cnn.TorchEngine("cpu", compiled="yes")
+
+
+# Weights on their way
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_views_of_vectors_go_up_as_one_block(step):
+    vectors = np.random.default_rng(0).random((60, 37), np.float32)
+    views = [vectors[::step, :12].reshape(-1, 3, 4), vectors[:, 12:30].reshape(60, 6, 3)]
+    flat, offsets = sending._block(views)
+    assert np.shares_memory(flat, vectors)
+    for view, offset in zip(views, offsets, strict=True):
+        steps = [stride // 4 for stride in view.strides]
+        found = torch.from_numpy(flat).as_strided(view.shape, steps, offset)
+        np.testing.assert_array_equal(found.numpy(), view)
+
+
+def test_what_is_no_block_goes_up_by_itself():
+    vectors = np.zeros((60, 37), np.float32)
+    few = [vectors[:, :3]]  # the block would be twelve times as large
+    fixed = vectors[:]
+    fixed.flags.writeable = False
+    for views in (few, [fixed], [vectors.astype(np.float64)], [vectors[::-1]]):
+        assert sending._block(views) == (None, [])
