@@ -145,10 +145,11 @@ class TorchEngine:
         dtype = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
         compiler = devices.compiler() if self.compiled else None
         products = Products(str(self.products), self.precision)
-        own = have_images_of_their_own(images)
+        own = have_images_of_their_own(images, program.input_shape)
         choices = Choices(device, dtype, products, on_cpu, compiler, own)
         with devices.settings(tf32=self.precision == "tf32", benchmark=self.benchmark):
-            source = (copied_blocks if on_cpu else blocks_on)(images, device, dtype, rows)
+            blocks = copied_blocks if on_cpu else blocks_on
+            source = blocks(images, device, dtype, rows, own=own)
             evaluate(
                 program,
                 source,

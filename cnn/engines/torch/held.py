@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from cnn.engines.families import have_images_of_their_own
 from cnn.engines.torch import kernels
 from cnn.engines.torch.kernels import Tensor
 from cnn.types import AnyArray, Indices
@@ -40,11 +39,16 @@ def holding(device: str) -> Iterator[None]:
                     del _held[key]
 
 
-def copied_blocks(images: AnyArray, device: Any, dtype: Any, rows: Indices | None = None) -> Source:
-    """Return what copies blocks of images, or of those rows, from NumPy to the device."""
+def copied_blocks(
+    images: AnyArray, device: Any, dtype: Any, rows: Indices | None = None, *, own: bool = False
+) -> Source:
+    """Return what copies blocks of images, or of those rows, from NumPy to the device.
+
+    own: they are each member's own (members, N, …).
+    """
     import torch
 
-    own, kind = have_images_of_their_own(images), _kind_of(images)
+    kind = _kind_of(images)
 
     def block(part: slice, members: slice) -> Tensor:
         chosen = part if rows is None else rows[part]
@@ -54,7 +58,9 @@ def copied_blocks(images: AnyArray, device: Any, dtype: Any, rows: Indices | Non
     return block
 
 
-def blocks_on(images: AnyArray, device: Any, dtype: Any, rows: Indices | None = None) -> Source:
+def blocks_on(
+    images: AnyArray, device: Any, dtype: Any, rows: Indices | None = None, *, own: bool = False
+) -> Source:
     """Return what copies blocks of images on the device, all of them or those rows.
 
     In a session all images are there, if half of what is free holds them, but for images of each
@@ -63,8 +69,8 @@ def blocks_on(images: AnyArray, device: Any, dtype: Any, rows: Indices | None = 
     import torch
 
     kind = _kind_of(images)
-    if have_images_of_their_own(images) or not _stays(images, device, kind):
-        return copied_blocks(images, device, dtype, rows)
+    if own or not _stays(images, device, kind):
+        return copied_blocks(images, device, dtype, rows, own=own)
     whole = on_device(images, device, kind)
     chosen = None if rows is None else torch.from_numpy(rows).to(device)
 

@@ -55,7 +55,9 @@ class Outputs:
         import torch
 
         self.members, self.images = out.shape[:2]
-        self._target, self._device = torch.from_numpy(out), device
+        series = out.ndim == 4  # whose maps are one column
+        self._target = torch.from_numpy(out[:, :, :, None] if series else out)
+        self._device = device
         self._direct, self._make = direct, make
 
     def place(self, members: slice, images: slice) -> Tensor:

@@ -53,11 +53,11 @@ class GpuBlocks(cnn.TorchEngine):
 
     def _evaluate(self, program, images, rows, weights, results, threads, memory_limit):
         device = torch.device("cpu")
-        own = have_images_of_their_own(images)
+        own = have_images_of_their_own(images, program.input_shape)
         choices = population.Choices(device, torch.float32, Products("batched"), False, None, own)
         population.evaluate(
             program,
-            held.blocks_on(images, device, torch.float32, rows),
+            held.blocks_on(images, device, torch.float32, rows, own=own),
             weights,
             results,
             choices=choices,
