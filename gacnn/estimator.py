@@ -549,8 +549,7 @@ def _shape_of(X: Array) -> tuple[int, ...]:
 
 def _shaped(X: Array, shape: tuple[int, ...]) -> Array:
     """Return X, such inputs or rows of as many values, as (N, *shape)."""
-    own = _shape_of(X)
-    if own not in (shape, (math.prod(shape),)):
+    if X.shape[1:] != shape and _shape_of(X) not in (shape, (math.prod(shape),)):
         raise ValueError(
             f"the network takes inputs of the shape {shape}, or rows of {math.prod(shape)} "
             f"features, but X has the shape {X.shape}"

@@ -335,14 +335,14 @@ def _evolution(
         except (KeyboardInterrupt, OSError, MemoryError) as error:
             error.add_note(f"go on with the run by `{folder.resuming}`")
             raise
-        _say_results(folder, results)
+        _say_results(folder, results, verbose=verbose)
         stopped_by = result.ga.interrupted_by
         return 0 if stopped_by is None else ENDED + stopped_by
 
     return evolve
 
 
-def _say_results(folder: RunFolder, results: dict[str, Any]) -> None:
+def _say_results(folder: RunFolder, results: dict[str, Any], *, verbose: bool) -> None:
     say(
         f"\n{results['generations']:,} generations, {results['seconds']:,} seconds, "
         f"{counted(results['image_evaluations'])} image evaluations"
@@ -351,7 +351,7 @@ def _say_results(folder: RunFolder, results: dict[str, Any]) -> None:
         number = results["test_images"]
         say(f"{results['test_accuracy']:.1%} of {number:,} images set aside are right")
     say(f"all is in {folder.path}: model.npz, history.csv and pictures")
-    if results["finished"]:
-        say(f"to use it: `{folder.predicting}`")
-    else:
+    if not results["finished"]:
         say(f"stopped early: go on with `{folder.resuming}`")
+    elif verbose:
+        say(f"to use it: `{folder.predicting}`")

@@ -95,6 +95,8 @@ def feature_maps(
             f"layer must give maps, but {shown} gives {shown.layer_output_size} flat values; "
             "take one before Flatten"
         )
+    if len(shown.layer_output_size) == 2:
+        raise ValueError(f"layer must give maps, but {shown} gives series; give a model of images")
     axes = "height, width, channels"
     checks.finite(checks.shaped(image, "image", model.input_shape, axes, "give one"), "image")
     model.feed_sample(image)

@@ -64,6 +64,20 @@ def images(number=60, shape=(6, 5), seed=0):
     return (noise + brightness).astype(np.uint8), np.array(["dark", "grey", "light"])[kind]
 
 
+def test_series_are_taken_where_the_network_begins_with_them():
+    X, y = images(shape=(20, 2))
+    layers = [cnn.Conv1D(4, 3, activation_function="relu"), cnn.GlobalMaxPooling1D()]
+    fitted = classifier(cnn.Input1D((20, 2)), *layers).fit(X, y)
+    assert fitted.input_shape_ == (20, 2)
+    expected = fitted.predict_proba(X)
+    np.testing.assert_array_equal(fitted.predict_proba(X.reshape(60, 40)), expected)
+    np.testing.assert_allclose(fitted.as_model().forward(X), expected, rtol=1e-3, atol=1e-4)
+    with refuses(ValueError, "inputs of the shape (20, 2), or rows of 40 features"):
+        fitted.predict(X.transpose(0, 2, 1))
+    with refuses(ValueError, "needs a series", "begin with Input1D((length, channels))"):
+        classifier(*layers).fit(X, y)
+
+
 def classifier(*layers, **settings):
     """A classifier that takes no time, of these layers if there are any."""
     return CNNClassifier(list(layers) or None, **{**QUICK, **settings})
