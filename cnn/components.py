@@ -10,6 +10,7 @@ from cnn.engines.numpy.threads import single_threaded_blas
 from cnn.types import Array
 
 ROWS = 4096  # of features that are looked at together
+LEAST = 2e-6  # of the largest variance: what is less comes from rounding
 
 
 def principal_components(
@@ -59,8 +60,7 @@ def principal_components(
             part = ((values[start : start + ROWS] - mean) / deviation).astype(np.float32)
             products += part.T @ part
         variances, axes = np.linalg.eigh(products / len(values))
-    least = variances[-1] * len(mean) * np.finfo(np.float32).eps
-    there = min(int((variances > least).sum()), len(values) - 1)
+    there = min(int((variances > LEAST * variances[-1]).sum()), len(values) - 1)
     if outputs > there:
         raise ValueError(
             f"number must be at most {there}, the directions in which the {len(mean)} features of "
