@@ -19,7 +19,7 @@ ROOMS = {  # from the ground up: a room imports itself and those before it
         "datasets scale",
         "layers",
         "classification engines inputs report",
-        "model patches",
+        "components model patches",
         "pygad_functions exchange",
         "__init__",
     ],
