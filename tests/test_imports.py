@@ -20,7 +20,7 @@ ROOMS = {  # from the ground up: a room imports itself and those before it
         "layers",
         "classification engines inputs report summary",
         "slabs",
-        "model patches",
+        "components model patches",
         "pygad_functions exchange",
         "__init__",
     ],
