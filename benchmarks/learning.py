@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from first_layer import FIRST_LAYERS
 from learning_tasks import (
     ODD_COSTS,
     STRATEGIES,
@@ -88,11 +89,12 @@ def evolve(
     seed: int,
     *,
     num_solutions: int = 64,
+    spread: float | None = None,
     **options: Any,
 ) -> tuple[Result, float]:
     """Return what `GACNN.train` finds, and how long it took, before a resume included."""
     start = time.perf_counter()
-    population = gacnn.GACNN(model, num_solutions, random_seed=seed)
+    population = gacnn.GACNN(model, num_solutions, random_seed=seed, spread=spread)
     result = population.train(X, y, verbose=False, **options)
     if result.ga.interrupted:
         raise KeyboardInterrupt  # half a run is no result
@@ -224,6 +226,42 @@ def counted(case: str, options: Options) -> Iterator[Row]:
         run = evolve(task.model(seed), data.X, data.y, seed, device=options.device, **given)
         score = accuracy(run[0].model, data.X_test, data.y_test)
         yield row(case, "evolution", seed, 0, run, score)._replace(device=options.device or "cpu")
+
+
+def first_layer(case: str, options: Options) -> Iterator[Row]:
+    """Return the runs of a head on fixed features of `FIRST_LAYERS`, solved or evolved."""
+    task = FIRST_LAYERS[case]
+    X, y, X_test, y_test = task.data(options.data)
+    device = options.device or "cpu"
+    for seed in options.seeds:
+        start = time.perf_counter()
+        model = task.model(X, seed)
+        if task.solved:
+            model = gacnn.with_ridge_head(model, X, y, device=options.device)
+            seconds = time.perf_counter() - start
+            score, size = accuracy(model, X_test, y_test), model.num_weights
+            yield Row(case, "ridge", seed, 0, size, "accuracy", score, len(X), seconds, device)
+        if task.rates is None:
+            continue
+        run = evolve(
+            model, X, y, seed, spread=0.0, device=options.device, **task.options(options.budget)
+        )
+        seconds = time.perf_counter() - start
+        score = accuracy(run[0].model, X_test, y_test)
+        line = row(case, "evolution", seed, 0, run, score)
+        yield line._replace(seconds=seconds, device=device)
+
+
+def features_defaults(options: Options, case: str, file: str) -> Iterator[Row]:
+    """A default network of the images, and `train(X, y, time_limit=600)`, as `gacnn train` does."""
+    X, y, X_test, y_test = stored(options.data / file)
+    for seed in options.seeds:
+        start = time.perf_counter()
+        model = gacnn.default_network(X.shape[1:], 10, seed, images=X)
+        run = evolve(model, X, y, seed, time_limit=600 * options.budget)
+        score = accuracy(run[0].model, X_test, y_test)
+        seconds = time.perf_counter() - start
+        yield row(case, "evolution", seed, 0, run, score)._replace(seconds=seconds)
 
 
 def mnist_long(options: Options) -> Iterator[Row]:
@@ -417,6 +455,13 @@ CASES: dict[str, Callable[[Options], Iterator[Row]]] = {
     "digits-defaults": digits_defaults,
     "fruits": fruits,
     **{case: functools.partial(counted, case) for case in STRATEGIES},
+    **{case: functools.partial(first_layer, case) for case in FIRST_LAYERS},
+    "mnist-first-defaults": functools.partial(
+        features_defaults, case="mnist-first-defaults", file="mnist.npz"
+    ),
+    "cifar10-first-defaults": functools.partial(
+        features_defaults, case="cifar10-first-defaults", file="cifar10.npz"
+    ),
     "mnist-long": mnist_long,
     "mnist-adam": mnist_adam,
     "cifar10-adam": cifar_adam,
