@@ -3,8 +3,10 @@
     python benchmarks/distributed.py [--rounds 8] [--generations 2000]
 
 A population of networks for MNIST is scored on a batch, by this process and by one and two worker
-processes of one thread on this machine; all take turns in every round, and the least of each
-number counts. CPU is that of driver, scheduler and workers together. Bytes are those of the
+processes of one thread on this machine; all take turns in every round, in one order and then in
+the other, and the least of each number counts. CPU is that of driver, scheduler and workers
+together; beside that of two threads it is the median of the rounds, and their quartiles, which a
+busy machine moves little: what takes cycles away there takes them from both. Bytes are those of the
 arrays, and beside them all that passes the loopback device, where it is counted: on the way to the
 scheduler, and from there to the workers. The model then predicts more workers, and says what it
 assumes.
@@ -16,6 +18,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -115,7 +118,8 @@ def race(workers: int, rounds: int) -> tuple[dict[str, list[Cost]], gacnn.Fitnes
             there: gacnn.Fitness(model, X, y, executor=client, **own),
         }
         for number in range(rounds + 1):
-            for name, fitness in contenders.items():
+            turns = list(contenders.items())
+            for name, fitness in turns if number % 2 else reversed(turns):
                 cpu = _workers_cpu(client) if name == there else (lambda: 0.0)
                 with fitness.session():
                     fitness.draw(np.random.default_rng(number))
@@ -178,9 +182,16 @@ def predicted(case: Case, workers: int, image: float, task: float) -> float:
 algorithm_seconds_of: dict[int, float] = {}
 
 
-def print_costs(costs: dict[str, Cost], fitness: gacnn.Fitness) -> None:
+def overhead(name: str, rounds: dict[str, list[Cost]]) -> str:
+    """Return the CPU of a contender beside two threads: the median of the rounds, the quartiles."""
+    pairs = zip(rounds[name], rounds["here, 2 threads"], strict=True)
+    shares = [cost.cpu / base.cpu - 1 for cost, base in pairs]
+    low, middle, high = statistics.quantiles(shares, n=4)
+    return f"{middle:+.1%} ({low:+.0%} … {high:+.0%})"
+
+
+def print_costs(costs: dict[str, Cost], overheads: dict[str, str], fitness: gacnn.Fitness) -> None:
     tasks, sent, received = fitness.shards.journey
-    base = costs["here, 2 threads"]
     print(f"{MEMBERS} networks x {IMAGES:,} images, {tasks} tasks\n")
     print("                     wall ms   CPU ms  driver ms   efficiency   CPU beside 2 threads")
     for name, cost in costs.items():
@@ -188,7 +199,7 @@ def print_costs(costs: dict[str, Cost], fitness: gacnn.Fitness) -> None:
         share = costs["here, 1 thread"].wall / (number * cost.wall)
         print(
             f"{name:<18}{1e3 * cost.wall:>10.0f}{1e3 * cost.cpu:>9.0f}{1e3 * cost.driver:>11.1f}"
-            f"{share:>13.0%}{cost.cpu / base.cpu - 1:>+23.1%}"
+            f"{share:>13.0%}{overheads[name]:>23}"
         )
     print(
         f"\nbytes of a generation: {sent:,} out, {received:,} back; on the device "
@@ -279,13 +290,11 @@ def main() -> None:
     parser.add_argument("--generations", type=int, default=0, help="to note the memory over (0)")
     options = parser.parse_args()
     one, _ = race(1, options.rounds)
-    rounds, fitness = race(2, options.rounds)
-    rounds = {
-        **{name: [*one[name], *rounds.get(name, [])] for name in one},
-        **{name: rounds[name] for name in rounds.keys() - one.keys()},
-    }
+    two, fitness = race(2, options.rounds)
+    overheads = {name: overhead(name, rounds) for rounds in (one, two) for name in rounds}
+    rounds = {name: one.get(name, []) + two.get(name, []) for name in one | two}
     costs = {name: Cost(*map(min, zip(*each, strict=True))) for name, each in rounds.items()}
-    print_costs(costs, fitness)
+    print_costs(costs, overheads, fitness)
     task = driver_seconds_of_a_task()
     print_predictions(costs, fitness.shards.journey.tasks, task)
     if options.generations:
