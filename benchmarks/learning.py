@@ -7,14 +7,16 @@ Every row of learning.csv, next to this script, is one run: a score on data that
 seen, the network's size, the cost as image evaluations (networks times images, validation
 included) and seconds. A later run of the same seed replaces an earlier one in the table. Settings
 were chosen on validation splits of the training data. --budget multiplies generations and time
-limits, and runs of another budget than 1 are printed only. mnist.npz (Keras' file) and fruits.npz
-are looked for in --data; the other cases use what scikit-learn ships. The Adam rows need PyTorch.
+limits, and runs of another budget than 1 are printed only. mnist.npz and cifar10.npz (in Keras'
+format) and fruits.npz are looked for in --data; the other cases use what scikit-learn ships. The
+Adam rows need PyTorch.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -24,8 +26,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from learning_tasks import (
     ODD_COSTS,
+    STRATEGIES,
     Array,
     Data,
+    cifar_network,
     dense_network,
     diabetes_folds,
     digits_folds,
@@ -33,7 +37,9 @@ from learning_tasks import (
     fruits_network,
     mnist_network,
     pooled_network,
+    standardised,
     stored,
+    strategy,
     unbalanced_digits,
     wide_mnist_network,
 )
@@ -59,6 +65,7 @@ class Row(NamedTuple):
     score: float
     image_evaluations: int
     seconds: float
+    device: str = "cpu"
 
 
 class Options(NamedTuple):
@@ -67,6 +74,7 @@ class Options(NamedTuple):
     seeds: range
     budget: float
     data: Path
+    device: str | None
 
 
 # Methods
@@ -111,7 +119,7 @@ def accuracy(model: cnn.Model, X: Array, y: Array) -> float:
 
 
 def adam(
-    model: cnn.Model, data: Data, seed: int, epochs: int, augment: Any = None
+    model: cnn.Model, data: Data, seed: int, epochs: int, augment: Any = None, device: str = "cpu"
 ) -> tuple[float, int, float]:
     """Train the network with gradients; return test accuracy, image evaluations and seconds.
 
@@ -121,7 +129,8 @@ def adam(
     import torch
 
     rng = np.random.default_rng(seed)
-    network = torch.nn.Sequential(*list(cnn.to_torch(model))[:-1])  # the loss has the softmax
+    layers = list(cnn.to_torch(model))[:-1]  # the loss has the softmax
+    network = torch.nn.Sequential(*layers).to(device)
     start = time.perf_counter()
     steps = epochs * -(-len(data.X) // 64)
     optimiser = torch.optim.Adam(network.parameters(), lr=0.002)
@@ -130,14 +139,16 @@ def adam(
         order = rng.permutation(len(data.X))
         for batch in (order[first : first + 64] for first in range(0, len(order), 64)):
             images = data.X[batch] if augment is None else augment(data.X[batch], rng)
-            output = network(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))))
-            loss = torch.nn.functional.cross_entropy(output, torch.from_numpy(data.y[batch]))
+            images = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+            output = network(torch.from_numpy(images).to(device))
+            labels = torch.from_numpy(data.y[batch]).to(device)
+            loss = torch.nn.functional.cross_entropy(output, labels)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             schedule.step()
     seconds = time.perf_counter() - start
-    trained = cnn.from_torch(network, model.input_shape)
+    trained = cnn.from_torch(network.cpu(), model.input_shape)
     return accuracy(trained, data.X_test, data.y_test), epochs * len(data.X), seconds
 
 
@@ -203,55 +214,15 @@ def fruits(options: Options) -> Iterator[Row]:
         yield row("fruits", "evolution", seed, 0, run, accuracy(run[0].model, X_test, y_test))
 
 
-def mnist(
-    options: Options,
-    case: str,
-    evaluations: float,
-    rates: tuple[float, float],
-) -> Iterator[Row]:
-    """MNIST with a given number of image evaluations, in batches of 128."""
-    data = stored(options.data / "mnist.npz")
+def counted(case: str, options: Options) -> Iterator[Row]:
+    """Return the runs of an evolution strategy of `STRATEGIES`, whose cost is given."""
+    task = STRATEGIES[case]
+    data = task.data(options.data)
     for seed in options.seeds:
-        model = mnist_network(seed)
-        run = evolve(
-            model,
-            data.X,
-            data.y,
-            seed,
-            num_generations=int(evaluations * options.budget / (64 * 128)),
-            batch_size=128,
-            **strategy(rates, (round(4 / model.num_weights**0.5, 4), None)),
-        )
+        given = task.options(options.budget)
+        run = evolve(task.model(seed), data.X, data.y, seed, device=options.device, **given)
         score = accuracy(run[0].model, data.X_test, data.y_test)
-        yield row(case, "evolution", seed, 0, run, score)
-
-
-def strategy(
-    rates: tuple[float, float],
-    sigmas: tuple[float, float | None],
-    decays: tuple[float, float | None] = (5e-4, None),
-    num_solutions: int = 64,
-    nested: tuple[int, ...] | bool = False,
-) -> dict[str, Any]:
-    """Return the settings of an evolution strategy whose learning rate falls; nothing held out."""
-    recombination = gacnn.WeightedRecombination("fitness", *rates, *decays)
-    mutation = gacnn.GaussianMutation(*sigmas, scale="fan_in", mirrored=True, nested=nested)
-    return {
-        "num_parents_mating": num_solutions,
-        "crossover_type": recombination,
-        "mutation_type": mutation,
-        "validation": None,
-    }
-
-
-def mnist_66(options: Options) -> Iterator[Row]:
-    """66 million image evaluations, as EvoJAX's 64 networks times 1,000 batches of 1,024."""
-    yield from mnist(options, "mnist-66M", 66e6, (1.5, 0.1))
-
-
-def mnist_328(options: Options) -> Iterator[Row]:
-    """328 million image evaluations, as EvoJAX's 64 networks times 5,000 batches of 1,024."""
-    yield from mnist(options, "mnist-328M", 328e6, (1.5, 0.05))
+        yield row(case, "evolution", seed, 0, run, score)._replace(device=options.device or "cpu")
 
 
 def mnist_long(options: Options) -> Iterator[Row]:
@@ -295,6 +266,17 @@ def mnist_adam(options: Options) -> Iterator[Row]:
             yield Row(case, "Adam", seed, 0, size, "accuracy", score, cost, seconds)
 
 
+def cifar_adam(options: Options) -> Iterator[Row]:
+    """The network of CIFAR-10 with gradients and the same flips, 40 epochs."""
+    data = standardised(stored(options.data / "cifar10.npz"))
+    epochs, where = max(1, round(40 * options.budget)), options.device or "cpu"
+    for seed in options.seeds:
+        model = cifar_network(seed)
+        score, cost, seconds = adam(model, data, seed, epochs, gacnn.augment.Flip(), where)
+        size = model.num_weights
+        yield Row("cifar10", "Adam", seed, 0, size, "accuracy", score, cost, seconds, where)
+
+
 def mnist_defaults(options: Options) -> Iterator[Row]:
     """`GACNN.train(X, y, time_limit=600)` and nothing else."""
     X, y, X_test, y_test = stored(options.data / "mnist.npz")
@@ -309,7 +291,15 @@ def ternary(options: Options) -> Iterator[Row]:
     for seed in options.seeds:
         for fold, (X, y, X_test, y_test) in enumerate(digits_folds()):
             model = digits_network(seed, activation="tanh")
-            run = evolve(model, X, y, seed, time_limit=60 * options.budget, gene_space=[-1, 0, 1])
+            run = evolve(
+                model,
+                X,
+                y,
+                seed,
+                time_limit=60 * options.budget,
+                gene_space=[-1, 0, 1],
+                metric=gacnn.CrossEntropy(temperature=3),
+            )
             assert set(np.unique(run[0].model.weights)) <= {-1, 0, 1}
             score = accuracy(run[0].model, X_test, y_test)
             yield row("ternary", "evolution", seed, fold, run, score)
@@ -423,10 +413,10 @@ CASES: dict[str, Callable[[Options], Iterator[Row]]] = {
     "digits-adam": digits_adam,
     "digits-defaults": digits_defaults,
     "fruits": fruits,
-    "mnist-66M": mnist_66,
-    "mnist-328M": mnist_328,
+    **{case: functools.partial(counted, case) for case in STRATEGIES},
     "mnist-long": mnist_long,
     "mnist-adam": mnist_adam,
+    "cifar10-adam": cifar_adam,
     "mnist-defaults": mnist_defaults,
     "ternary": ternary,
     "step": step,
@@ -456,7 +446,9 @@ _OF_A_RUN = ("case", "method", "seed", "fold", "measure")
 def table() -> None:
     """Print the mean and spread of every case, method and measure, as Markdown."""
     with RESULTS.open(newline="", encoding="utf-8") as file:
-        lines = {tuple(row[key] for key in _OF_A_RUN): row for row in csv.DictReader(file)}
+        lines = {
+            tuple(row[key] for key in _OF_A_RUN): row for row in csv.DictReader(file, restval="cpu")
+        }
     groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
     for line in lines.values():
         groups.setdefault((line["case"], line["method"], line["measure"]), []).append(line)
@@ -483,6 +475,7 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--budget", type=float, default=1.0)
     parser.add_argument("--data", type=Path, default=Path("data"))
+    parser.add_argument("--device", help="a GPU for the cases of a given cost and cifar10-adam")
     parser.add_argument("--table", action="store_true", help="print what learning.csv holds")
     arguments = parser.parse_args()
     unknown = set(arguments.cases) - CASES.keys()
@@ -492,7 +485,7 @@ def main() -> None:
         parser.error(f"unknown case {', '.join(unknown)}; known: {', '.join(CASES)}")
     first = arguments.first_seed
     seeds = range(first, first + arguments.seeds)
-    options = Options(seeds, arguments.budget, arguments.data)
+    options = Options(seeds, arguments.budget, arguments.data, arguments.device)
     for name in arguments.cases:
         for line in CASES[name](options):
             print(*line, flush=True)

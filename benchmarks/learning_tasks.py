@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from sys import path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cnn  # found through the lines above
+import gacnn
 
 Array = NDArray[Any]
 
@@ -25,6 +27,72 @@ class Data(NamedTuple):
     y: Array
     X_test: Array
     y_test: Array
+
+
+class Strategy(NamedTuple):
+    """An evolution strategy with so many image evaluations. Pairs are first and last values.
+
+    nested: versions of each layer; False for plain noise. settings: others of `train`.
+    """
+
+    network: Callable[..., cnn.Model]
+    file: str
+    evaluations: float
+    rates: tuple[float, float]
+    sigmas: tuple[float, float | None]
+    decays: tuple[float, float | None] = (5e-4, None)
+    num_solutions: int = 64
+    batch_size: int = 128
+    nested: tuple[int, ...] | bool = False
+    activation: str | None = None
+    scale: str | None = "fan_in"
+    settings: Mapping[str, Any] = MappingProxyType({})
+
+    def model(self, seed: int) -> cnn.Model:
+        """Return the network before evolution."""
+        return self.network(seed, **({"activation": self.activation} if self.activation else {}))
+
+    def data(self, folder: Path) -> Data:
+        """Return the images; those of CIFAR-10 standardised."""
+        data = stored(folder / self.file)
+        return standardised(data) if self.file == "cifar10.npz" else data
+
+    def options(self, budget: float) -> dict[str, Any]:
+        """Return the arguments of `train` for a share of the evaluations; nothing held out."""
+        images = self.num_solutions * self.batch_size
+        return {
+            **strategy(
+                self.rates,
+                self.sigmas,
+                self.decays,
+                self.num_solutions,
+                self.nested,
+                self.scale,
+            ),
+            "num_solutions": self.num_solutions,
+            "num_generations": int(self.evaluations * budget / images),
+            "batch_size": self.batch_size,
+            **self.settings,
+        }
+
+
+def strategy(
+    rates: tuple[float, float],
+    sigmas: tuple[float, float | None],
+    decays: tuple[float, float | None] = (5e-4, None),
+    num_solutions: int = 64,
+    nested: tuple[int, ...] | bool = False,
+    scale: str | None = "fan_in",
+) -> dict[str, Any]:
+    """Return the settings of an evolution strategy whose learning rate falls; nothing held out."""
+    recombination = gacnn.WeightedRecombination("fitness", *rates, *decays)
+    mutation = gacnn.GaussianMutation(*sigmas, scale=scale, mirrored=True, nested=nested)
+    return {
+        "num_parents_mating": num_solutions,
+        "crossover_type": recombination,
+        "mutation_type": mutation,
+        "validation": None,
+    }
 
 
 # Networks
@@ -73,15 +141,28 @@ def mnist_network(seed: int) -> cnn.Model:
     )
 
 
-def wide_mnist_network(seed: int) -> cnn.Model:
+def wide_mnist_network(seed: int, *, activation: str = "relu") -> cnn.Model:
     """8 filters of 5 x 5 with stride 2, 16 and 32 of 3 x 3 with max pooling; 8,906 weights."""
+    return _strided((28, 28, 1), (8, 16, 32), activation, seed)
+
+
+def cifar_network(seed: int) -> cnn.Model:
+    """16 filters of 5 x 5 with stride 2, 16 and 32 of 3 x 3 with max pooling; 13,306 weights."""
+    return _strided((32, 32, 3), (16, 16, 32), "relu", seed)
+
+
+def _strided(
+    input_shape: tuple[int, ...], filters: tuple[int, int, int], activation: str, seed: int
+) -> cnn.Model:
+    """Filters of 5 x 5 with stride 2, and twice filters of 3 x 3 with max pooling between."""
+    first, second, third = filters
     return cnn.Model(
         [
-            cnn.Input2D((28, 28, 1)),
-            cnn.Conv2D(8, 5, stride=2, activation_function="relu"),
-            cnn.Conv2D(16, 3, activation_function="relu"),
+            cnn.Input2D(input_shape),
+            cnn.Conv2D(first, 5, stride=2, activation_function=activation),
+            cnn.Conv2D(second, 3, activation_function=activation),
             cnn.MaxPooling2D(2, stride=2),
-            cnn.Conv2D(32, 3, activation_function="relu"),
+            cnn.Conv2D(third, 3, activation_function=activation),
             cnn.Flatten(),
             cnn.Dense(10, activation_function="softmax"),
         ],
@@ -134,6 +215,68 @@ def unbalanced_digits(seed: int) -> Data:
     return Data(X[kept], y[kept], X_test, y_test)
 
 
+_NESTED: dict[str, Any] = {"num_solutions": 128, "nested": (16, 32, 64, 128)}
+_FLIPS = {**_NESTED, "settings": {"augment": gacnn.augment.Flip()}}
+_TERNARY = {"gene_space": [-1, 0, 1], "metric": gacnn.CrossEntropy(temperature=6)}
+STRATEGIES = {
+    "mnist-66M": Strategy(mnist_network, "mnist.npz", 66e6, (1.5, 0.1), (0.0627, None)),
+    "mnist-131M": Strategy(
+        wide_mnist_network,
+        "mnist.npz",
+        131e6,
+        (2.0, 0.15),
+        (0.05, 0.015),
+        (2e-4, 2e-5),
+        **_NESTED,
+    ),
+    "mnist-328M": Strategy(mnist_network, "mnist.npz", 328e6, (1.5, 0.05), (0.0627, None)),
+    "mnist-ternary": Strategy(
+        wide_mnist_network,
+        "mnist.npz",
+        66e6,
+        (2.0, 0.5),
+        (0.4, 0.05),
+        (0.0, None),
+        scale=None,
+        activation="tanh",
+        batch_size=64,
+        settings=_TERNARY,
+        **_NESTED,
+    ),
+    "mnist-step": Strategy(
+        wide_mnist_network,
+        "mnist.npz",
+        66e6,
+        (2.0, 0.2),
+        (0.1, 0.03),
+        (3e-4, 5e-5),
+        activation="step",
+        batch_size=64,
+        **_NESTED,
+    ),
+    "cifar10-41M": Strategy(
+        cifar_network,
+        "cifar10.npz",
+        41e6,
+        (2.0, 0.2),
+        (0.05, 0.02),
+        (3e-4, 5e-5),
+        batch_size=64,
+        **_FLIPS,
+    ),
+    "cifar10-268M": Strategy(
+        cifar_network,
+        "cifar10.npz",
+        268e6,
+        (2.0, 0.15),
+        (0.05, 0.01),
+        (2e-4, 2e-5),
+        **_FLIPS,
+    ),
+}
+"""The cases of learning.py that are an evolution strategy with a given cost."""
+
+
 ODD_COSTS = np.ones((10, 10)) - np.eye(10)
 """What a digit (row) costs that is taken for another (column): 1 if it is even, 20 if odd."""
 ODD_COSTS[1::2] *= 20
@@ -145,6 +288,13 @@ def stored(file: Path) -> Data:
     if test is None:
         raise SystemExit(f"{file} has no test images")
     return Data(train.X, train.y, test.X, test.y)
+
+
+def standardised(data: Data) -> Data:
+    """Return the images less the mean of each channel, over its standard deviation."""
+    mean, deviation = data.X.mean((0, 1, 2)), data.X.std((0, 1, 2))
+    X, X_test = ((images - mean) / deviation for images in (data.X, data.X_test))
+    return Data(X, data.y, X_test, data.y_test)
 
 
 def diabetes_folds(seed: int) -> Iterator[Data]:

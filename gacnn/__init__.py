@@ -26,6 +26,7 @@ from gacnn.operators.crossover import (
     LayerCrossover,
     WeightedRecombination,
 )
+from gacnn.operators.log_uniform import LogUniformMutation
 from gacnn.operators.mutation import (
     CumulativeMutation,
     GaussianMutation,
@@ -63,6 +64,7 @@ __all__ = [  # without the estimators, so that a star import works where scikit-
     "LambdaCallback",
     "LayerCrossover",
     "LivePlot",
+    "LogUniformMutation",
     "MetricError",
     "MirroredMutation",
     "Mutation",

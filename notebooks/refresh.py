@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="notebooks to run (default: all)")
     parser.add_argument("--out", type=Path, default=HERE, help="folder to store them in")
     arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
     names = arguments.names or sorted(path.stem for path in HERE.glob("*.ipynb"))
     for name in names:
         file = Path(name).with_suffix(".ipynb").name

@@ -165,6 +165,7 @@ CALLS = {
     "Shift": (augment.Shift, {"pixels": 1}),
     "CrossEntropy": (gacnn.CrossEntropy, {"temperature": 2.0, "smoothing": 0.1}),
     "GaussianMutation": (operator(gacnn.GaussianMutation, "mutation_type", MIXED), {}),
+    "LogUniformMutation": (operator(gacnn.LogUniformMutation, "mutation_type"), {}),
     "SelfAdaptiveMutation": (operator(gacnn.SelfAdaptiveMutation, "mutation_type"), {}),
     "CumulativeMutation": (operator(gacnn.CumulativeMutation, "mutation_type"), {}),
     "SeparableMutation": (operator(gacnn.SeparableMutation, "mutation_type"), {}),

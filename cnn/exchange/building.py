@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
@@ -54,6 +55,19 @@ class Converted:
             self.last = before.with_activation(layer.name)
         else:
             self.add(layer)
+
+
+def imported(package: str, function: str) -> Any:
+    """Return an optional package; ImportError with the pip line where it is not installed."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise ImportError(f"{function} needs {package}: pip install {package}") from error
+
+
+def is_plainly(value: Any, kind: type, method: str) -> bool:
+    """Tell whether it is of this kind, or of a class that does not change what the method does."""
+    return isinstance(value, kind) and getattr(type(value), method) is getattr(kind, method)
 
 
 @runtime_checkable

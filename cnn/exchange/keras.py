@@ -13,6 +13,8 @@ from cnn.exchange.building import (
     HasModel,
     checked_model,
     converting,
+    imported,
+    is_plainly,
     neighbours,
     over_whole_maps,
     size,
@@ -53,7 +55,7 @@ def to_keras(model: Model | HasModel) -> Any:
     padding other than "same". On PyTorch, Keras 3.15 averages windows at the edge wrongly where
     "same" pads one side more; on JAX and TensorFlow it does not. Needs keras.
     """
-    keras = _keras("to_keras")
+    keras = imported("keras", "to_keras")
     model = checked_model(model)
     layers: list[Any] = [keras.Input(model.input_shape)]
     for position, layer in enumerate(model.get_layers(), 1):
@@ -80,8 +82,8 @@ def from_keras(network: Any) -> Model:
     Raises TypeError or ValueError, with the layer, the reason and the cure, for what has no
     counterpart here. Needs keras.
     """
-    keras = _keras("from_keras")
-    if not _is_sequential(keras, network):
+    keras = imported("keras", "from_keras")
+    if not is_plainly(network, keras.Sequential, "call"):
         raise TypeError(
             f"network must be a keras.Sequential, not {type(network).__name__}; "
             "of a model that is one chain of layers take keras.Sequential(model.layers)"
@@ -91,14 +93,6 @@ def from_keras(network: Any) -> Model:
         with converting(layer.name, layer):
             _read(keras, chain, layer, before, after)
     return Model(chain.last)
-
-
-def _keras(function: str) -> Any:
-    try:
-        import keras
-    except ImportError as error:
-        raise ImportError(f"{function} needs keras: pip install keras") from error
-    return keras
 
 
 # To Keras
@@ -179,17 +173,11 @@ def _activation(kinds: Any, name: str, negative_slope: float = NEGATIVE_SLOPE) -
 # From Keras: a reader for each kind of layer, given the ones before and after it
 
 
-def _is_sequential(keras: Any, network: Any) -> bool:
-    """Whether it is a Sequential, or of a class that does not change what that does."""
-    sequential = keras.Sequential
-    return isinstance(network, sequential) and type(network).call is sequential.call
-
-
 def _leaves(keras: Any, network: Any) -> Iterator[Any]:
     """The layers in their order, those of nested Sequentials too, without idle ones."""
     idle = {getattr(keras.layers, name) for name in _IDLE}
     for layer in network.layers:
-        if _is_sequential(keras, layer):
+        if is_plainly(layer, keras.Sequential, "call"):
             yield from _leaves(keras, layer)
         elif type(layer) not in idle:
             yield layer

@@ -17,6 +17,8 @@ from cnn.exchange.building import (
     Margins,
     checked_model,
     converting,
+    imported,
+    is_plainly,
     neighbours,
     over_whole_maps,
     size,
@@ -57,7 +59,7 @@ def to_torch(model: Model | HasModel) -> Any:
     with more padding on one side or over half the window, and a last Flatten of several channels,
     which PyTorch flattens in another order. Needs torch.
     """
-    torch = _torch("to_torch")
+    torch = imported("torch", "to_torch")
     model = checked_model(model)
     modules: list[Any] = []
     for position, layer in enumerate(model.get_layers(), 1):
@@ -78,8 +80,8 @@ def from_torch(module: Any, input_shape: Any) -> Model:
     Sequentials may be nested. Raises TypeError or ValueError, with the layer, the reason and the
     cure, for what has no counterpart here. Needs torch.
     """
-    torch = _torch("from_torch")
-    if not _is_sequential(torch, module):
+    torch = imported("torch", "from_torch")
+    if not is_plainly(module, torch.nn.Sequential, "forward"):
         raise TypeError(
             f"module must be a torch.nn.Sequential, not {type(module).__name__}; put its layers "
             "into one in the order of its forward: "
@@ -97,14 +99,6 @@ def from_torch(module: Any, input_shape: Any) -> Model:
             _READERS[kind](chain, each, before and before[1], after and after[1])
     _check_order(chain.last)
     return Model(chain.last)
-
-
-def _torch(function: str) -> Any:
-    try:
-        import torch
-    except ImportError as error:
-        raise ImportError(f"{function} needs torch: pip install torch") from error
-    return torch
 
 
 def _feature_order(layer: Layer | None) -> NDArray[np.intp] | None:
@@ -240,17 +234,11 @@ def _activation(nn: Any, name: str, negative_slope: float = NEGATIVE_SLOPE) -> A
 # From PyTorch: a reader for each kind of module, given the ones before and after it
 
 
-def _is_sequential(torch: Any, module: Any) -> bool:
-    """Whether it is a Sequential, or of a class that does not change what that does."""
-    sequential = torch.nn.Sequential
-    return isinstance(module, sequential) and type(module).forward is sequential.forward
-
-
 def _leaves(torch: Any, module: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Positions and modules in their order, those of nested Sequentials too, without idle ones."""
     idle = {getattr(torch.nn, name) for name in _IDLE}
     for position, child in enumerate(module):
-        if _is_sequential(torch, child):
+        if is_plainly(child, torch.nn.Sequential, "forward"):
             yield from _leaves(torch, child, f"{prefix}{position}.")
         elif type(child) not in idle:
             yield f"{prefix}{position}", child

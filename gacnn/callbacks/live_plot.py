@@ -21,18 +21,13 @@ class LivePlot(Callback):
     seconds: between two pictures, since drawing takes about a fifth of one.
 
     Examples:
+        >>> X, y = np.eye(4), np.array([0, 1, 0, 1])
+        >>> model = cnn.Model([cnn.Input1D(4), cnn.Dense(2)], random_seed=0)
         >>> live = gacnn.LivePlot()
-        >>> ga = gacnn.GA(
-        ...     num_generations=5,
-        ...     num_parents_mating=4,
-        ...     fitness_func=lambda ga, solution, index: -sum(solution**2),
-        ...     sol_per_pop=8,
-        ...     num_genes=10,
-        ...     callbacks=[live],
-        ... )
-        >>> ga.run()
+        >>> networks = gacnn.GACNN(model, 8, random_seed=0)
+        >>> result = networks.train(X, y, num_generations=5, callbacks=[live], verbose=False)
         >>> live.figure.axes[0].get_ylabel()
-        'fitness'
+        'cross entropy'
     """
 
     is_part_of_run = False

@@ -15,6 +15,7 @@ from gacnn.operators.crossover import (
     LayerCrossover,
     WeightedRecombination,
 )
+from gacnn.operators.log_uniform import LogUniformMutation
 from gacnn.operators.mutation import (
     CumulativeMutation,
     GaussianMutation,
@@ -37,6 +38,7 @@ OPERATORS: dict[str, dict[str, type[Operator]]] = {
     "mutation_type": {
         "gaussian": GaussianMutation,
         "mirrored": MirroredMutation,
+        "log_uniform": LogUniformMutation,
         "self_adaptive": SelfAdaptiveMutation,
         "csa": CumulativeMutation,
         "separable": SeparableMutation,

@@ -52,7 +52,7 @@ def filters(model: Model, layer: Layer | int = 0, ax: Axes | None = None) -> Axe
         _draw_scale(ax, largest)
     if channels not in (1, 3):
         ax.set(xlabel=f"{channels} channels", ylabel=f"{number} filters")
-    ax.set_title(f"{number} filters of {height} x {width}")
+    ax.set_title(f"{_counted(number, 'filter')} of {height} x {width}")
     return ax
 
 
@@ -102,7 +102,7 @@ def feature_maps(
     maps = image if shown is model.input_layer else shown.layer_output
     ax = axes_for(ax, (5, 5))
     _draw_sheet(ax, np.moveaxis(np.asarray(maps), 2, 0), cmap="gray")
-    ax.set_title(f"{channels} maps of {height} x {width}, {type(shown).__name__}")
+    ax.set_title(f"{_counted(channels, 'map')} of {height} x {width}, {type(shown).__name__}")
     return ax
 
 
@@ -335,3 +335,7 @@ def _labels(
                 f"class_names has {len(names)} names, not {unnamed[0]!s}; name all classes"
             )
     return true.astype(np.intp), predicted.astype(np.intp), names
+
+
+def _counted(number: int, name: str) -> str:
+    return f"{number} {name}" if number == 1 else f"{number} {name}s"

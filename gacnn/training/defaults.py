@@ -11,6 +11,7 @@ from gacnn.callbacks.callback import ENDLESS
 from gacnn.fitness.metrics import is_cross_entropy
 from gacnn.operators.crossover import WeightedRecombination
 from gacnn.operators.gene_space import is_nested, space_values
+from gacnn.operators.log_uniform import LogUniformMutation
 from gacnn.operators.mutation import CumulativeMutation, GaussianMutation
 from gacnn.operators.names import OPERATORS, resolved
 
@@ -80,12 +81,12 @@ def strategy_settings(
     Without an operator among them, and for more than 24 weights: an evolution strategy, with
     recombination by fitness and mirrored Gaussian mutation; the learning rate falls, nothing is
     kept; with fewer parents than solutions, recombination by rank. For fewer weights a wide
-    search: tournaments of two, uniform crossover, Gaussian mutation whose sigma falls from 2 to
-    0.1, two elites. With "csa" or "separable", or a recombination: the better half as parents,
-    mirrored mutation, nothing kept. With other operators, or several objectives: truncation of
-    the best quarter (or NSGA-II), uniform crossover, self-adaptive mutation, two elites. Where
-    genes have steps, sigma is 0.4 of the least one, and falls to an eighth in the evolution
-    strategy, the learning rate to a quarter.
+    search: tournaments of two, uniform crossover, log-uniform mutation with sigmas from 2 to 0.003
+    (where genes have steps, from 2 of the least to 0.4), two elites. With "csa" or "separable", or
+    a recombination: the better half as parents, mirrored mutation, nothing kept. With other
+    operators, or several objectives: truncation of the best quarter (or NSGA-II), uniform
+    crossover, self-adaptive mutation, two elites. Where genes have steps, sigma is 0.4 of the least
+    one, and falls to an eighth in the evolution strategy, the learning rate to a quarter.
 
     Args:
         num_solutions: networks of the population.
@@ -123,8 +124,17 @@ def strategy_settings(
         }
         if free:
             wide = {"parent_selection_type": "tournament", "K_tournament": 2}
-            chosen |= {**wide, "mutation_type": GaussianMutation(2.0, 0.1)}
+            chosen |= {**wide, "mutation_type": _at_all_scales(num_weights, settings)}
     return _stepped({**chosen, **settings}, num_weights)
+
+
+def _at_all_scales(num_weights: int, settings: dict[str, Any]) -> LogUniformMutation:
+    """Return the mutation of a wide search, none of whose sigmas is lost in rounding."""
+    space, gene_type = settings.get("gene_space"), settings["gene_type"]
+    if is_nested(space) or not has_steps(space, gene_type):
+        return LogUniformMutation()
+    least = default_sigma(num_weights, space, gene_type)
+    return LogUniformMutation(5 * least, least)
 
 
 def _stepped(settings: dict[str, Any], num_weights: int) -> dict[str, Any]:

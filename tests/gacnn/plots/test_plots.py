@@ -398,7 +398,8 @@ def test_feature_maps(layer):
     model.feed_sample(image)
     expected = image if layer == 0 else taken.layer_output
     np.testing.assert_array_equal(np.stack(maps, axis=2), expected)
-    assert ax.get_title() == f"{channels} maps of {height} x {width}, {type(taken).__name__}"
+    maps = "1 map" if channels == 1 else f"{channels} maps"
+    assert ax.get_title() == f"{maps} of {height} x {width}, {type(taken).__name__}"
 
 
 def test_feature_maps_are_those_of_the_last_convolution_by_default():

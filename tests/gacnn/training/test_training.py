@@ -165,6 +165,14 @@ def test_settings_of_integers_neither_scale_nor_decay():
     assert chosen["crossover_type"].weight_decay == 0
 
 
+@pytest.mark.parametrize("settings", [{"gene_space": [-2, 0, 2]}, {"gene_type": int}])
+def test_no_sigma_of_a_wide_search_is_lost_in_rounding(settings):
+    mutation = strategy_settings(30, 10, settings, one_objective=True)["mutation_type"]
+    step = 2 if "gene_space" in settings else 1
+    assert mutation.least == pytest.approx(0.4 * step)
+    assert mutation.sigma == pytest.approx(2 * step)
+
+
 @pytest.mark.parametrize("given", [{"mutation_type": "random"}, {"crossover_type": "blend"}])
 def test_settings_with_an_operator_given(given):
     chosen = strategy_settings(30, 1600, given, one_objective=True)
@@ -182,6 +190,7 @@ def test_settings_for_few_weights_search_widely():
     few = strategy_settings(30, defaults.FEW_WEIGHTS, {}, one_objective=True)
     assert few["parent_selection_type"] == "tournament"
     assert few["crossover_type"] == "uniform"
+    assert few["mutation_type"] == gacnn.LogUniformMutation()
     more = strategy_settings(30, defaults.FEW_WEIGHTS + 1, {}, one_objective=True)
     assert isinstance(more["crossover_type"], gacnn.WeightedRecombination)
 
