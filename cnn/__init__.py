@@ -6,17 +6,21 @@ from typing import TYPE_CHECKING, Any
 from cnn.engines.engine import Engine
 from cnn.engines.numpy.engine import NumpyEngine
 from cnn.engines.torch.engine import TorchEngine
+from cnn.layers.convolution import Conv1D, Conv2D
 from cnn.layers.elementwise import LeakyReLU, ReLU, Sigmoid, Softmax, SquareRoot, Step, Tanh
 from cnn.layers.layer import Flatten, Input1D, Input2D
-from cnn.layers.standardization import Standardization
-from cnn.layers.weighted import Dense
-from cnn.layers.windowed import (
+from cnn.layers.pooling import (
+    AveragePooling1D,
     AveragePooling2D,
-    Conv2D,
+    GlobalAveragePooling1D,
     GlobalAveragePooling2D,
+    GlobalMaxPooling1D,
     GlobalMaxPooling2D,
+    MaxPooling1D,
     MaxPooling2D,
 )
+from cnn.layers.standardization import Standardization
+from cnn.layers.weighted import Dense
 from cnn.model import Model, load
 from cnn.patches import patch_filters
 from cnn.pygad_functions import (
@@ -39,16 +43,21 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AveragePooling1D",
     "AveragePooling2D",
+    "Conv1D",
     "Conv2D",
     "Dense",
     "Engine",
     "Flatten",
+    "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
+    "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "Input1D",
     "Input2D",
     "LeakyReLU",
+    "MaxPooling1D",
     "MaxPooling2D",
     "Model",
     "NumpyEngine",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -277,7 +278,7 @@ class Model:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one input: (height, width, channels), or (inputs,)."""
+        """Shape of one input: (height, width, channels), (length, channels) or (inputs,)."""
         size = self.input_layer.layer_output_size
         return size if isinstance(size, tuple) else (size,)
 
@@ -345,9 +346,9 @@ class Model:
         """Return the outputs of this network, or of a population of such networks, for images.
 
         Args:
-            X: (N, height, width, channels) of any real type, or (N, inputs) for an Input1D. With
-                vectors also images of each network's own, (P, N, height, width, channels), or
-                (P, N, inputs): the first axis is that of the vectors.
+            X: (N, height, width, channels) of any real type; for an Input1D (N, inputs) or (N,
+                length, channels). With vectors also images of each network's own, with one axis
+                more in front, (P, N, …): that of the vectors.
             vectors: (P, num_weights), a network a row; None for the model's own weights.
             engine: what computes, by name ("numpy", "torch") or as an object, such as
                 `cnn.TorchEngine(…)`; None is NumPy.
@@ -406,7 +407,7 @@ class Model:
         limit = checks.whole(memory_limit, "memory_limit")
         program = self._program(engine, logarithms)
         rows = self._vector[None] if vectors is None else self._check_vectors(vectors)
-        own = have_images_of_their_own(images)
+        own = have_images_of_their_own(images, self.input_layer.layer_output_size)
         output_shape = (self.num_classes,) if logarithms else self.output_shape
         out = np.empty((len(rows), images.shape[int(own)], *output_shape), np.float32)
         slab = len(rows)
@@ -438,6 +439,8 @@ class Model:
     def check_images(self, X: ArrayLike, name: str) -> AnyArray:
         """Return X as an array (N, *input_shape); ValueError or TypeError, with `name`, if not."""
         cure = f"one sample alone is {name}[None]"
+        if len(self.input_shape) == 2:
+            cure = f"one series alone is {name}[None], those of one channel {name}[..., None]"
         if len(self.input_shape) == 3:
             cure = f"one image alone is {name}[None], grey images are {name}[..., None]"
         if np.ndim(checks.real(X, name)) == len(self.input_shape) + 2:
@@ -449,8 +452,8 @@ class Model:
 
     @property
     def _axes(self) -> str:
-        flat = len(self.input_shape) == 1
-        return "samples, inputs" if flat else "images, height, width, channels"
+        of_one = {1: "samples, inputs", 2: "series, length, channels"}
+        return of_one.get(len(self.input_shape), "images, height, width, channels")
 
     def _check_seen(self, X: ArrayLike, vectors: ArrayLike | None) -> AnyArray:
         """Return X as an array (N, *input_shape), or (P, N, *input_shape) for P vectors."""
@@ -557,7 +560,7 @@ class Model:
 
     def feed_sample(self, sample: ArrayLike) -> Array:
         """Return the output for one image and fill `layer_output` of every layer on the way."""
-        axes = "height, width, channels" if len(self.input_shape) == 3 else "inputs"
+        axes = self._axes.partition(", ")[2]
         image = checks.shaped(sample, "sample", self.input_shape, axes, "give one, not a batch")
         values = checks.finite(image[None], "sample")
         engine = engine_named("numpy")
@@ -713,7 +716,7 @@ def _is_ready(rows: AnyArray) -> bool:
 def _multiplications(layer: WeightedLayer) -> int:
     """Return how many weights are multiplied for one image, the same one at every place."""
     size = layer.layer_output_size
-    places = size[0] * size[1] if isinstance(size, tuple) else 1
+    places = math.prod(size[:-1]) if isinstance(size, tuple) else 1
     return int(layer.trained[0].size) * places
 
 

@@ -14,6 +14,7 @@ from gacnn.callbacks.callback import Callback, LambdaCallback
 from gacnn.callbacks.history import History
 from gacnn.callbacks.live_plot import LivePlot
 from gacnn.callbacks.progress import ProgressBar
+from gacnn.callbacks.ridge_head import RidgeHead, with_ridge_head
 from gacnn.callbacks.stopping import EarlyStopping, TimeLimit
 from gacnn.checkpoints.checkpoint import Checkpoint, resume
 from gacnn.fitness.evaluator import Evaluator
@@ -71,6 +72,7 @@ __all__ = [  # without the estimators, so that a star import works where scikit-
     "Plan",
     "ProgressBar",
     "Result",
+    "RidgeHead",
     "Run",
     "Selection",
     "SelfAdaptiveMutation",
@@ -87,6 +89,7 @@ __all__ = [  # without the estimators, so that a star import works where scikit-
     "population_as_matrices",
     "population_as_vectors",
     "resume",
+    "with_ridge_head",
 ]
 
 _ESTIMATORS = ("CNNClassifier", "CNNRegressor")

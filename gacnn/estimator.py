@@ -27,7 +27,7 @@ from gacnn.fitness.batches import Augmentation
 from gacnn.fitness.metrics import Metric
 from gacnn.fitness.weights import checked_sample_weight
 from gacnn.gacnn import GACNN
-from gacnn.training.default_network import default_layers
+from gacnn.training.default_network import FIRST_LAYERS, default_layers
 from gacnn.training.defaults import NUM_SOLUTIONS, default_sigma
 from gacnn.types import Array, FilePath, Growing
 
@@ -39,6 +39,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
 
     default_metric: str
     output_activation: str | None
+    first_from_data: bool
     model_: Model
     history_: History
 
@@ -63,6 +64,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         verbose: bool = False,
         executor: Any = None,
         device: str | None = None,
+        first_layer: str = "auto",
         settings: dict[str, Any] | None = None,
     ) -> None:
         self.layers = layers
@@ -83,6 +85,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         self.verbose = verbose
         self.executor = executor
         self.device = device
+        self.first_layer = first_layer
         self.settings = settings
 
     def __sklearn_clone__(self) -> Self:
@@ -155,11 +158,9 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
 
     # Network
 
-    def _network(self, num_outputs: int, seed: int) -> Model:
+    def _network(self, X: Array, num_outputs: int, seed: int) -> Model:
         """Return a new network, with the input and output layers that `layers` leaves out."""
-        layers = (
-            self._given_layers() if self.layers is not None else default_layers(self.input_shape_)
-        )
+        layers = self._given_layers() if self.layers is not None else self._own_layers(X, seed)
         if not layers or not isinstance(layers[0], Input1D | Input2D):
             shape = self.input_shape_
             layers.insert(0, Input2D(shape) if len(shape) == 3 else Input1D(shape[0]))
@@ -170,6 +171,13 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         model = Model(layers, random_seed=seed)
         self._check_output(model, num_outputs)
         return model
+
+    def _own_layers(self, X: Array, seed: int) -> list[Layer]:
+        """Return the hidden layers that are taken where none are given."""
+        first = checks.one_of(self.first_layer, "first_layer", FIRST_LAYERS)
+        if first == "auto" and (self.augment is not None or not self.first_from_data):
+            first = "evolved"
+        return default_layers(self.input_shape_, X, first_layer=first, random_seed=seed)
 
     def _given_layers(self) -> list[Layer]:
         """Return copies of the layers of `layers`, none for None."""
@@ -204,7 +212,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
             model, earlier = self.model_, self.history_
             spread = default_sigma(model.num_weights)
         else:
-            model = self._network(num_outputs, seed)
+            model = self._network(X, num_outputs, seed)
         population = GACNN(model, self.num_solutions, random_seed=seed, spread=spread)
         population.layout_is_said = True  # or has been refused
         weights = {"sample_weight": sample_weight, "class_weight": class_weight}
@@ -328,6 +336,9 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
     show plan and progress. executor: who scores the population, as for `GACNN.train`, in place of
     these threads; a copy has the same, and what is pickled only its address. device: such as
     "cuda", for PyTorch's engine on it; None for NumPy's.
+    first_layer: where layers is None and X are images, whether the first layer comes from these and
+    stays as it is, "data", or is evolved like the others, "evolved"; "auto" is "data" for 5,000
+    images or more of 16 pixels a side or more, unless they are augmented.
     settings: further arguments of `GACNN.train`, such as {"gene_space": [-1, 0, 1]}.
 
     After `fit`: model_, a `cnn.Model` of standardised inputs; input_scaler_, which standardises
@@ -337,6 +348,7 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
 
     default_metric = "cross_entropy"
     output_activation = "softmax"
+    first_from_data = True
     classes_: Array
 
     def __init__(
@@ -361,6 +373,7 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
         executor: Any = None,
         device: str | None = None,
         verbose: bool = False,
+        first_layer: str = "auto",
         settings: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(
@@ -382,6 +395,7 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
             executor=executor,
             device=device,
             verbose=verbose,
+            first_layer=first_layer,
             settings=settings,
         )
         self.class_weight = class_weight
@@ -466,13 +480,14 @@ class CNNRegressor(RegressorMixin, _Estimator):  # type: ignore[misc] # no types
     """A network that `GACNN.train` evolves to give values, as a scikit-learn regressor.
 
     y: values (N,) or (N, outputs), which are standardised for the training, so that a metric sees
-    them so. metric None is mse. layers: a Dense layer without activation is put behind the list,
-    unless it ends in one. All other parameters, X and attributes are those of `CNNClassifier`;
-    instead of classes_ there is target_scaler_, which standardises y.
+    them so. metric None is mse. first_layer "auto" is "evolved". layers: a Dense layer without
+    activation is put behind the list, unless it ends in one. All other parameters, X and attributes
+    are those of `CNNClassifier`; instead of classes_ there is target_scaler_, which standardises y.
     """
 
     default_metric = "mse"
     output_activation = None
+    first_from_data = False
     _shape_of_target: tuple[int, ...]
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
@@ -534,8 +549,7 @@ def _shape_of(X: Array) -> tuple[int, ...]:
 
 def _shaped(X: Array, shape: tuple[int, ...]) -> Array:
     """Return X, such inputs or rows of as many values, as (N, *shape)."""
-    own = _shape_of(X)
-    if own not in (shape, (math.prod(shape),)):
+    if X.shape[1:] != shape and _shape_of(X) not in (shape, (math.prod(shape),)):
         raise ValueError(
             f"the network takes inputs of the shape {shape}, or rows of {math.prod(shape)} "
             f"features, but X has the shape {X.shape}"

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import cnn
+from cnn.layers.convolution import Convolution
 from cnn.layers.elementwise import ActivationLayer
 from cnn.layers.layer import Layer
+from cnn.layers.pooling import GlobalPoolingLayer, PoolingLayer
 from cnn.layers.weighted import WeightedLayer
-from cnn.layers.windowed import PoolingLayer
 
 Array = NDArray[Any]
 
@@ -44,11 +45,18 @@ def network(model: cnn.Model, X: Array, vector: Array) -> Array:
 
 
 def layer(spec: Layer, x: Array, *weights: Array) -> Array:
-    """Output of one layer for inputs (N, height, width, channels) or (N, values)."""
+    """Output of one layer for inputs (N, height, width, channels) or (N, values).
+
+    Series (N, length, channels) are maps of one column, and filters along them too.
+    """
     if isinstance(spec, cnn.Standardization):
         return (x + weights[1]) * weights[0]
+    if x.ndim == 3 and not isinstance(spec, cnn.Flatten):
+        filters = [array[:, :, None] for array in weights[:1]]
+        y = layer(spec, x[:, :, None], *filters, *weights[1:])
+        return y[:, :, 0] if y.ndim == 4 else y
     if isinstance(spec, WeightedLayer):
-        y = conv(spec, x, weights[0]) if isinstance(spec, cnn.Conv2D) else x @ weights[0]
+        y = conv(spec, x, weights[0]) if isinstance(spec, Convolution) else x @ weights[0]
         return activate(spec.activation_function, y + weights[1] if spec.use_bias else y)
     if isinstance(spec, ActivationLayer):
         return activate(spec.name, x, getattr(spec, "negative_slope", 0.01))
@@ -75,7 +83,7 @@ def activate(name: str | None, x: Array, slope: float = 0.01) -> Array:
     return functions[name]
 
 
-def conv(spec: cnn.Conv2D, x: Array, filters: Array) -> Array:
+def conv(spec: Convolution, x: Array, filters: Array) -> Array:
     return np.moveaxis(
         windows(spec, x, 0.0, lambda part: np.einsum("nhwc,fhwc->nf", part, filters)), 2, 0
     )
@@ -105,14 +113,18 @@ def windows(spec: Any, x: Array, fill: float, function: Any) -> Array:
 
 def geometry(spec: Any, lengths: tuple[int, ...]) -> tuple[Any, Any, Any, Any]:
     """Size, stride, dilation, padding ((above, below), (left, right)), from what the user gave."""
-    if isinstance(spec, cnn.GlobalAveragePooling2D | cnn.GlobalMaxPooling2D):
+    if isinstance(spec, GlobalPoolingLayer):
         return lengths, (1, 1), (1, 1), ((0, 0), (0, 0))
-    size = both(spec.kernel_size if isinstance(spec, cnn.Conv2D) else spec.pool_size)
-    stride, dilation = both(spec.stride), both(getattr(spec, "dilation", 1))
+
+    def sizes(value: Any, across: int = 1) -> Any:
+        return (value, across) if spec.axes == 1 else both(value)
+
+    size = sizes(spec.kernel_size if isinstance(spec, Convolution) else spec.pool_size)
+    stride, dilation = sizes(spec.stride), sizes(getattr(spec, "dilation", 1))
     if spec.padding == "valid":
         return size, stride, dilation, ((0, 0), (0, 0))
     if spec.padding != "same":
-        return size, stride, dilation, tuple((amount, amount) for amount in both(spec.padding))
+        return size, stride, dilation, tuple((amount, amount) for amount in sizes(spec.padding, 0))
     totals = [
         max(0, (math.ceil(n / s) - 1) * s + d * (k - 1) + 1 - n)
         for n, k, s, d in zip(lengths, size, stride, dilation, strict=True)

@@ -24,6 +24,13 @@ LAYERS = [
 ]
 EXACT_LAYERS = [cnn.ReLU, cnn.Step]
 POOLINGS = [cnn.MaxPooling2D, cnn.AveragePooling2D]
+OF_SERIES: dict[type[Layer], Any] = {  # what is the same along series
+    cnn.Conv2D: cnn.Conv1D,
+    cnn.MaxPooling2D: cnn.MaxPooling1D,
+    cnn.AveragePooling2D: cnn.AveragePooling1D,
+    cnn.GlobalMaxPooling2D: cnn.GlobalMaxPooling1D,
+    cnn.GlobalAveragePooling2D: cnn.GlobalAveragePooling1D,
+}
 
 SMALL = st.integers(1, 3)
 SIZES = st.integers(1, 4) | st.tuples(st.integers(1, 5), st.integers(1, 5))
@@ -71,19 +78,22 @@ def elementwise(draw: Any, exact: bool) -> Layer:
 
 @st.composite
 def networks(draw: Any, exact: bool = False) -> cnn.Model:
-    """Any chain of layers that fits together, with biases that are not zero.
+    """Any chain of layers that fits together, of maps or of series, with biases that are not zero.
 
     exact: without layers that round, if weights and images are small integers.
     """
     sides = st.integers(1, 17) | st.integers(8, 17)
     layer: Layer = cnn.Input2D((draw(sides), draw(sides), draw(SMALL)))
+    if draw(st.sampled_from([False, False, True])):
+        layer = cnn.Input1D(draw(st.tuples(sides, SMALL)))
     kinds = [convolutions(exact), poolings(exact), poolings(exact), elementwise(exact)]
     for _ in range(draw(st.integers(0, 3 if exact else 6))):
         layer = linked(draw(st.one_of(kinds)), layer)
     ends = draw(st.sampled_from(["maps", "flat", "deep", "average", "maximum"]))
     if ends in ("average", "maximum"):
         average = ends == "average" and not exact
-        layer = (cnn.GlobalAveragePooling2D if average else cnn.GlobalMaxPooling2D)(layer)
+        kind = cnn.GlobalAveragePooling2D if average else cnn.GlobalMaxPooling2D
+        layer = linked(kind(), layer)
     elif ends != "maps":
         layer = cnn.Flatten(layer)
     for _ in range({"deep": 2, "flat": 1}.get(ends, 0)):
@@ -99,12 +109,29 @@ def networks(draw: Any, exact: bool = False) -> cnn.Model:
 
 
 def linked(layer: Layer, previous: Layer) -> Layer:
-    """The layer behind the previous one, or the previous one if it does not fit there."""
+    """The layer behind the previous one, or the previous one if it does not fit there.
+
+    Behind series it is the one of its kind that is along series.
+    """
+    if isinstance(previous.layer_output_size, tuple) and len(previous.layer_output_size) == 2:
+        layer = along_series(layer)
     try:
         layer.link(previous)
     except ValueError:
         return previous
     return layer
+
+
+def along_series(layer: Layer) -> Layer:
+    """The layer that does along series what this one does down the rows of maps."""
+    if type(layer) not in OF_SERIES:
+        return layer
+    settings = layer.settings()
+    for name in ("kernel_size", "pool_size", "stride", "padding", "dilation"):
+        value = settings.get(name, 0)
+        settings[name] = value[0] if isinstance(value, tuple) else value
+    kind = OF_SERIES[type(layer)]
+    return kind(**{name: settings[name] for name in kind.arguments})
 
 
 def filled(model: cnn.Model, exact: bool = False) -> cnn.Model:

@@ -102,7 +102,7 @@ def fitted(kind, target):
 ESTIMATOR = (
     "layers", "input_shape", "num_solutions", "num_generations", "time_limit", "metric",
     "batch_size", "augment", "validation_fraction", "patience", "random_state", "n_jobs",
-    "settings",
+    "first_layer", "settings",
 )  # fmt: skip
 
 
@@ -154,12 +154,17 @@ CALLS = {
     ),
     "population_as_vectors": (gacnn.population_as_vectors, {"population_networks": [MODEL]}),
     "Fitness": (gacnn.Fitness, {"model": MODEL, "X": X, "y": y}),
-    "default_network": (gacnn.default_network, {"input_shape": (4, 4, 1), "num_classes": 2}),
+    "default_network": (
+        gacnn.default_network,
+        {"input_shape": (4, 4, 1), "num_classes": 2, "images": X},
+    ),
     "fan_in_scale": (gacnn.fan_in_scale, {"model": MODEL}),
     "EarlyStopping": (gacnn.EarlyStopping, {"patience": 3}),
     "TimeLimit": (gacnn.TimeLimit, {"seconds": 3}),
     "WeightAverage": (gacnn.WeightAverage, {}),
     "History": (gacnn.History, {}),
+    "RidgeHead": (gacnn.RidgeHead, {}),
+    "with_ridge_head": (gacnn.with_ridge_head, {"model": MODEL, "X": X, "y": y}),
     "LambdaCallback": (gacnn.LambdaCallback, {}),
     "Checkpoint": (gacnn.Checkpoint, {"path": "checkpoint"}),
     "Shift": (augment.Shift, {"pixels": 1}),

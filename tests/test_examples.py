@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,12 @@ EXAMPLES = {
     "regression_xor": ("--generations 20", "diabetes.png", "of 10 seeds\ndiabetes: R2"),
     "more_machines": ("--generations 3", "fitness.png", "2 workers did "),
     "readme_picture": ("--generations 3", "run.png", "of 360 unseen images are right"),
+    "game": ("--generations 3", "game.png", "of 2,000 balls never seen before"),
+    "reinforcement": ("--generations 1 --threshold 1", "returns.png", "in 100 episodes never seen"),
     "search": ("--generations 9 --candidates 3", "search.png", "best of the halving search"),
     "two_objectives": ("--generations 3", "front.png", "networks on the front"),
 }
+NEEDED = {"more_machines": "distributed", "reinforcement": "gymnasium"}
 
 
 def example(name, *arguments, fails=False):
@@ -67,13 +71,18 @@ def test_all_examples_are_here():
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example(name, tmp_path):
-    if name == "more_machines":
-        pytest.importorskip("distributed")
+    if name in NEEDED:
+        pytest.importorskip(NEEDED[name])
     budget, picture, printed = EXAMPLES[name]
     said = example(name, *budget.split(), "--out", tmp_path)
     assert printed in said
     assert f"The picture is {tmp_path / picture}." in said
     assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.skipif(find_spec("gymnasium") is not None, reason="gymnasium is installed")
+def test_an_environment_without_gymnasium():
+    assert "needs gymnasium: pip install gymnasium" in example("reinforcement", fails=True)
 
 
 def test_digits_and_going_on(tmp_path):

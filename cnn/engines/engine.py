@@ -32,8 +32,9 @@ class Engine(Protocol):
     def compile(self, operations: Sequence[Operation], input_shape: Shape) -> Any:
         """Return a program for operations as `cnn.engines.operations.listed` gives them.
 
-        input_shape: (height, width, channels), or a number of inputs. Raises ValueError, with the
-        layer, for an operation that the engine does not know.
+        input_shape: (height, width, channels), (length, channels) of series, which to layers are
+        maps of one column, or a number of inputs. Raises ValueError, with the layer, for an
+        operation that the engine does not know.
         """
         ...
 
@@ -51,9 +52,8 @@ class Engine(Protocol):
 
         Args:
             program: what `compile` returned.
-            images: (N, height, width, channels), or (N, inputs); or each member's own, with one
-                axis more in front, (members, N, …): `have_images_of_their_own` in
-                `cnn.engines.families` tells.
+            images: (N, *input_shape), which all members see; or each member's own, (members, N,
+                *input_shape): `have_images_of_their_own` in `cnn.engines.families` tells.
             weights: for each weight array of the network the values of all members, (members, …),
                 or of every k-th, where each serves k consecutive members
                 (`cnn.engines.families`), but not with images of their own; those of layers that

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cnn import checks
+from cnn.layers.layer import Shape
 from cnn.layers.vector import split
 from cnn.layers.weighted import WeightedLayer
 from cnn.types import AnyArray, Array
@@ -15,13 +16,12 @@ from cnn.types import AnyArray, Array
 COMPARED = 4096  # weights of all members that are compared at a time
 
 
-def have_images_of_their_own(images: AnyArray) -> bool:
+def have_images_of_their_own(images: AnyArray, input_shape: Shape) -> bool:
     """Tell whether members see each their own images: an axis more, the members', is in front.
 
-    images: (members, N, height, width, channels) or (members, N, inputs), for which it is so, or
-    (N, height, width, channels) or (N, inputs).
+    images: (members, N, *input_shape), for which it is so, or (N, *input_shape).
     """
-    return images.ndim in (3, 5)
+    return images.ndim == 2 + (1 if isinstance(input_shape, int) else len(input_shape))
 
 
 def weight_arrays(

@@ -10,11 +10,12 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from cnn import checks
+from cnn.layers.convolution import Convolution
 from cnn.layers.elementwise import ActivationLayer
-from cnn.layers.layer import Layer, Shape
+from cnn.layers.layer import Layer, Shape, maps_of
 from cnn.layers.network import check_known
 from cnn.layers.weighted import WeightedLayer
-from cnn.layers.windowed import Conv2D, WindowedLayer
+from cnn.layers.windowed import WindowedLayer
 from cnn.model import Model
 
 Margins = tuple[tuple[int, int], tuple[int, int]]
@@ -50,7 +51,7 @@ class Converted:
             and isinstance(before, WeightedLayer)
             and "activation_function" in before.arguments
             and before.activation_function is None
-            and not (isinstance(before, Conv2D) and layer.name == "softmax")
+            and not (isinstance(before, Convolution) and layer.name == "softmax")
         ):
             self.last = before.with_activation(layer.name)
         else:
@@ -114,14 +115,14 @@ def neighbours(items: Sequence[Any]) -> Iterator[tuple[Any, Any, Any]]:
 
 
 def size(value: Any) -> int | tuple[int, int]:
-    """Return the integer that stands for both of two equal ones, or the two."""
-    rows, columns = value if np.iterable(value) else (value, value)
-    return rows if rows == columns else (rows, columns)
+    """Return the integer that stands for both of two equal ones, or for one, or the two."""
+    sizes = tuple(value) if np.iterable(value) else (value,)
+    return sizes[0] if len(set(sizes)) == 1 else sizes
 
 
 def over_whole_maps(kind: Callable[..., WindowedLayer], shape: Shape) -> WindowedLayer:
-    """Return a pooling of this kind that makes one pixel of maps of this shape."""
-    return kind(size(shape[:2]) if isinstance(shape, tuple) else 1, stride=1)
+    """Return a pooling of this kind that makes one pixel of maps, or one step of series."""
+    return kind(size(shape[:-1]) if isinstance(shape, tuple) else 1, stride=1)
 
 
 def with_margins(
@@ -136,11 +137,16 @@ def with_margins(
     (top, bottom), (left, right) = margins
     paddings: list[Any] = ["valid", "same"]
     if top == bottom and left == right:
-        paddings.insert(1, size((top, left)))
+        paddings.insert(1, size((top, left)[: len(shape) - 1]))
     for padding in paddings:
         layer = make(padding=padding)
-        if layer.margins(shape) == margins:
+        if layer.margins(maps_of(shape)) == margins:
             return layer
+    if len(shape) == 2:
+        raise ValueError(
+            f"it pads {top} steps before and {bottom} behind, but here padding is the same on both "
+            'sides, or as "same" has it: change it to that'
+        )
     raise ValueError(
         f"it pads {top} rows above, {bottom} below, {left} columns to the left and {right} to the "
         'right, but here padding is the same on both sides, or as "same" has it: change it to that'

@@ -21,6 +21,7 @@ from cnn.exchange.building import (
     with_margins,
 )
 from cnn.layers.activation import NEGATIVE_SLOPE
+from cnn.layers.convolution import Conv1D, Conv2D, Convolution
 from cnn.layers.elementwise import (
     ActivationLayer,
     LeakyReLU,
@@ -31,16 +32,20 @@ from cnn.layers.elementwise import (
     Tanh,
 )
 from cnn.layers.layer import Flatten, Input1D, Input2D, Layer
+from cnn.layers.pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    GlobalPoolingLayer,
+    MaxPooling1D,
+    MaxPooling2D,
+)
 from cnn.layers.standardization import Standardization
 from cnn.layers.weighted import Dense, WeightedLayer
-from cnn.layers.windowed import (
-    AveragePooling2D,
-    Conv2D,
-    GlobalAveragePooling2D,
-    GlobalMaxPooling2D,
-    MaxPooling2D,
-    WindowedLayer,
-)
+from cnn.layers.windowed import WindowedLayer
 from cnn.model import Model
 
 _LAST = {"data_format": "channels_last"}
@@ -66,8 +71,8 @@ def to_keras(model: Model | HasModel) -> Any:
     filled = [each for each in model.weighted_layers if not isinstance(each, Standardization)]
     for theirs, ours in zip(weighted, filled, strict=True):
         kernel, *bias = ours.trained
-        if isinstance(ours, Conv2D):
-            kernel = kernel.transpose(1, 2, 3, 0)
+        if isinstance(ours, Convolution):
+            kernel = np.moveaxis(kernel, 0, -1)
         theirs.set_weights([kernel, *bias])
     return network
 
@@ -106,10 +111,8 @@ def _keras_layers(kinds: Any, layer: Any) -> list[Any]:
         return _weighted(kinds, layer)
     if isinstance(layer, ActivationLayer):
         return [_activation(kinds, layer.name, getattr(layer, "negative_slope", NEGATIVE_SLOPE))]
-    if isinstance(layer, GlobalAveragePooling2D):
-        return [kinds.GlobalAveragePooling2D(**_LAST)]
-    if isinstance(layer, GlobalMaxPooling2D):
-        return [kinds.GlobalMaxPooling2D(**_LAST)]
+    if isinstance(layer, GlobalPoolingLayer):
+        return [getattr(kinds, type(layer).__name__)(**_LAST)]
     if isinstance(layer, WindowedLayer):
         return [_pooling(kinds, layer)]
     return [kinds.Flatten(**_LAST)]
@@ -128,8 +131,10 @@ def _weighted(kinds: Any, layer: Any) -> list[Any]:
     by_name = layer.padding if isinstance(layer.padding, str) else "valid"
     padding = []
     if by_name != layer.padding and layer.padded:
-        padding.append(kinds.ZeroPadding2D(layer.margins(layer.layer_input_size), **_LAST))
-    convolution = kinds.Conv2D(
+        margins = layer.margins(layer.input_maps)
+        around = margins if layer.axes == 2 else margins[0]
+        padding.append(getattr(kinds, f"ZeroPadding{layer.axes}D")(around, **_LAST))
+    convolution = getattr(kinds, type(layer).__name__)(
         layer.num_filters,
         layer.kernel_size,
         layer.stride,
@@ -149,7 +154,7 @@ def _normalization(kinds: Any, layer: Standardization) -> Any:
 
 
 def _pooling(kinds: Any, layer: Any) -> Any:
-    shape = layer.layer_input_size
+    shape = layer.input_maps
     for padding in ("valid", "same"):
         alike = type(layer)(layer.pool_size, stride=layer.stride, padding=padding)
         if alike.margins(shape) == layer.margins(shape):
@@ -190,12 +195,13 @@ def _input(network: Any) -> Layer:
             "or call network.build((None, height, width, channels))"
         )
     _, *shape = network.input_shape
-    if None in shape or len(shape) not in (1, 3):
+    if None in shape or len(shape) not in (1, 2, 3):
         raise ValueError(
             f"network has inputs of the shape {tuple(shape)}, which must be (height, width, "
-            "channels) or (inputs,), all known; begin it with such a keras.Input"
+            "channels), (length, channels) or (inputs,), all known; begin it with such a "
+            "keras.Input"
         )
-    return Input1D(*shape) if len(shape) == 1 else Input2D(shape)
+    return Input2D(shape) if len(shape) == 3 else Input1D(shape if len(shape) == 2 else shape[0])
 
 
 def _is_own(keras: Any, layer: Any) -> bool:
@@ -241,7 +247,7 @@ def _read_convolution(chain: Converted, layer: Any, before: Any, after: Any) -> 
     if layer.groups != 1:
         raise ValueError(f"it has {layer.groups} groups; use groups=1")
     make = functools.partial(
-        Conv2D,
+        _CONVOLUTIONS[type(layer).__name__],
         layer.filters,
         size(layer.kernel_size),
         stride=size(layer.strides),
@@ -250,12 +256,14 @@ def _read_convolution(chain: Converted, layer: Any, before: Any, after: Any) -> 
         trainable=layer.trainable,
     )
     ours: Layer = make(padding=layer.padding)
-    if type(before).__name__ == "ZeroPadding2D":
+    if type(before).__name__ in _PADDINGS:
         if layer.padding != "valid":
             raise ValueError(f'it pads behind {before}; use padding="valid"')
-        ours = with_margins(make, before.padding, chain.last.layer_output_size)
+        maps = type(before).__name__ == "ZeroPadding2D"
+        margins = before.padding if maps else (before.padding, (0, 0))
+        ours = with_margins(make, margins, chain.last.layer_output_size)
     kernel, *bias = _arrays(layer)
-    chain.add(ours, kernel.transpose(3, 0, 1, 2), *bias)
+    chain.add(ours, np.moveaxis(kernel, -1, 0), *bias)
 
 
 def _read_dense(chain: Converted, layer: Any, before: Any, after: Any) -> None:
@@ -286,8 +294,8 @@ def _read_normalization(chain: Converted, layer: Any, before: Any, after: Any) -
 
 def _read_padding(chain: Converted, layer: Any, before: Any, after: Any) -> None:
     """Leave it to the convolution behind."""
-    if type(after).__name__ != "Conv2D":
-        raise ValueError("zeros can be padded only before Conv2D; put it there")
+    if type(after).__name__ not in _CONVOLUTIONS:
+        raise ValueError("zeros can be padded only before a convolution; put it there")
 
 
 def _read_pooling(chain: Converted, layer: Any, before: Any, after: Any) -> None:
@@ -296,12 +304,12 @@ def _read_pooling(chain: Converted, layer: Any, before: Any, after: Any) -> None
 
 
 def _read_global(chain: Converted, layer: Any, before: Any, after: Any) -> None:
-    average = type(layer).__name__ == "GlobalAveragePooling2D"
+    name = type(layer).__name__
     if layer.keepdims:
-        kind = AveragePooling2D if average else MaxPooling2D
+        kind: Any = _POOLINGS[name.removeprefix("Global")]
         chain.add(over_whole_maps(kind, chain.last.layer_output_size))
     else:
-        chain.add(GlobalAveragePooling2D() if average else GlobalMaxPooling2D())
+        chain.add(_GLOBAL[name]())
 
 
 def _read_flatten(chain: Converted, layer: Any, before: Any, after: Any) -> None:
@@ -328,8 +336,8 @@ def _read_square_root(chain: Converted, layer: Any, before: Any, after: Any) -> 
 
 
 def _read_softmax(chain: Converted, layer: Any, before: Any, after: Any) -> None:
-    axes = 4 if isinstance(chain.last.layer_output_size, tuple) else 2
-    if layer.axis not in (-1, axes - 1):
+    shape = chain.last.layer_output_size
+    if layer.axis not in (-1, len(shape) if isinstance(shape, tuple) else 1):
         raise ValueError(f"it is over axis {layer.axis}; use axis=-1")
     chain.activate(Softmax())
 
@@ -341,11 +349,23 @@ _ACTIVATIONS: dict[str, Callable[[], ActivationLayer]] = {
     "tanh": Tanh,
     "softmax": Softmax,
 }
-_POOLINGS = {"MaxPooling2D": MaxPooling2D, "AveragePooling2D": AveragePooling2D}
+_CONVOLUTIONS = {kind.__name__: kind for kind in (Conv2D, Conv1D)}
+_PADDINGS = ("ZeroPadding2D", "ZeroPadding1D")
+_POOLINGS = {
+    kind.__name__: kind for kind in (MaxPooling2D, MaxPooling1D, AveragePooling2D, AveragePooling1D)
+}
+_GLOBAL: dict[str, Callable[[], Layer]] = {
+    kind.__name__: kind
+    for kind in (
+        *(GlobalMaxPooling2D, GlobalMaxPooling1D),
+        *(GlobalAveragePooling2D, GlobalAveragePooling1D),
+    )
+}
 _IDLE = {
     "InputLayer",
     "Identity",
     "Dropout",
+    "SpatialDropout1D",
     "SpatialDropout2D",
     "AlphaDropout",
     "GaussianDropout",
@@ -353,18 +373,16 @@ _IDLE = {
     "ActivityRegularization",
 }
 _READERS: dict[str, Callable[[Converted, Any, Any, Any], None]] = {
-    "Conv2D": _read_convolution,
+    **dict.fromkeys(_CONVOLUTIONS, _read_convolution),
     "Dense": _read_dense,
     "Normalization": _read_normalization,
-    "MaxPooling2D": _read_pooling,
-    "AveragePooling2D": _read_pooling,
-    "GlobalMaxPooling2D": _read_global,
-    "GlobalAveragePooling2D": _read_global,
+    **dict.fromkeys(_POOLINGS, _read_pooling),
+    **dict.fromkeys(_GLOBAL, _read_global),
     "Flatten": _read_flatten,
     "Activation": _read_nothing,
     "ReLU": _read_relu,
     "LeakyReLU": _read_leaky_relu,
     "Softmax": _read_softmax,
     "SquareRoot": _read_square_root,
-    "ZeroPadding2D": _read_padding,
+    **dict.fromkeys(_PADDINGS, _read_padding),
 }

@@ -7,20 +7,18 @@ import os
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from cnn import __version__, files
 from cnn.exchange.building import HasModel, checked_model
 from cnn.layers.activation import NEGATIVE_SLOPE
+from cnn.layers.convolution import Convolution
 from cnn.layers.elementwise import ActivationLayer
-from cnn.layers.layer import Flatten, Layer
+from cnn.layers.layer import Flatten, Kind, Layer
+from cnn.layers.pooling import GlobalPoolingLayer, PoolingLayer
 from cnn.layers.standardization import Standardization
 from cnn.layers.weighted import Dense, WeightedLayer
-from cnn.layers.windowed import (
-    AveragePooling2D,
-    Conv2D,
-    GlobalAveragePooling2D,
-    GlobalMaxPooling2D,
-    WindowedLayer,
-)
+from cnn.layers.windowed import WindowedLayer
 from cnn.model import Model
 from cnn.types import Array
 
@@ -40,12 +38,12 @@ _ACTIVATIONS = {
 def to_onnx(model: Model | HasModel, path: str | os.PathLike[str]) -> None:
     """Write a model to an ONNX file (opset 17), whole or not at all.
 
-    Its input is "images" (batch, height, width, channels), or "inputs" (batch, inputs) of a model
-    that begins with Input1D, float32 and of any batch size; its output, "outputs", is what
-    `model.forward` returns. A fitted `gacnn.CNNClassifier` or `CNNRegressor` is written with its
-    standardisation, for X itself. The metadata of the file tell the layout, and where they are
-    known the names of the classes, the scale of the pixels and the range of the inputs: see
-    `metadata`. Needs onnx: pip install 'gacnn[onnx]'.
+    Its input is "images" (batch, height, width, channels), or of a model that begins with Input1D
+    "inputs" (batch, inputs) or "series" (batch, length, channels), float32 and of any batch size;
+    its output, "outputs", is what `model.forward` returns. A fitted `gacnn.CNNClassifier` or
+    `CNNRegressor` is written with its standardisation, for X itself. The metadata of the file tell
+    the layout, and where they are known the names of the classes, the scale of the pixels and the
+    range of the inputs: see `metadata`. Needs onnx: pip install 'gacnn[onnx]'.
     """
     try:
         import onnx
@@ -73,8 +71,9 @@ def metadata(model: Model) -> dict[str, str]:
     the pixels that become 0 and 1; input_range: the lowest and highest number of the training.
     """
     shape = ", ".join(map(str, model.input_shape))
-    axes = "images (batch, height, width, channels)" if len(model.input_shape) == 3 else "rows"
-    known = {"inputs": f"float32 {axes}, each of the shape ({shape})"}
+    axes = {2: "series (batch, length, channels)", 3: "images (batch, height, width, channels)"}
+    kind = axes.get(len(model.input_shape), "rows")
+    known = {"inputs": f"float32 {kind}, each of the shape ({shape})"}
     if model.scale is not None:
         known["inputs"] += f", from 0 to 1: pixels are {model.scale}"
         known["scale"] = json.dumps(asdict(model.scale))
@@ -112,15 +111,15 @@ class _Nodes:
 
 
 def _graph(onnx: Any, model: Model) -> Any:
-    """Return the graph; inside it maps are (batch, channels, height, width)."""
-    name = "images" if len(model.input_shape) == 3 else "inputs"
+    """Return the graph; inside it channels come second: (batch, channels, height, width)."""
+    name = {2: "series", 3: "images"}.get(len(model.input_shape), "inputs")
     nodes = _Nodes(onnx, name)
-    if len(model.input_shape) == 3:
-        nodes.add("Transpose", perm=(0, 3, 1, 2))
+    if len(model.input_shape) > 1:
+        nodes.add("Transpose", perm=_channels_second(len(model.input_shape)))
     for layer in model.get_layers():
         _add(nodes, layer)
-    if len(model.output_shape) == 3:
-        nodes.add("Transpose", perm=(0, 2, 3, 1))
+    if len(model.output_shape) > 1:
+        nodes.add("Transpose", perm=_channels_last(len(model.output_shape)))
     else:
         nodes.add("Identity")
     nodes.nodes[-1].output[0] = "outputs"
@@ -131,29 +130,39 @@ def _graph(onnx: Any, model: Model) -> Any:
     return onnx.helper.make_graph(nodes.nodes, "gacnn", ends[:1], ends[1:], nodes.weights)
 
 
+def _channels_second(axes: int) -> tuple[int, ...]:
+    """Return the order of the axes of a batch, where one image has so many."""
+    return 0, axes, *range(1, axes)
+
+
+def _channels_last(axes: int) -> tuple[int, ...]:
+    return 0, *range(2, axes + 1), 1
+
+
 def _add(nodes: _Nodes, layer: Layer) -> None:
     """Append the nodes of a layer."""
-    if isinstance(layer, Conv2D):
+    if isinstance(layer, Convolution):
         weights, *bias = layer.trained
-        filters = weights.transpose(0, 3, 1, 2)
+        filters = np.moveaxis(weights, -1, 1)
         nodes.add("Conv", filters, *bias, dilations=_dilations(layer), **_window(layer))
     elif isinstance(layer, Dense):
         nodes.add("Gemm", *layer.trained)
     elif isinstance(layer, Standardization):
-        axes = (-1, 1, 1) if isinstance(layer.layer_input_size, tuple) else (-1,)
+        size = layer.layer_input_size
+        axes = (-1, *(1,) * (len(size) - 1)) if isinstance(size, tuple) else (-1,)
         scale, shift = (each.reshape(axes) for each in layer.trained)
         nodes.add("Add", shift)
         nodes.add("Mul", scale)
-    elif isinstance(layer, GlobalAveragePooling2D | GlobalMaxPooling2D):
-        average = isinstance(layer, GlobalAveragePooling2D)
+    elif isinstance(layer, GlobalPoolingLayer):
+        average = layer.reduction == Kind.AVERAGE_POOL
         nodes.add("GlobalAveragePool" if average else "GlobalMaxPool")
         nodes.add("Flatten")
-    elif isinstance(layer, AveragePooling2D):
+    elif isinstance(layer, PoolingLayer) and layer.reduction == Kind.AVERAGE_POOL:
         nodes.add("AveragePool", count_include_pad=0, **_window(layer))
-    elif isinstance(layer, WindowedLayer):
+    elif isinstance(layer, PoolingLayer):
         nodes.add("MaxPool", **_window(layer))
     elif isinstance(layer, Flatten) and isinstance(layer.layer_input_size, tuple):
-        nodes.add("Transpose", perm=(0, 2, 3, 1))
+        nodes.add("Transpose", perm=_channels_last(len(layer.layer_input_size)))
         nodes.add("Flatten")
     elif isinstance(layer, ActivationLayer):
         _activate(nodes, layer.name, getattr(layer, "negative_slope", NEGATIVE_SLOPE))
@@ -161,17 +170,17 @@ def _add(nodes: _Nodes, layer: Layer) -> None:
         _activate(nodes, layer.activation_function)
 
 
-def _dilations(layer: Conv2D) -> tuple[int, int]:
-    return layer.rows.dilation, layer.columns.dilation
+def _dilations(layer: WindowedLayer) -> tuple[int, ...]:
+    return (layer.rows.dilation, layer.columns.dilation)[: layer.axes]
 
 
 def _window(layer: WindowedLayer) -> dict[str, tuple[int, ...]]:
     """Attributes of a window; pads are (above, left, below, right)."""
-    (top, bottom), (left, right) = layer.margins(layer.layer_input_size)
+    (top, bottom), (left, right) = layer.margins(layer.input_maps)
     return {
-        "kernel_shape": (layer.rows.size, layer.columns.size),
-        "strides": (layer.rows.stride, layer.columns.stride),
-        "pads": (top, left, bottom, right),
+        "kernel_shape": (layer.rows.size, layer.columns.size)[: layer.axes],
+        "strides": (layer.rows.stride, layer.columns.stride)[: layer.axes],
+        "pads": (top, left, bottom, right) if layer.axes == 2 else (top, bottom),
     }
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cnn.layers.layer import Flatten, Input1D, Layer
+from cnn.layers.convolution import Conv1D, Conv2D
+from cnn.layers.layer import Flatten, Layer
 from cnn.layers.weighted import Dense, WeightedLayer
-from cnn.layers.windowed import Conv2D
 from cnn.model import Model
 from cnn.types import AnyArray
 
@@ -17,9 +17,9 @@ from cnn.types import AnyArray
 def with_inputs(model: Model, mean: ArrayLike, deviation: ArrayLike) -> Model:
     """Return a network that does for X what the model does for (X - mean) / deviation.
 
-    Of rows the first Dense layer takes it up, or one is put before the others; of images a
-    convolution of 1 x 1, which is not trainable, is put before them, because padding is of zeros
-    behind it.
+    Of rows the first Dense layer takes it up, or one is put before the others; of images and series
+    a convolution of one pixel, which is not trainable, is put before them, because padding is of
+    zeros behind it.
 
     Args:
         mean, deviation: a number, or one for each channel, or for each feature of rows.
@@ -29,17 +29,23 @@ def with_inputs(model: Model, mean: ArrayLike, deviation: ArrayLike) -> Model:
     factors = np.broadcast_to(1 / np.asarray(deviation, np.float64), (size,))
     shift = -np.broadcast_to(np.asarray(mean, np.float64), (size,)) * factors
     first = next((i for i, each in enumerate(layers[1:], 1) if type(each) is not Flatten), 0)
-    if isinstance(layers[0], Input1D) and isinstance(layers[first], Dense):
+    rows = len(model.input_shape) == 1
+    if rows and isinstance(layers[first], Dense):
         weights, bias = _weights(layers[first])
         layers[first] = _changed(layers[first], weights * factors[:, None], bias + shift @ weights)
         return _with_layers(model, layers)
     diagonal: Layer
-    if isinstance(layers[0], Input1D):
+    if rows:
         diagonal = Dense(size, activation_function=None, trainable=False)
         _fill(diagonal, np.diag(factors), shift)
     else:
-        diagonal = Conv2D(size, 1, trainable=False)
-        _fill(diagonal, np.diag(factors)[:, None, None, :], shift)
+        series = len(model.input_shape) == 2
+        diagonal = (Conv1D if series else Conv2D)(size, 1, trainable=False)
+        _fill(
+            diagonal,
+            np.diag(factors).reshape(size, *(1,) * (len(model.input_shape) - 1), size),
+            shift,
+        )
     return _with_layers(model, [layers[0], diagonal, *layers[1:]])
 
 

@@ -25,6 +25,7 @@ from cnn.exchange.building import (
     with_margins,
 )
 from cnn.layers.activation import NEGATIVE_SLOPE
+from cnn.layers.convolution import Conv1D, Conv2D, Convolution
 from cnn.layers.elementwise import (
     ActivationLayer,
     LeakyReLU,
@@ -34,17 +35,21 @@ from cnn.layers.elementwise import (
     SquareRoot,
     Tanh,
 )
-from cnn.layers.layer import Flatten, Input1D, Input2D, Layer
+from cnn.layers.layer import Flatten, Input1D, Input2D, Kind, Layer
+from cnn.layers.pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    GlobalPoolingLayer,
+    MaxPooling1D,
+    MaxPooling2D,
+    PoolingLayer,
+)
 from cnn.layers.standardization import Standardization
 from cnn.layers.weighted import Dense, WeightedLayer
-from cnn.layers.windowed import (
-    AveragePooling2D,
-    Conv2D,
-    GlobalAveragePooling2D,
-    GlobalMaxPooling2D,
-    MaxPooling2D,
-    WindowedLayer,
-)
 from cnn.model import Model
 
 
@@ -52,12 +57,12 @@ def to_torch(model: Model | HasModel) -> Any:
     """Return a `torch.nn.Sequential` with the layers of a model and copies of its weights.
 
     A fitted `gacnn.CNNClassifier` or `CNNRegressor` is a model with its standardisation in it. It
-    takes images (N, channels, height, width), as PyTorch's modules do, and gives the outputs
-    of `model.forward`; maps too have their channels second. Layers with trainable=False require
-    no gradients; SquareRoot and Standardization are modules of `cnn.exchange.torch_modules`.
-    Raises ValueError for what PyTorch has no module for: the step activation, average pooling
-    with more padding on one side or over half the window, and a last Flatten of several channels,
-    which PyTorch flattens in another order. Needs torch.
+    takes images (N, channels, height, width), or series (N, channels, length), as PyTorch's modules
+    do, and gives the outputs of `model.forward`; maps too have their channels second. Layers with
+    trainable=False require no gradients; SquareRoot and Standardization are modules of
+    `cnn.exchange.torch_modules`. Raises ValueError for what PyTorch has no module for: the step
+    activation, average pooling with more padding on one side or over half the window, and a last
+    Flatten of several channels, which PyTorch flattens in another order. Needs torch.
     """
     torch = imported("torch", "to_torch")
     model = checked_model(model)
@@ -73,9 +78,10 @@ def from_torch(module: Any, input_shape: Any) -> Model:
     """Return a model with the layers and copies of the weights of a `torch.nn.Sequential`.
 
     input_shape: of one image here, (height, width, channels), unlike PyTorch's (channels, height,
-    width); or (inputs,). The model gives the outputs of the module in evaluation mode: Dropout and
-    Identity are left out. An activation becomes the activation_function of the convolution or
-    Dense before it. Layers of which no parameter requires gradients have trainable=False.
+    width); (length, channels), if the module has layers of series; or (inputs,). The model gives
+    the outputs of the module in evaluation mode: Dropout and Identity are left out. An activation
+    becomes the activation_function of the convolution or Dense before it. Layers of which no
+    parameter requires gradients have trainable=False.
 
     Sequentials may be nested. Raises TypeError or ValueError, with the layer, the reason and the
     cure, for what has no counterpart here. Needs torch.
@@ -87,8 +93,11 @@ def from_torch(module: Any, input_shape: Any) -> Model:
             "into one in the order of its forward: "
             "torch.nn.Sequential(net.conv1, torch.nn.ReLU(), …)"
         )
-    chain = Converted(_input(input_shape))
-    for before, (position, each), after in neighbours(list(_leaves(torch, module))):
+    leaves = list(_leaves(torch, module))
+    chain = Converted(
+        _input(input_shape, any(type(each).__name__ in _SERIES for _, each in leaves))
+    )
+    for before, (position, each), after in neighbours(leaves):
         with converting(position, each):
             kind = type(each).__name__
             if kind not in _READERS or not _is_own(torch, each):
@@ -104,12 +113,13 @@ def from_torch(module: Any, input_shape: Any) -> Model:
 def _feature_order(layer: Layer | None) -> NDArray[np.intp] | None:
     """Index here of each flat feature that `layer` gives, in PyTorch's order.
 
-    PyTorch flattens (channels, height, width). None where nothing has been flattened.
+    PyTorch flattens (channels, height, width), or (channels, length). None where nothing has been
+    flattened.
     """
     while isinstance(layer, ActivationLayer | Standardization | Flatten):
         shape = layer.layer_input_size
         if isinstance(layer, Flatten) and isinstance(shape, tuple):
-            return np.arange(math.prod(shape)).reshape(shape).transpose(2, 0, 1).ravel()
+            return np.moveaxis(np.arange(math.prod(shape)).reshape(shape), -1, 0).ravel()
         layer = layer.previous_layer
     return None
 
@@ -132,16 +142,14 @@ def _modules(torch: Any, layer: Layer) -> list[Any]:
     if isinstance(layer, Standardization):
         return [_standardization(layer)]
     if isinstance(layer, WeightedLayer):
-        module = (_convolution if isinstance(layer, Conv2D) else _linear)(torch, layer)
+        module = (_convolution if isinstance(layer, Convolution) else _linear)(torch, layer)
         name = layer.activation_function
         return [*module, *([] if name is None else [_activation(nn, name)])]
     if isinstance(layer, ActivationLayer):
         return [_activation(nn, layer.name, getattr(layer, "negative_slope", NEGATIVE_SLOPE))]
-    if isinstance(layer, GlobalAveragePooling2D):
-        return [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-    if isinstance(layer, GlobalMaxPooling2D):
-        return [nn.AdaptiveMaxPool2d(1), nn.Flatten()]
-    if isinstance(layer, WindowedLayer):
+    if isinstance(layer, GlobalPoolingLayer):
+        return [getattr(nn, f"Adaptive{_POOLS[layer.reduction]}{layer.axes}d")(1), nn.Flatten()]
+    if isinstance(layer, PoolingLayer):
         return _pooling(nn, layer)
     return [nn.Flatten()]
 
@@ -152,9 +160,9 @@ def _convolution(torch: Any, layer: Any) -> list[Any]:
     module = _filled(
         torch,
         layer,
-        [filters.transpose(0, 3, 1, 2), *bias],
-        torch.nn.Conv2d,
-        layer.layer_input_size[2],
+        [np.moveaxis(filters, -1, 1), *bias],
+        getattr(torch.nn, f"Conv{layer.axes}d"),
+        layer.layer_input_size[-1],
         layer.num_filters,
         layer.kernel_size,
         layer.stride,
@@ -191,14 +199,15 @@ def _filled(torch: Any, layer: WeightedLayer, arrays: list[Any], kind: Any, *siz
 
 def _pooling(nn: Any, layer: Any) -> list[Any]:
     amounts, padding = _padding(nn, layer, -math.inf, limits=(layer.rows.size, layer.columns.size))
-    if isinstance(layer, MaxPooling2D):
-        return [*padding, nn.MaxPool2d(layer.pool_size, layer.stride, amounts)]
+    pool = getattr(nn, f"{_POOLS[layer.reduction]}{layer.axes}d")
+    if layer.reduction == Kind.MAX_POOL:
+        return [*padding, pool(layer.pool_size, layer.stride, amounts)]
     if padding:
         raise ValueError(
-            f"it pads {padding[0].padding} (left, right, above, below), and PyTorch averages with "
+            f"it pads {tuple(padding[0].padding)}, as PyTorch counts, which averages with "
             "padding of equal sides and at most half the window only; use that, or cnn.to_onnx"
         )
-    return [nn.AvgPool2d(layer.pool_size, layer.stride, amounts, count_include_pad=False)]
+    return [pool(layer.pool_size, layer.stride, amounts, count_include_pad=False)]
 
 
 def _padding(nn: Any, layer: Any, value: float, limits: Any = None) -> tuple[Any, list[Any]]:
@@ -206,12 +215,14 @@ def _padding(nn: Any, layer: Any, value: float, limits: Any = None) -> tuple[Any
 
     limits: the sizes of the window, where the module pads half of them at most.
     """
-    (top, bottom), (left, right) = layer.margins(layer.layer_input_size)
+    (top, bottom), (left, right) = layer.margins(layer.input_maps)
     fits = limits is None or (2 * top <= limits[0] and 2 * left <= limits[1])
     if top == bottom and left == right and fits:
-        return size((top, left)), []
-    around = left, right, top, bottom
-    return 0, [nn.ConstantPad2d(around, value) if value else nn.ZeroPad2d(around)]
+        return size((top, left)[: layer.axes]), []
+    around = (left, right, top, bottom) if layer.axes == 2 else (top, bottom)
+    if value:
+        return 0, [getattr(nn, f"ConstantPad{layer.axes}d")(around, value)]
+    return 0, [getattr(nn, f"ZeroPad{layer.axes}d")(around)]
 
 
 def _activation(nn: Any, name: str, negative_slope: float = NEGATIVE_SLOPE) -> Any:
@@ -252,8 +263,11 @@ def _is_own(torch: Any, module: Any) -> bool:
     return type(module) is getattr(owner, type(module).__name__, None)
 
 
-def _input(input_shape: Any) -> Layer:
+def _input(input_shape: Any, series: bool) -> Layer:
+    """Return the input; two numbers are (length, channels) of series, or (height, width)."""
     sizes = tuple(input_shape) if np.iterable(input_shape) else (input_shape,)
+    if len(sizes) == 2 and series:
+        return Input1D(sizes)
     return Input1D(*sizes) if len(sizes) == 1 else Input2D(sizes)
 
 
@@ -276,13 +290,13 @@ def _read_convolution(chain: Converted, module: Any, before: Any, after: Any) ->
     if module.padding_mode != "zeros":
         raise ValueError(f'it pads with {module.padding_mode!r}; use padding_mode="zeros"')
     shape = chain.last.layer_output_size
-    if isinstance(shape, tuple) and shape[2] != module.in_channels:
+    if isinstance(shape, tuple) and shape[-1] != module.in_channels:
         raise ValueError(
             f"it takes {module.in_channels} channels, and its input is {shape}; give input_shape "
-            "as (height, width, channels)"
+            "as (height, width, channels), or (length, channels)"
         )
     make = functools.partial(
-        Conv2D,
+        _CONVOLUTIONS[type(module).__name__],
         module.out_channels,
         size(module.kernel_size),
         stride=size(module.stride),
@@ -290,7 +304,7 @@ def _read_convolution(chain: Converted, module: Any, before: Any, after: Any) ->
         **_weighted_settings(module),
     )
     filters, *bias = _weights(module)
-    chain.add(_padded(chain, make, module, before), filters.transpose(0, 2, 3, 1), *bias)
+    chain.add(_padded(chain, make, module, before), np.moveaxis(filters, 1, -1), *bias)
 
 
 def _read_linear(chain: Converted, module: Any, before: Any, after: Any) -> None:
@@ -313,47 +327,54 @@ def _read_standardization(chain: Converted, module: Any, before: Any, after: Any
 def _read_pooling(chain: Converted, module: Any, before: Any, after: Any) -> None:
     for name, wanted in _POOLING.items():
         value = getattr(module, name, wanted)
-        if value not in (wanted, (wanted, wanted)):
+        if value not in (wanted, (wanted,), (wanted, wanted)):
             raise ValueError(f"it has {name}={value}; use {name}={wanted}")
-    average = type(module).__name__ == "AvgPool2d"
-    if average and module.count_include_pad and any(checks.pair(module.padding, "padding", 0)):
+    kind: Any = _POOLINGS[type(module).__name__]
+    average = kind.reduction == Kind.AVERAGE_POOL
+    if average and module.count_include_pad and any(_amounts(module)):
         raise ValueError("it counts padding in its means; use count_include_pad=False")
-    kind = AveragePooling2D if average else MaxPooling2D
     make = functools.partial(kind, size(module.kernel_size), stride=size(module.stride))
     chain.add(_padded(chain, make, module, before))
 
 
 def _padded(chain: Converted, make: Callable[..., Any], module: Any, before: Any) -> Layer:
     """Return the layer with the padding of its module and of a padding module before it."""
-    left, right, top, bottom = before.padding if _is_padding(before) else (0, 0, 0, 0)
+    outside = tuple(before.padding) if _is_padding(before) else (0, 0, 0, 0)
+    left, right, top, bottom = outside if len(outside) == 4 else (0, 0, *outside)
     if module.padding == "same":
         if _is_padding(before):
             raise ValueError(f'padding "same" behind {before}; give both as numbers')
         return make(padding="same")  # type: ignore[no-any-return]
-    amounts = 0 if module.padding == "valid" else module.padding
-    rows, columns = checks.pair(amounts, "padding", 0)
+    rows, columns = (0, 0) if module.padding == "valid" else _amounts(module)
     margins: Margins = ((top + rows, bottom + rows), (left + columns, right + columns))
     return with_margins(make, margins, chain.last.layer_output_size)
 
 
+def _amounts(module: Any) -> tuple[int, int]:
+    """Return what a module pads above and to the left, where series have nothing to the left."""
+    if type(module).__name__.endswith("1d"):
+        return checks.whole(size(module.padding), "padding", 0), 0
+    return checks.pair(module.padding, "padding", 0)
+
+
 def _is_padding(module: Any) -> bool:
-    return type(module).__name__ in ("ZeroPad2d", "ConstantPad2d")
+    return type(module).__name__ in _PADDINGS
 
 
 def _read_padding(chain: Converted, module: Any, before: Any, after: Any) -> None:
     """Leave it to the layer behind, if that pads with the same value."""
-    if (module.value, type(after).__name__) not in ((0, "Conv2d"), (-math.inf, "MaxPool2d")):
+    if (module.value, type(after).__name__[:-2]) not in ((0, "Conv"), (-math.inf, "MaxPool")):
         raise ValueError("only zeros before Conv2d and -inf before MaxPool2d can be padded here")
 
 
 def _read_global(chain: Converted, module: Any, before: Any, after: Any) -> None:
-    if module.output_size not in (1, (1, 1)):
+    if module.output_size not in (1, (1,), (1, 1)):
         raise ValueError("only the output size 1 can be converted; use AvgPool2d or MaxPool2d")
-    average = type(module).__name__ == "AdaptiveAvgPool2d"
+    name = type(module).__name__
     if type(after).__name__ == "Flatten":
-        chain.add(GlobalAveragePooling2D() if average else GlobalMaxPooling2D())
+        chain.add(_GLOBAL[name]())
     else:
-        kind = AveragePooling2D if average else MaxPooling2D
+        kind: Any = _POOLINGS[name.removeprefix("Adaptive")]
         chain.add(over_whole_maps(kind, chain.last.layer_output_size))
 
 
@@ -365,7 +386,8 @@ def _read_flatten(chain: Converted, module: Any, before: Any, after: Any) -> Non
 
 
 def _read_softmax(chain: Converted, module: Any, before: Any, after: Any) -> None:
-    axes = 4 if isinstance(chain.last.layer_output_size, tuple) else 2
+    shape = chain.last.layer_output_size
+    axes = 1 + len(shape) if isinstance(shape, tuple) else 2
     if module.dim is None or module.dim % axes != 1:
         raise ValueError("only softmax over the channels can be converted; use dim=1")
     chain.activate(Softmax())
@@ -379,6 +401,22 @@ def _read_activation(chain: Converted, module: Any, before: Any, after: Any) -> 
         chain.activate(kinds[type(module).__name__]())
 
 
+_POOLS = {Kind.MAX_POOL: "MaxPool", Kind.AVERAGE_POOL: "AvgPool"}
+_CONVOLUTIONS = {"Conv2d": Conv2D, "Conv1d": Conv1D}
+_POOLINGS = {
+    "MaxPool2d": MaxPooling2D,
+    "MaxPool1d": MaxPooling1D,
+    "AvgPool2d": AveragePooling2D,
+    "AvgPool1d": AveragePooling1D,
+}
+_GLOBAL: dict[str, Callable[[], Layer]] = {
+    "AdaptiveMaxPool2d": GlobalMaxPooling2D,
+    "AdaptiveMaxPool1d": GlobalMaxPooling1D,
+    "AdaptiveAvgPool2d": GlobalAveragePooling2D,
+    "AdaptiveAvgPool1d": GlobalAveragePooling1D,
+}
+_PADDINGS = ("ZeroPad2d", "ZeroPad1d", "ConstantPad2d", "ConstantPad1d")
+_SERIES = [name for name in (*_CONVOLUTIONS, *_POOLINGS, *_GLOBAL) if name.endswith("1d")]
 _POOLING = {
     "dilation": 1,
     "ceil_mode": False,
@@ -392,13 +430,11 @@ _CURES = {
     "LogSoftmax": "leave it out, or use Softmax",
 }
 _READERS: dict[str, Callable[[Converted, Any, Any, Any], None]] = {
-    "Conv2d": _read_convolution,
+    **dict.fromkeys(_CONVOLUTIONS, _read_convolution),
     "Linear": _read_linear,
     "Standardization": _read_standardization,
-    "MaxPool2d": _read_pooling,
-    "AvgPool2d": _read_pooling,
-    "AdaptiveAvgPool2d": _read_global,
-    "AdaptiveMaxPool2d": _read_global,
+    **dict.fromkeys(_POOLINGS, _read_pooling),
+    **dict.fromkeys(_GLOBAL, _read_global),
     "Flatten": _read_flatten,
     "ReLU": _read_activation,
     "LeakyReLU": _read_activation,
@@ -406,6 +442,5 @@ _READERS: dict[str, Callable[[Converted, Any, Any, Any], None]] = {
     "SquareRoot": _read_activation,
     "Tanh": _read_activation,
     "Softmax": _read_softmax,
-    "ZeroPad2d": _read_padding,
-    "ConstantPad2d": _read_padding,
+    **dict.fromkeys(_PADDINGS, _read_padding),
 }

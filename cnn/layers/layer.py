@@ -12,7 +12,7 @@ import functools
 import inspect
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -23,8 +23,14 @@ from cnn.layers.activation import Activation
 from cnn.types import Array
 
 MapShape = tuple[int, int, int]
-Shape = MapShape | int
-"""(height, width, channels) of maps, or how many values there are where they are flat."""
+Shape = MapShape | tuple[int, int] | int
+"""(height, width, channels) of maps, (length, channels) of series, or how many flat values."""
+
+
+def maps_of(shape: Shape) -> MapShape:
+    """Return the shape of maps, which series are too: of one column, (length, 1, channels)."""
+    assert isinstance(shape, tuple)
+    return shape if len(shape) == 3 else (shape[0], 1, shape[1])
 
 
 class Kind(StrEnum):
@@ -67,8 +73,9 @@ class Layer:
     A layer of one's own has its constructor's `arguments`, an `output_shape` and `operations`.
     Settings are given when a layer is made, and stay.
 
-    `layer_input_size` and `layer_output_size` are (height, width, channels), or an integer where
-    the values are flat; None until the layer is linked to a previous one.
+    `layer_input_size` and `layer_output_size` are (height, width, channels), (length, channels) of
+    series, or an integer where the values are flat; None until the layer is linked to a previous
+    one.
     """
 
     arguments: ClassVar[tuple[str, ...]] = ()
@@ -234,18 +241,31 @@ class Input2D(Layer):
 
 
 class Input1D(Layer):
-    """The input of a dense-only network: `num_inputs` numbers a sample.
+    """The input of a network of rows, `num_inputs` numbers each, or of series (length, channels).
 
     Examples:
         >>> cnn.Model([cnn.Input1D(4), cnn.Dense(3)]).num_weights
         15
+        >>> cnn.Conv1D(8, 5, cnn.Input1D((100, 3))).layer_output_size
+        (96, 8)
     """
 
     arguments = ("num_inputs",)
 
-    def __init__(self, num_inputs: int, logger: logging.Logger | None = None) -> None:
+    def __init__(
+        self, num_inputs: int | Sequence[int], logger: logging.Logger | None = None
+    ) -> None:
         super().__init__(None, logger)
-        self.num_inputs = checks.whole(num_inputs, "num_inputs")
+        if np.iterable(num_inputs) and not isinstance(num_inputs, str):
+            sizes = [checks.whole(size, "num_inputs") for size in num_inputs]
+            if len(sizes) != 2:
+                raise ValueError(
+                    "num_inputs must be one integer, or (length, channels) of series, not "
+                    f"{num_inputs!r}" + ("; for images use Input2D" if len(sizes) == 3 else "")
+                )
+            self.num_inputs: int | tuple[int, int] = (sizes[0], sizes[1])
+        else:
+            self.num_inputs = checks.whole(num_inputs, "num_inputs")
         self.layer_output_size = self.num_inputs
 
     link = Input2D.link
@@ -253,7 +273,7 @@ class Input1D(Layer):
 
 
 class Flatten(Layer):
-    """Maps (height, width, channels) as one row of values, in that order.
+    """Maps (height, width, channels), or series (length, channels), as one row, in that order.
 
     Examples:
         >>> cnn.Flatten(cnn.Input2D((4, 4, 3))).layer_output_size

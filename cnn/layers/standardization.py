@@ -52,15 +52,15 @@ class Standardization(WeightedLayer):
 
     @classmethod
     def of(cls, features: ArrayLike) -> Self:
-        """Return the layer that standardises features (N, values) or (N, height, width, channels).
+        """Return the layer that standardises features (N, values), maps or series (N, …, channels).
 
         What is the same in all of them is left as it is, at 0.
         """
         values = checks.real(features, "features")
-        if values.ndim not in (2, 4) or not values.size:
+        if values.ndim not in (2, 3, 4) or not values.size:
             raise ValueError(
-                "features must have the shape (N, values) or (N, height, width, channels), not "
-                f"{values.shape}"
+                "features must have the shape (N, values), (N, length, channels) or (N, height, "
+                f"width, channels), not {values.shape}"
             )
         axes = tuple(range(values.ndim - 1))
         checks.finite(values, "features")

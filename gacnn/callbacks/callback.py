@@ -48,6 +48,9 @@ class Callback:
     is_part_of_run = True
     """Whether a run resumed without it would be another run: not so for a progress bar."""
 
+    image_evaluations: int = 0
+    """How many images it has run through a network itself: a training counts them among its own."""
+
     def on_start(self, ga: Run) -> None:
         """Called once, before the first evaluation."""
 

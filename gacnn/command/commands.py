@@ -80,13 +80,27 @@ def _network(options: argparse.Namespace, images: datasets.Dataset) -> cnn.Model
     shape, classes = images.X.shape[1:], len(images.class_names)
     if options.layers is not None and options.model is not None:
         raise ValueError("--layers and --model both name a network; give one of them")
+    named = options.layers is not None or options.model is not None
+    if named and options.first_layer != "auto":
+        raise ValueError(
+            "--first-layer is for the default network; leave it out, or --layers and --model"
+        )
     if options.layers is not None:
         return words.network(options.layers, shape, classes, options.seed)
     if options.model is None:
-        return default_network(shape, classes, random_seed=options.seed)
+        return _default_network(images, options)
     model = _model(options.model)
     _check_fits(model, images)
     return model
+
+
+def _default_network(images: datasets.Dataset, options: argparse.Namespace) -> cnn.Model:
+    """Return the network for images that are augmented or not."""
+    first = options.first_layer
+    if first == "auto" and (options.flip or options.shift):
+        first = "evolved"
+    shape, classes = images.X.shape[1:], len(images.class_names)
+    return default_network(shape, classes, options.seed, images=images.X, first_layer=first)
 
 
 def resume(options: argparse.Namespace) -> int:
@@ -322,14 +336,14 @@ def _evolution(
         except (KeyboardInterrupt, OSError, MemoryError) as error:
             error.add_note(f"go on with the run by `{folder.resuming}`")
             raise
-        _say_results(folder, results)
+        _say_results(folder, results, verbose=verbose)
         stopped_by = result.ga.interrupted_by
         return 0 if stopped_by is None else ENDED + stopped_by
 
     return evolve
 
 
-def _say_results(folder: RunFolder, results: dict[str, Any]) -> None:
+def _say_results(folder: RunFolder, results: dict[str, Any], *, verbose: bool) -> None:
     say(
         f"\n{results['generations']:,} generations, {results['seconds']:,} seconds, "
         f"{counted(results['image_evaluations'])} image evaluations"
@@ -338,7 +352,7 @@ def _say_results(folder: RunFolder, results: dict[str, Any]) -> None:
         number = results["test_images"]
         say(f"{results['test_accuracy']:.1%} of {number:,} images set aside are right")
     say(f"all is in {folder.path}: model.npz, history.csv and pictures")
-    if results["finished"]:
-        say(f"to use it: `{folder.predicting}`")
-    else:
+    if not results["finished"]:
         say(f"stopped early: go on with `{folder.resuming}`")
+    elif verbose:
+        say(f"to use it: `{folder.predicting}`")

@@ -95,6 +95,8 @@ def feature_maps(
             f"layer must give maps, but {shown} gives {shown.layer_output_size} flat values; "
             "take one before Flatten"
         )
+    if len(shown.layer_output_size) == 2:
+        raise ValueError(f"layer must give maps, but {shown} gives series; give a model of images")
     axes = "height, width, channels"
     checks.finite(checks.shaped(image, "image", model.input_shape, axes, "give one"), "image")
     model.feed_sample(image)
@@ -286,7 +288,8 @@ def _layer_of(model: Model, layer: Layer | int) -> Layer:
     """Return a layer of the model, given itself or by its number among the convolutions."""
     if not isinstance(model, Model):
         raise TypeError(
-            f"model must be a cnn.Model, not {type(model).__name__}; a Result has one in its model"
+            f"model must be a cnn.Model, not {type(model).__name__}; a Result has one in its "
+            "model, a fitted estimator in its model_"
         )
     if isinstance(layer, Layer):
         if not any(layer is each for each in model.layers):

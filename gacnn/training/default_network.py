@@ -3,31 +3,91 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from cnn import AveragePooling2D, Conv2D, Dense, Flatten, Input2D, MaxPooling2D, Model, checks
+from numpy.typing import ArrayLike
+
+from cnn import (
+    AveragePooling2D,
+    Conv2D,
+    Dense,
+    Flatten,
+    Input2D,
+    MaxPooling2D,
+    Model,
+    SquareRoot,
+    Standardization,
+    checks,
+    patch_filters,
+)
 from cnn.layers.layer import Layer
+from cnn.types import AnyArray
 
 HIDDEN_UNITS = 16
 FILTERS = 8
 LARGEST_CONVOLVED = 32  # pixels a side of the maps that filters see
 LARGEST_POOLED = 8  # and of the last maps
 
+FIRST_LAYERS = "auto", "data", "evolved"
+PATCH = 6  # pixels a side of the filters from the data
+PATCH_FILTERS = 256
+CELLS = 3  # a side, in which their responses are averaged
+LARGE_SIDE = 16  # pixels, from which on images have more to them than such filters see
+MANY_IMAGES = 5000
+STANDARDISED = 5000  # images that say what mean and deviation of a feature are
 
-def default_layers(input_shape: tuple[int, ...]) -> list[Layer]:
+
+def default_layers(
+    input_shape: tuple[int, ...],
+    images: ArrayLike | None = None,
+    *,
+    first_layer: str = "auto",
+    random_seed: int | None = None,
+) -> list[Layer]:
     """Return hidden layers for inputs of this shape, with few weights, since evolution likes few.
 
-    Rows: 16 units of tanh. Images: 8 filters of 3 x 3 with relu and max pooling by 2, as often as
-    it takes to leave at most 8 pixels a side; images of more than 32 pixels a side are averaged
-    down to at most 32 first.
+    Rows: 16 units of tanh. Images of more than 32 pixels a side are averaged down to at most 32
+    first. Then, where there are images and the first layer is to come from them: 256 filters of
+    their patches, fixed, with relu, averaged in 3 x 3 cells, the square root, standardised; what
+    is left to evolve is the output layer. Else 8 filters of 3 x 3 with relu and max pooling by 2,
+    as often as it takes to leave at most 8 pixels a side.
+
+    Args:
+        input_shape: (height, width, channels), or (inputs,).
+        images: (N, height, width, channels), to train on; None where they are not known.
+        first_layer: "data", "evolved", or "auto": from the data where there are 5,000 images or
+            more, of 16 pixels a side or more.
+        random_seed: what the patches are drawn from.
     """
+    checks.one_of(first_layer, "first_layer", FIRST_LAYERS)
     if len(input_shape) == 1:
+        if first_layer == "data":
+            raise ValueError('first_layer="data" is for images, not for rows; leave it out')
         return [Dense(HIDDEN_UNITS, activation_function="tanh")]
-    layers: list[Layer] = []
+    known = None if images is None else checks.shaped(images, "images", (None, *input_shape), _AXES)
+    if first_layer == "data" and known is None:
+        raise ValueError('first_layer="data" needs the images: give them')
+    many = known is not None and len(known) >= MANY_IMAGES and min(input_shape[:2]) >= LARGE_SIDE
+    shrunk = _shrunk(input_shape)
+    if known is not None and (first_layer == "data" or (first_layer == "auto" and many)):
+        return shrunk + _from_data(input_shape, known, shrunk, random_seed)
+    return shrunk + _evolved(Model([Input2D(input_shape), *shrunk]).output_shape)
+
+
+_AXES = "images, height, width, channels"
+
+
+def _shrunk(input_shape: tuple[int, ...]) -> list[Layer]:
+    """Return what averages large images down."""
     height, width = input_shape[:2]
     shrink = math.ceil(height / LARGEST_CONVOLVED), math.ceil(width / LARGEST_CONVOLVED)
-    if max(shrink) > 1:
-        layers.append(AveragePooling2D(shrink, stride=shrink))
-        height, width = height // shrink[0], width // shrink[1]
+    return [AveragePooling2D(shrink, stride=shrink)] if max(shrink) > 1 else []
+
+
+def _evolved(shape: tuple[int, ...]) -> list[Layer]:
+    """Return convolutions and max pooling for maps of this shape."""
+    layers: list[Layer] = []
+    height, width = shape[:2]
     while True:
         pool_size = min(2, height), min(2, width)
         layers += [
@@ -39,14 +99,58 @@ def default_layers(input_shape: tuple[int, ...]) -> list[Layer]:
             return layers
 
 
+def _from_data(
+    input_shape: tuple[int, ...], images: AnyArray, shrunk: list[Layer], random_seed: int | None
+) -> list[Layer]:
+    """Return fixed layers that give features of images."""
+    some = images[:: -(-len(images) // STANDARDISED)]
+    front = Model([Input2D(input_shape), *shrunk])
+    height, width, _ = front.output_shape
+    size = min(PATCH, height), min(PATCH, width)
+    seen = images if not shrunk else front.forward(some)
+    filters = patch_filters(seen, size, PATCH_FILTERS, random_seed=random_seed)
+    cells: Any = [
+        -(-(side - own + 1) // CELLS) for side, own in zip(seen.shape[1:3], size, strict=True)
+    ]
+    layers = [
+        Conv2D(PATCH_FILTERS, size, None, "relu", trainable=False, weights=filters),
+        AveragePooling2D(cells, stride=cells, padding="same"),
+        SquareRoot(),
+        Flatten(),
+    ]
+    features = Model([Input2D(input_shape), *shrunk, *layers]).forward(some)
+    return [*layers, Standardization.of(features)]
+
+
 def default_network(
-    input_shape: tuple[int, ...], num_classes: int, random_seed: int | None = None
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    random_seed: int | None = None,
+    *,
+    images: ArrayLike | None = None,
+    first_layer: str = "auto",
 ) -> Model:
-    """Return a network for images (height, width, channels) of so many classes."""
+    """Return a network for images (height, width, channels) of so many classes.
+
+    Args:
+        input_shape: (height, width, channels).
+        num_classes: outputs.
+        random_seed: what its weights, and the patches of images, are drawn from.
+        images: (N, height, width, channels), to train on. With 5,000 images or more, of 16 pixels
+            a side or more, the first layer comes from them and does not evolve.
+        first_layer: "data" or "evolved" to say so whatever the images; "auto" as above.
+
+    Raises:
+        ValueError: for images of another shape, and "data" without images.
+    """
     number = checks.whole(num_classes, "num_classes")
     if number >= 2**31:
         raise ValueError(f"num_classes is too large, {number:,}")
     first = Input2D(input_shape)
     output = Dense(number, activation_function="softmax")
-    layers = [first, *default_layers(first.input_shape), Flatten(), output]
-    return Model(layers, random_seed=random_seed)
+    hidden = default_layers(
+        first.input_shape, images, first_layer=first_layer, random_seed=random_seed
+    )
+    if not isinstance(hidden[-1], Standardization):
+        hidden.append(Flatten())
+    return Model([first, *hidden, output], random_seed=random_seed)

@@ -412,7 +412,7 @@ class Training:
         images += (self._num_ranked + 1) * len(self.fitness.X)  # 1 for the score
         if self.validation is not None:
             images += self.validation.evaluations * len(self.validation.fitness.X)
-        return images
+        return images + sum(each.image_evaluations for each in ga.callbacks)
 
 
 def _run(ga: GA, checkpoint: Checkpoint | None) -> None:

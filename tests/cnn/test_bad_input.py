@@ -22,7 +22,12 @@ LAYERS_WITH_SIZES = [
 COUNTED = [
     (lambda value: cnn.Conv2D(value, 3), "num_filters"),
     (lambda value: cnn.Dense(value), "num_neurons"),
-    (lambda value: cnn.Input1D(value), "num_inputs"),
+    (lambda value: cnn.Input1D((value, 3)), "num_inputs"),
+    (lambda value: cnn.Input1D((3, value)), "num_inputs"),
+    (lambda value: cnn.Conv1D(2, value), "kernel_size"),
+    (lambda value: cnn.Conv1D(2, 3, stride=value), "stride"),
+    (lambda value: cnn.Conv1D(2, 3, dilation=value), "dilation"),
+    (lambda value: cnn.MaxPooling1D(value), "pool_size"),
     (lambda value: cnn.Input2D((value, 8)), "input_shape"),
     (lambda value: cnn.Input2D((8, 8, value)), "input_shape"),
     (lambda value: model().forward(images(), threads=value or 0), "threads"),
@@ -67,6 +72,12 @@ def test_input_shape_of_another_length(value):
         cnn.Input2D(value)
 
 
+@pytest.mark.parametrize("value", [(8,), (8, 8, 1), (), np.zeros(4, int)], ids=repr)
+def test_series_of_another_number_of_axes(value):
+    with refuses(ValueError, "num_inputs must be ", "(length, channels) of series, not"):
+        cnn.Input1D(value if len(value) < 4 else value + 1)
+
+
 @pytest.mark.parametrize("value", ["full", "", "3", -1, True, 1.5, None, (1,), ("same", "valid")])
 @pytest.mark.parametrize("build", [cnn.Conv2D, cnn.MaxPooling2D])
 def test_padding_that_is_none(build, value):
@@ -94,7 +105,18 @@ def test_windows_larger_than_their_input(build, size):
         build()
 
 
+@pytest.mark.parametrize("kind", [cnn.MaxPooling1D, cnn.AveragePooling1D])
+def test_windows_longer_than_their_series(kind):
+    with refuses(ValueError, "looks at 9 steps", "a series of 8 (with padding 8)", '"same"'):
+        kind(9, cnn.Input1D((8, 2)))
+    with refuses(ValueError, "looks at 9 steps", "a series of 5"):
+        cnn.Conv1D(2, 5, cnn.Input1D((5, 1)), dilation=2)
+    with refuses(ValueError, "padding of ", "1D must be smaller than pool_size 2, not 2", "a step"):
+        kind(2, padding=2)
+
+
 def test_sizes_that_only_fit_with_padding_are_taken():
+    assert cnn.Conv1D(2, 9, cnn.Input1D((8, 1)), padding=1).layer_output_size == (2, 2)
     assert cnn.Conv2D(2, 9, IMAGE, padding=1).layer_output_size == (2, 2, 2)
     assert cnn.Conv2D(2, 9, IMAGE, padding="same").layer_output_size == (8, 8, 2)
 
@@ -187,6 +209,30 @@ def test_dense_without_flatten():
 def test_maps_are_wanted_where_there_are_none(layer, before):
     with refuses(ValueError, "needs maps (height, width, channels)", "put it before Flatten"):
         cnn.Model([*before, layer])
+
+
+@pytest.mark.parametrize(
+    "layer", [cnn.Conv1D(2, 3), cnn.MaxPooling1D(2), cnn.GlobalAveragePooling1D()]
+)
+def test_series_are_wanted_where_there_are_none(layer):
+    name = type(layer).__name__
+    with refuses(ValueError, "needs a series (length, channels)", f"use {name[:-2]}2D, or begin"):
+        cnn.Model([IMAGE, layer])
+    with refuses(ValueError, "needs a series", "8 flat values", "Input1D((length, channels))"):
+        cnn.Model([cnn.Input1D(8), layer])
+    with refuses(ValueError, "needs maps", "the shape (8, 1)", "use Conv1D, or begin with Input2D"):
+        cnn.Model([cnn.Input1D((8, 1)), cnn.Conv2D(2, 3)])
+
+
+@pytest.mark.parametrize("method", ["forward", "predict", "log_proba"])
+def test_series_that_do_not_fit(method):
+    network = cnn.Model([cnn.Input1D((8, 2)), cnn.Flatten(), cnn.Dense(3)])
+    shape = " must have the shape (any, 8, 2) = (series, length, channels), not "
+    for wrong in ((8, 2), (5, 8), (5, 2, 8), (5, 16), (1, 5, 8, 2)):
+        with refuses(ValueError, shape + str(wrong), "[None]", "[..., None]"):
+            getattr(network, method)(np.zeros(wrong))
+    with refuses(ValueError, "sample must have the shape (8, 2) = (length, channels)"):
+        network.feed_sample(np.zeros(16))
 
 
 def test_input_in_the_middle():

@@ -64,6 +64,20 @@ def images(number=60, shape=(6, 5), seed=0):
     return (noise + brightness).astype(np.uint8), np.array(["dark", "grey", "light"])[kind]
 
 
+def test_series_are_taken_where_the_network_begins_with_them():
+    X, y = images(shape=(20, 2))
+    layers = [cnn.Conv1D(4, 3, activation_function="relu"), cnn.GlobalMaxPooling1D()]
+    fitted = classifier(cnn.Input1D((20, 2)), *layers).fit(X, y)
+    assert fitted.input_shape_ == (20, 2)
+    expected = fitted.predict_proba(X)
+    np.testing.assert_array_equal(fitted.predict_proba(X.reshape(60, 40)), expected)
+    np.testing.assert_allclose(fitted.as_model().forward(X), expected, rtol=1e-3, atol=1e-4)
+    with refuses(ValueError, "inputs of the shape (20, 2), or rows of 40 features"):
+        fitted.predict(X.transpose(0, 2, 1))
+    with refuses(ValueError, "needs a series", "begin with Input1D((length, channels))"):
+        classifier(*layers).fit(X, y)
+
+
 def classifier(*layers, **settings):
     """A classifier that takes no time, of these layers if there are any."""
     return CNNClassifier(list(layers) or None, **{**QUICK, **settings})
@@ -846,3 +860,22 @@ def test_an_estimator_that_is_not_fitted_is_not_exported(tmp_path):
         cnn.to_onnx(CNNClassifier(), tmp_path / "model.onnx")
     with pytest.raises(TypeError, match=r"must be a cnn\.Model, not"):
         cnn.to_onnx(CNNClassifier, tmp_path / "model.onnx")
+
+
+def test_the_first_layer_comes_from_the_data_if_that_is_said_or_they_are_many():
+    rng = np.random.default_rng(0)
+    X, y = rng.random((5000, 16, 16), np.float32), np.arange(5000) % 2
+    quick = {"num_generations": 1, "num_solutions": 2}
+
+    def fixed(number=5000, **settings):
+        return classifier(**quick, **settings).fit(X[:number], y[:number]).model_.fixed_layers > 0
+
+    assert fixed()
+    assert not fixed(first_layer="evolved")
+    assert not fixed(augment=gacnn.augment.Flip())
+    assert not fixed(200)
+    assert fixed(200, first_layer="data")
+    small = classifier(cnn.Conv2D(2, 3), **quick).fit(X, y)
+    assert small.model_.fixed_layers == 0
+    regressor = gacnn.CNNRegressor(**quick, random_state=0).fit(X, y)
+    assert regressor.model_.fixed_layers == 0

@@ -33,8 +33,10 @@ SMALL_PRODUCT = 10**6  # multiplications
 def enter(images: NDArray[np.generic], rows: int, phases: int, columns: int) -> Array:
     """Turn images (members, N, H, W, C) into maps (members, phases, rows, C, columns, N).
 
-    Rows and columns past those are left out; columns past the width W are zeros.
+    Rows and columns past those are left out; columns past the width W are zeros. Series (members,
+    N, L, C) are images of one column.
     """
+    images = images if images.ndim == 5 else images[:, :, :, None]
     members, number, height, width, channels = images.shape
     size = height * width * channels
     staged = np.empty((members, number, size + 16), np.float32)  # no two share a cache set

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cnn.engines.numpy import kernels
 from cnn.engines.operations import check_chain, unknown
 from cnn.layers.activation import Activation
-from cnn.layers.layer import Kind, Layer, MapShape, Operation, Shape
+from cnn.layers.layer import Kind, Layer, MapShape, Operation, Shape, maps_of
 from cnn.layers.window import Window
 from cnn.layers.windowed import WindowedLayer
 from cnn.types import AnyArray, Array
@@ -60,6 +60,7 @@ class Program(NamedTuple):
     steps: tuple[Step, ...]
     closing: int
     floats: int  # of an image that enters
+    input_shape: Shape
 
 
 class Extent(NamedTuple):
@@ -97,13 +98,14 @@ def lower(operations: Sequence[Operation], input_shape: Shape) -> Program:
     else:
         flat = (place for place, part in enumerate(parts) if part.kind == Kind.FLATTEN)
         end = next(flat, len(parts))
-        last = _last_maps(parts, end, operations[-1].layer if operations else None, input_shape)
+        maps = maps_of(input_shape)
+        last = _last_maps(parts, end, operations[-1].layer if operations else None, maps)
         extents = _extents(parts[:end], last)
         enter = partial(kernels.enter, **extents[0]._asdict())
-        floats = extents[0].floats * input_shape[2]
-        steps = list(_map_steps(parts[:end], extents, input_shape[2]))
+        floats = extents[0].floats * maps[2]
+        steps = list(_map_steps(parts[:end], extents, maps[2]))
         steps += [_flat_step(part) for part in parts[end:]]
-    return Program(enter, tuple(steps), _closing(parts), floats)
+    return Program(enter, tuple(steps), _closing(parts), floats, input_shape)
 
 
 def _part(operation: Operation) -> Part:
@@ -178,8 +180,7 @@ def _last_maps(
         last = (1, 1, 1) if pools else flattens.layer_input_size
     elif last_layer is not None:
         last = last_layer.layer_output_size
-    assert isinstance(last, tuple)
-    return last
+    return maps_of(last)
 
 
 def _extents(parts: Sequence[Part], last: MapShape) -> list[Extent]:
@@ -198,7 +199,7 @@ def _extent_before(part: Part, after: Extent) -> Extent:
     if part.kind not in (Kind.CONVOLVE, *_POOLS) or not isinstance(layer, WindowedLayer):
         return after
     padded = after.before(*_windows(layer))
-    height, width, _ = layer.layer_input_size
+    height, width, _ = layer.input_maps
     if layer.padded:
         return Extent(height, padded.phases, -(-width // padded.phases))
     return padded
@@ -206,9 +207,9 @@ def _extent_before(part: Part, after: Extent) -> Extent:
 
 def _windows(layer: WindowedLayer) -> tuple[Window, Window]:
     """Windows down and across; the stride of a single position makes no difference, and is 1."""
-    size = layer.layer_output_size
-    if isinstance(size, int):
+    if isinstance(layer.layer_output_size, int):
         return layer.rows, layer.columns
+    size = layer.output_maps
     return (
         layer.rows._replace(stride=1) if size[0] == 1 else layer.rows,
         layer.columns._replace(stride=1) if size[1] == 1 else layer.columns,
@@ -228,7 +229,7 @@ def _map_steps(parts: Sequence[Part], extents: Sequence[Extent], channels: int) 
         if part.kind == Kind.CONVOLVE:
             lower = partial(kernels.patches, rows=rows, columns=columns)
             yield Step(lower, None, _lowered(layer, after) * channels)
-            channels = layer.layer_output_size[2]
+            channels = layer.output_maps[2]
             yield Step(kernels.convolve, part.weights, after.floats * channels)
         else:
             pool = partial(kernels.pool, rows=rows, columns=columns, reduce=_POOLS[Kind(part.kind)])
@@ -248,10 +249,10 @@ def _lowered(layer: WindowedLayer, after: Extent) -> int:
 def _pad_step(part: Part, padded: Extent, channels: int) -> Step:
     layer = part.layer
     assert isinstance(layer, WindowedLayer)
-    (above, _), (left, _) = layer.margins(layer.layer_input_size)
+    (above, _), (left, _) = layer.margins(layer.input_maps)
     run = partial(
         kernels.pad,
-        width=layer.layer_input_size[1],
+        width=layer.input_maps[1],
         before=(above, left),
         rows=padded.rows,
         columns=padded.columns,
@@ -264,8 +265,8 @@ def _shares(layer: WindowedLayer, after: Extent) -> Array | np.float32:
     """What the sums of an average pooling are multiplied by: 1 / number of pixels that exist."""
     if not layer.padded:
         return np.float32(1 / (layer.rows.size * layer.columns.size))
-    (above, _), (left, _) = layer.margins(layer.layer_input_size)
-    height, width, _ = layer.layer_input_size
+    (above, _), (left, _) = layer.margins(layer.input_maps)
+    height, width, _ = layer.input_maps
     columns = np.arange(after.columns) * after.phases + np.arange(after.phases)[:, None]
     vertical = _pixels(layer.rows, np.arange(after.rows), above, height)
     horizontal = _pixels(layer.columns, columns, left, width)

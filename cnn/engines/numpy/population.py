@@ -153,7 +153,8 @@ def evaluate(
     """
     keep_freed_memory()
     members, number = out.shape[:2]
-    own_images = have_images_of_their_own(images)
+    out = out if out.ndim != 4 else out[:, :, :, None]  # series are maps of one column
+    own_images = have_images_of_their_own(images, program.input_shape)
     families = _families(program, weights, members, 1 if own_images else members)
     first = sum(1 for family in families if family == members > 1)
     filters = PRODUCT_ROWS if own_images else _filters(program, weights, first)
@@ -161,38 +162,7 @@ def evaluate(
         program, families, first, filters, members, number, memory_limit, own_images=own_images
     )
 
-    ending = len(program.steps) - program.closing
-    shared, own = program.steps[:first], program.steps[first:ending]
-    closing = program.steps[max(ending, first) :]
-
-    def write(values: Array, part: slice, block: slice) -> None:
-        values = kernels.leave(values) if values.ndim == 6 else values
-        place = out[part, block]
-        families = place.reshape(len(values), -1, *place.shape[1:])
-        families[...] = np.moveaxis(values, -1, 1)[:, None]
-
-    def task(place: tuple[int, int]) -> None:
-        member, start = place
-        chunk = slice(member, min(member + blocks.members, members))
-        block = slice(start, min(start + blocks.images, number))
-        with np.errstate(all="ignore"):
-            if not own_images:
-                values = program.enter(images[None, block])
-                entered = _run(shared, values, weights, chunk, members)
-            gathered = []
-            for low in range(member, chunk.stop, blocks.group):
-                part = slice(low, min(low + blocks.group, chunk.stop))
-                if own_images:
-                    entered = program.enter(images[part, block])
-                values = _run(own, entered, weights, part, members)
-                if closing:
-                    gathered.append(values)
-                else:
-                    write(values, part, block)
-            if closing:
-                values = np.concatenate(gathered)
-                write(_run(closing, values, weights, chunk, members), chunk, block)
-
+    work = _Work(program, images, weights, out, first, blocks, own_images)
     places = [
         (member, start)
         for member in range(0, members, blocks.members)
@@ -202,7 +172,66 @@ def evaluate(
     worth = number * floats // thread_floats
     limits = len(places), memory_limit // blocks.bytes, worth
     with single_threaded_blas():
-        work_at(task, places, min(threads, *(max(1, limit) for limit in limits)))
+        work_at(work.block, places, min(threads, *(max(1, limit) for limit in limits)))
+
+
+class _Work(NamedTuple):
+    """The forward pass of a population, to be done block by block by any thread.
+
+    first: how many of the first steps are the same for all; own_images: each member sees its own.
+    The others are what `evaluate` has, or has chosen.
+    """
+
+    program: Program
+    images: NDArray[Any]
+    weights: Sequence[Array]
+    out: Array
+    first: int
+    blocks: Blocks
+    own_images: bool
+
+    def block(self, place: tuple[int, int]) -> None:
+        """Run a block of images, from place[1] on, for the members of a task, from place[0] on."""
+        member, start = place
+        members, number = self.out.shape[:2]
+        chunk = slice(member, min(member + self.blocks.members, members))
+        block = slice(start, min(start + self.blocks.images, number))
+        with np.errstate(all="ignore"):
+            self._run(chunk, block)
+
+    def _run(self, chunk: slice, block: slice) -> None:
+        """Run groups of members through steps of their own, and all together through the last."""
+        steps, first = self.program.steps, self.first
+        ending = len(steps) - self.program.closing
+        entered = None if self.own_images else self._entered(chunk, block)
+        gathered = []
+        for low in range(chunk.start, chunk.stop, self.blocks.group):
+            part = slice(low, min(low + self.blocks.group, chunk.stop))
+            values = entered
+            if values is None:
+                values = self.program.enter(self.images[part, block])
+            values = self._through(steps[first:ending], values, part)
+            if self.program.closing:
+                gathered.append(values)
+            else:
+                self._write(values, part, block)
+        if self.program.closing:
+            values = self._through(steps[max(ending, first) :], np.concatenate(gathered), chunk)
+            self._write(values, chunk, block)
+
+    def _entered(self, chunk: slice, block: slice) -> Array:
+        """Return what comes out of the steps that are the same for all."""
+        values = self.program.enter(self.images[None, block])
+        return self._through(self.program.steps[: self.first], values, chunk)
+
+    def _through(self, steps: Sequence[Step], values: Array, part: slice) -> Array:
+        return _run(steps, values, self.weights, part, len(self.out))
+
+    def _write(self, values: Array, part: slice, block: slice) -> None:
+        values = kernels.leave(values) if values.ndim == 6 else values
+        place = self.out[part, block]
+        families = place.reshape(len(values), -1, *place.shape[1:])
+        families[...] = np.moveaxis(values, -1, 1)[:, None]
 
 
 def _floats(program: Program, families: Sequence[int], members: int) -> int:
@@ -227,7 +256,7 @@ def _families(program: Program, weights: Sequence[Array], members: int, family: 
 def _filters(program: Program, weights: Sequence[Array], first: int) -> int:
     """Return the filters of the step at a position, or many where it does not convolve."""
     index = program.steps[first].weights if first < len(program.steps) else None
-    if index is None or weights[index].ndim != 5:
+    if index is None or weights[index].ndim < 4:  # those of Dense layers have three
         return PRODUCT_ROWS
     return int(weights[index].shape[1])
 

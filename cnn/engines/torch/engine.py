@@ -94,10 +94,14 @@ class TorchEngine:
         device, on_cpu = torch.device(self.device), self.device == "cpu"
         dtype = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
         compiler = devices.compiler(device) if self.compiled else None
-        own = have_images_of_their_own(images)
+        own = have_images_of_their_own(images, program.input_shape)
         choices = Choices(device, dtype, self.products == "batched", on_cpu, compiler, own)
         with devices.settings(tf32=self.precision == "tf32", benchmark=self.benchmark):
-            source = copied_blocks(images, dtype) if on_cpu else blocks_on(device, images, dtype)
+            source = (
+                copied_blocks(images, dtype, own=own)
+                if on_cpu
+                else blocks_on(device, images, dtype, own=own)
+            )
             evaluate(
                 program,
                 source,

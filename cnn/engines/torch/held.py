@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from cnn.engines.families import have_images_of_their_own
 from cnn.engines.torch import kernels
 from cnn.engines.torch.kernels import Tensor
 from cnn.types import AnyArray
@@ -39,11 +38,12 @@ def holding(device: str) -> Iterator[None]:
                     del _held[key]
 
 
-def copied_blocks(images: AnyArray, dtype: Any) -> Source:
-    """Return what copies blocks of images from NumPy, for a device that shares its memory."""
-    import torch
+def copied_blocks(images: AnyArray, dtype: Any, *, own: bool) -> Source:
+    """Return what copies blocks of images from NumPy, for a device that shares its memory.
 
-    own = have_images_of_their_own(images)
+    own: they are each member's own (members, N, …).
+    """
+    import torch
 
     def block(part: slice, members: slice) -> Tensor:
         taken = images[members, part] if own else images[None, part]
@@ -52,10 +52,13 @@ def copied_blocks(images: AnyArray, dtype: Any) -> Source:
     return block
 
 
-def blocks_on(device: Any, images: AnyArray, dtype: Any) -> Source:
-    """Return what copies blocks of images that are on the device, all of them."""
-    own = have_images_of_their_own(images)
-    whole = on_device(images, device) if own else on_device(images, device)[None]
+def blocks_on(device: Any, images: AnyArray, dtype: Any, *, own: bool) -> Source:
+    """Return what copies blocks of images that are on the device, all of them.
+
+    own: they are each member's own (members, N, …), such as the frames of games: these are others
+    every time, and not kept for a session.
+    """
+    whole = _uploaded(images, device) if own else on_device(images, device)[None]
 
     def block(part: slice, members: slice) -> Tensor:
         return kernels.enter(whole[members if own else slice(1), part].to(dtype, copy=True))
@@ -71,20 +74,23 @@ def _float32(images: AnyArray) -> AnyArray:
 def on_device(images: AnyArray, device: Any) -> Tensor:
     """Return all images on the device, bytes as bytes and all else as float32.
 
-    In a session those that are there already are not copied again, but for images of each
-    member's own, such as the frames of games, which are others every time.
+    In a session those that are there already are not copied again.
     """
-    import torch
-
     key = str(device), id(images)
     with _lock:
         if key in _held:
             return _held[key][1]
-        copied = images.copy() if images.dtype == np.uint8 else _float32(images)
-        tensor = torch.from_numpy(copied).to(device)
-        if key[0] in _sessions and not have_images_of_their_own(images):
+        tensor = _uploaded(images, device)
+        if key[0] in _sessions:
             _held[key] = weakref.ref(images, lambda _: _forget(key)), tensor
         return tensor
+
+
+def _uploaded(images: AnyArray, device: Any) -> Tensor:
+    import torch
+
+    copied = images.copy() if images.dtype == np.uint8 else _float32(images)
+    return torch.from_numpy(copied).to(device)
 
 
 def _forget(key: tuple[str, int]) -> None:

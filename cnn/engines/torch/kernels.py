@@ -31,9 +31,13 @@ Margins = tuple[tuple[int, int], tuple[int, int]]
 def enter(images: Tensor) -> Tensor:
     """Turn images (members, N, H, W, C) into maps; samples (members, N, V) are features already.
 
-    They must be a copy: activations work in place.
+    Series (members, N, L, C) are images of one column. They must be a copy: activations work in
+    place.
     """
-    return images if images.ndim == 3 else images.permute(1, 2, 3, 0, 4).contiguous()
+    if images.ndim == 3:
+        return images
+    images = images if images.ndim == 5 else images.unsqueeze(3)
+    return images.permute(1, 2, 3, 0, 4).contiguous()
 
 
 def leave(values: Tensor) -> Tensor:
@@ -152,8 +156,14 @@ def convolve_to_maxima(
     return largest
 
 
+def of_maps(filters: Tensor, *bias: Tensor) -> tuple[Tensor, ...]:
+    """Return filters (…, kh, kw, channels), of which those of series have one column."""
+    return filters if filters.ndim == 5 else filters.unsqueeze(3), *bias
+
+
 def at_all_phases(down: int, across: int, filters: Tensor, *bias: Tensor) -> tuple[Tensor, ...]:
     """Lay filters (members, filters, kh, kw, channels) at all places in a pooling's window."""
+    filters, *_ = of_maps(filters)
     members, depth, tall, wide, channels = filters.shape
     size = tall + down - 1, wide + across - 1
     laid = filters.new_zeros((members, down * across, depth, *size, channels))

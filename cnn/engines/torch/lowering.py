@@ -91,6 +91,7 @@ class Program(NamedTuple):
     closing: int
     floats: int  # of an image that enters
     left: int  # of the output for one image
+    input_shape: Shape
     compiled: dict[Any, Any]  # what was compiled so far, for populations and blocks
 
 
@@ -107,7 +108,8 @@ def lower(operations: Sequence[Operation], input_shape: Shape, engine: str) -> P
     ends = itertools.takewhile(lambda part: part.operation.kind == Kind.ACTIVATE, reversed(parts))
     closing = sum(1 for _ in ends)
     left = operations[-1].layer.layer_output_size if operations else input_shape
-    return Program(tuple(parts), closing, _floats(input_shape), _floats(left), {})
+    floats = _floats(input_shape), _floats(left)
+    return Program(tuple(parts), closing, *floats, input_shape, {})
 
 
 def _floats(shape: Shape) -> int:
@@ -199,8 +201,8 @@ product beat `conv2d`: by a half with 9 taps, a third with 25 or 27; with 72 it 
 def _convolution(part: Part, sets: int, filters: int, batched: bool) -> list[Step]:
     layer = part.operation.layer
     assert isinstance(layer, WindowedLayer)
-    down, across, depth = layer.layer_output_size
-    taps = layer.rows.size * layer.columns.size * layer.layer_input_size[2]
+    down, across, depth = layer.output_maps
+    taps = layer.rows.size * layer.columns.size * layer.input_maps[2]
     looks = _looks(layer)
     if sets == 1 and (batched or (filters >= SHARED_FILTERS and taps < SHARED_TAPS)):
         return [
@@ -209,9 +211,9 @@ def _convolution(part: Part, sets: int, filters: int, batched: bool) -> list[Ste
         ]
     if not batched:
         run = partial(kernels.convolve_in_groups, **looks)
-        return [Step(run, down * across * depth, part.weights, _as_they_are)]
+        return [Step(run, down * across * depth, part.weights, kernels.of_maps)]
     run = partial(kernels.convolve_in_batches, **looks)
-    return [Step(run, down * across * (depth + taps), part.weights, _as_they_are)]
+    return [Step(run, down * across * (depth + taps), part.weights, kernels.of_maps)]
 
 
 FEW_FILTERS = 8
@@ -245,7 +247,7 @@ def pooled_convolution(part: Part, after: Part | None, *, sets: int, filters: in
         phases=down * across,
         rows=Window(layer.rows.size + down - 1, down),
         columns=Window(layer.columns.size + across - 1, across),
-        margins=layer.margins(layer.layer_input_size),
+        margins=layer.margins(layer.input_maps),
     )
     floats = down * across * _floats(pool.layer_output_size)
     return Step(run, floats, part.weights, partial(kernels.at_all_phases, down, across))
@@ -253,7 +255,7 @@ def pooled_convolution(part: Part, after: Part | None, *, sets: int, filters: in
 
 def _looks(layer: WindowedLayer) -> dict[str, Any]:
     """Return how a layer looks at its input: windows and padding."""
-    margins = layer.margins(layer.layer_input_size)
+    margins = layer.margins(layer.input_maps)
     return {"rows": layer.rows, "columns": layer.columns, "margins": margins}
 
 

@@ -110,7 +110,7 @@ def floats_of(plan: Plan, members: int) -> int:
 def _depth(part: Part) -> int:
     """Return the channels or neurons that a part gives."""
     size = part.operation.layer.layer_output_size
-    return int(size if isinstance(size, int) else size[2])
+    return int(size if isinstance(size, int) else size[-1])
 
 
 def choose_blocks(

@@ -95,7 +95,7 @@ def _evaluate(
         _prepared(step, tensors, members // family)
         for step, family in zip(plan.own, plan.families, strict=True)
     ]
-    target = torch.from_numpy(out)
+    target = torch.from_numpy(out if out.ndim != 4 else out[:, :, :, None])  # maps of series
     run_shared = _in_turn(plan.shared)
     run_own, ready = _compiled(program, plan, blocks, choices)
 

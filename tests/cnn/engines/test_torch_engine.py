@@ -52,9 +52,9 @@ class GpuBlocks(cnn.TorchEngine):
 
     def run(self, program, images, weights, out, *, threads, memory_limit):
         device = torch.device("cpu")
-        own = have_images_of_their_own(images)
+        own = have_images_of_their_own(images, program.input_shape)
         choices = population.Choices(device, torch.float32, True, False, None, own)
-        source = held.blocks_on(device, images, torch.float32)
+        source = held.blocks_on(device, images, torch.float32, own=own)
         population.evaluate(
             program,
             source,

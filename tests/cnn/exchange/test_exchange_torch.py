@@ -8,11 +8,12 @@ import naive
 import networks
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import cnn
 import gacnn
+from cnn.layers.windowed import WindowedLayer
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -32,9 +33,9 @@ def refuses(error, *parts):
 
 def refused(layer):
     """Whether to_torch has to refuse a layer: its means have uneven or much padding."""
-    if not isinstance(layer, cnn.AveragePooling2D):
+    if not isinstance(layer, cnn.AveragePooling2D | cnn.AveragePooling1D):
         return False
-    size, _, _, padding = naive.geometry(layer, layer.layer_input_size[:2])
+    size, _, _, padding = naive.geometry(layer, layer.input_maps[:2])
     return any(
         before != after or 2 * before > taps
         for (before, after), taps in zip(padding, size, strict=True)
@@ -45,7 +46,7 @@ def reordered(model):
     """Whether the outputs are flattened maps of several pixels and channels."""
     shape = model.last_layer.layer_input_size
     flattened = isinstance(model.last_layer, cnn.Flatten) and isinstance(shape, tuple)
-    return flattened and shape[2] > 1 and shape[:2] != (1, 1)
+    return flattened and shape[-1] > 1 and max(shape[:-1]) > 1
 
 
 @settings(max_examples=150, deadline=None)
@@ -59,6 +60,8 @@ def test_random_networks_there_and_back(model, number):
     X = networks.images_for(model, number)
     module = cnn.to_torch(model)
     naive.assert_close(outputs_of(module, X), model.forward(X))
+    windowed = any(isinstance(layer, WindowedLayer) for layer in model.layers)
+    assume(windowed or len(model.input_shape) != 2)  # which could be grey images as well
     again = cnn.from_torch(module, model.input_shape)
     np.testing.assert_array_equal(again.forward(X), model.forward(X))
     assert_same_weights(again, model)
@@ -142,6 +145,45 @@ def test_modules_of_every_kind(name):
     parameters = list(cnn.to_torch(model).parameters())
     for got, before in zip(parameters, module.parameters(), strict=True):
         np.testing.assert_array_equal(got.detach(), before.detach())
+
+
+SERIES = {
+    "plain": lambda: [nn.Conv1d(3, 4, 3), nn.ReLU(), nn.MaxPool1d(2), nn.Flatten(), lazy(5)],
+    "paddings": lambda: [
+        nn.Conv1d(3, 4, 4, padding=2, stride=2, dilation=2),
+        nn.LeakyReLU(0.3),
+        nn.Conv1d(4, 3, 3, padding="same"),
+        nn.ZeroPad1d((0, 1)),
+        nn.Conv1d(3, 3, 2, bias=False),
+        nn.ConstantPad1d((1, 1), -torch.inf),
+        nn.MaxPool1d(3, 2),
+        nn.AvgPool1d(3, 1, 1, count_include_pad=False),
+        nn.Softmax(1),
+    ],
+    "global average": lambda: [nn.Conv1d(3, 4, 3), nn.AdaptiveAvgPool1d(1), nn.Flatten(), lazy(2)],
+    "global maximum": lambda: [nn.Conv1d(3, 4, 3), nn.AdaptiveMaxPool1d(1), nn.Conv1d(4, 2, 1)],
+}
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules are a new feature:UserWarning")
+@pytest.mark.parametrize("name", SERIES)
+def test_modules_of_series(name):
+    torch.manual_seed(0)
+    module = nn.Sequential(*SERIES[name]())
+    X = np.random.default_rng(0).normal(size=(4, 19, 3)).astype(np.float32)
+    wanted = outputs_of(module, X)
+    model = cnn.from_torch(module, (19, 3))
+    naive.assert_close(model.forward(X), wanted)
+    naive.assert_close(outputs_of(cnn.to_torch(model), X), wanted)
+
+
+def test_paddings_of_series_that_there_are_not():
+    module = nn.Sequential(nn.ZeroPad1d((2, 0)), nn.Conv1d(3, 4, 3))
+    with refuses(ValueError, "it pads 2 steps before and 0 behind", "change it to that"):
+        cnn.from_torch(module, (9, 3))
+    averaged = [cnn.Input1D((7, 2)), cnn.AveragePooling1D(2, padding="same")]
+    with refuses(ValueError, "it pads (0, 1)"):
+        cnn.to_torch(cnn.Model(averaged))
 
 
 def test_features_of_a_fixed_first_layer():
@@ -251,7 +293,7 @@ def test_what_is_no_sequential(module):
 @pytest.mark.parametrize(
     ("modules", "error", "text"),
     [
-        ([Net()], TypeError, "Net has no counterpart here; use Conv2d, Linear"),
+        ([Net()], TypeError, "Net has no counterpart here; use Conv2d, Conv1d, Linear"),
         ([Doubled(nn.ReLU())], TypeError, "Doubled has no counterpart"),
         ([nn.BatchNorm2d(3)], TypeError, "torch.nn.utils.fusion.fuse_conv_bn_eval"),
         ([nn.LogSoftmax(1)], TypeError, "use Softmax"),

@@ -12,6 +12,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import cnn
+from cnn.layers.convolution import Convolution
+from cnn.layers.pooling import GlobalPoolingLayer, PoolingLayer
 
 pytest.importorskip("torch")
 os.environ["KERAS_BACKEND"] = "torch"
@@ -36,21 +38,21 @@ def refuses(error, *parts):
 
 def refused(layer):
     """Whether to_keras has to refuse a layer."""
-    if isinstance(layer, cnn.Conv2D):
+    if isinstance(layer, Convolution):
         return max(naive.both(layer.stride)) > 1 and max(naive.both(layer.dilation)) > 1
-    if not isinstance(layer, cnn.MaxPooling2D | cnn.AveragePooling2D):
+    if not isinstance(layer, PoolingLayer) or isinstance(layer, GlobalPoolingLayer):
         return False
     same = type(layer)(layer.pool_size, stride=layer.stride, padding="same")
-    shape = layer.layer_input_size[:2]
+    shape = layer.input_maps[:2]
     paddings = [naive.geometry(each, shape)[3] for each in (layer, same)]
     return any(map(any, paddings[0])) and paddings[0] != paddings[1]
 
 
 def is_wrong_on_torch(layer):
     """Whether Keras averages over repeated pixels at the edge, which it does with this backend."""
-    if not isinstance(layer, cnn.AveragePooling2D):
+    if not isinstance(layer, cnn.AveragePooling2D | cnn.AveragePooling1D):
         return False
-    padding = naive.geometry(layer, layer.layer_input_size[:2])[3]
+    padding = naive.geometry(layer, layer.input_maps[:2])[3]
     return any(before != after for before, after in padding)
 
 
@@ -137,6 +139,51 @@ def test_layers_of_every_kind(name):
     assert len(again.trainable_weights) == len(network.trainable_weights)
 
 
+SERIES = {
+    "plain": lambda: [
+        kl.Conv1D(4, 3, activation="relu", strides=2, padding="same"),
+        kl.MaxPooling1D(),
+        kl.Flatten(),
+        kl.Dense(5, activation="softmax"),
+    ],
+    "paddings": lambda: [
+        kl.Conv1D(4, 3, dilation_rate=2, padding="same"),
+        kl.SpatialDropout1D(0.5),
+        kl.ZeroPadding1D(2),
+        kl.Conv1D(3, 4, use_bias=False),
+        kl.Softmax(),
+        kl.ZeroPadding1D((0, 1)),
+        kl.Conv1D(2, 2),
+        kl.AveragePooling1D(3, 2),
+    ],
+    "global average": lambda: [kl.Conv1D(4, 3), kl.GlobalAveragePooling1D(), kl.Dense(2)],
+    "global maximum": lambda: [
+        kl.GlobalMaxPooling1D(keepdims=True),
+        kl.Conv1D(4, 1),
+        kl.GlobalMaxPooling1D(),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_layers_of_series(name):
+    keras.utils.set_random_seed(0)
+    network = keras.Sequential([keras.Input((19, 3)), *SERIES[name]()])
+    X = np.random.default_rng(0).normal(size=(4, 19, 3)).astype(np.float32)
+    model = cnn.from_keras(network)
+    naive.assert_close(model.forward(X), outputs_of(network, X))
+    again = cnn.to_keras(model)
+    naive.assert_close(outputs_of(again, X), outputs_of(network, X))
+    for got, before in zip(again.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_array_equal(got, before)
+
+
+def test_a_causal_convolution_is_refused():
+    network = keras.Sequential([keras.Input((9, 3)), kl.Conv1D(4, 3, padding="causal")])
+    with refuses(ValueError, "padding must be one of 'valid', 'same', not 'causal'"):
+        cnn.from_keras(network)
+
+
 def test_features_of_a_fixed_first_layer_in_a_file(tmp_path):
     image = cnn.Input2D((6, 5, 2))
     layers = [image, cnn.Conv2D(3, 2), cnn.SquareRoot(), cnn.Flatten(), cnn.Standardization()]
@@ -206,7 +253,7 @@ class Own(kl.Layer):
 @pytest.mark.parametrize(
     ("layers", "error", "text"),
     [
-        ([Own()], TypeError, "Own has no counterpart here; use Conv2D, Dense"),
+        ([Own()], TypeError, "Own has no counterpart here; use Conv2D, Conv1D, Dense"),
         ([kl.BatchNormalization()], TypeError, "BatchNormalization has no counterpart"),
         ([kl.Conv2D(3, 3, groups=3)], ValueError, "it has 3 groups; use groups=1"),
         ([kl.Conv2D(3, 3, data_format="channels_first")], ValueError, '"channels_last"'),
@@ -215,8 +262,8 @@ class Own(kl.Layer):
         ([kl.ReLU(max_value=6)], ValueError, "max_value or a threshold; use neither"),
         ([kl.ReLU(threshold=1)], ValueError, "max_value or a threshold"),
         ([kl.Softmax(axis=1)], ValueError, "it is over axis 1; use axis=-1"),
-        ([kl.ZeroPadding2D(1)], ValueError, "only before Conv2D; put it there"),
-        ([kl.ZeroPadding2D(1), kl.MaxPooling2D()], ValueError, "only before Conv2D"),
+        ([kl.ZeroPadding2D(1)], ValueError, "only before a convolution; put it there"),
+        ([kl.ZeroPadding2D(1), kl.MaxPooling2D()], ValueError, "only before a convolution"),
         ([kl.Dense(3)], ValueError, "put Flatten() before it"),
     ],
     ids=str,

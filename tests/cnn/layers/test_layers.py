@@ -54,6 +54,48 @@ def test_pooling(shape, size, stride, padding, kind):
     assert_like_naive(kind(size, stride=stride, padding=padding), cnn.Input2D(shape))
 
 
+LENGTHS = st.tuples(st.integers(1, 40), st.integers(1, 4))
+FEW = st.integers(1, 5)
+
+
+@settings(max_examples=150, deadline=None)
+@given(LENGTHS, FEW, FEW, st.sampled_from(["valid", "same"]) | FEW, FEW, st.booleans())
+def test_convolution_of_series(shape, size, stride, padding, dilation, use_bias):
+    settings = {"stride": stride, "padding": padding, "dilation": dilation, "use_bias": use_bias}
+    assert_like_naive(cnn.Conv1D(3, size, None, "tanh", **settings), cnn.Input1D(shape))
+
+
+@settings(max_examples=100, deadline=None)
+@given(LENGTHS, FEW, FEW, st.sampled_from(["valid", "same", 1]), st.booleans())
+def test_pooling_of_series(shape, size, stride, padding, average):
+    kind = cnn.AveragePooling1D if average else cnn.MaxPooling1D
+    if padding != 1 or size > 1:
+        assert_like_naive(kind(size, stride=stride, padding=padding), cnn.Input1D(shape))
+    assert_like_naive(
+        cnn.GlobalAveragePooling1D() if average else cnn.GlobalMaxPooling1D(), cnn.Input1D(shape)
+    )
+
+
+@pytest.mark.parametrize("padding", ["valid", "same", 2])
+def test_series_are_maps_of_one_column(padding):
+    conv = cnn.Conv1D(4, 3, None, "relu", stride=2, padding=padding)
+    series = cnn.Model(
+        [cnn.Input1D((21, 2)), conv, cnn.MaxPooling1D(2), cnn.Flatten(), cnn.Dense(3)],
+        random_seed=1,
+    )
+    along = (padding, 0) if padding == 2 else padding
+    conv = cnn.Conv2D(4, (3, 1), None, "relu", stride=(2, 1), padding=along)
+    pool = cnn.MaxPooling2D((2, 1), stride=(2, 1))
+    maps = cnn.Model([cnn.Input2D((21, 1, 2)), conv, pool, cnn.Flatten(), cnn.Dense(3)])
+    assert series.num_weights == maps.num_weights
+    X = networks.images_for(series, 5)
+    vectors = networks.vectors_for(series, 4)
+    wanted = maps.forward(X[:, :, None], vectors)
+    np.testing.assert_array_equal(series.forward(X, vectors), wanted)
+    assert [each.shape for each in series.layers[1].trained] == [(4, 3, 2), (4,)]
+    assert series.input_shape == (21, 2)
+
+
 @settings(max_examples=50, deadline=None)
 @given(SHAPES, st.tuples(st.integers(2, 5), st.integers(2, 5)), STRIDES, st.data())
 def test_pooling_with_numeric_padding(shape, size, stride, data):

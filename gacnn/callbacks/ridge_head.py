@@ -1,0 +1,144 @@
+"""The last layer solved, and the rest evolved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cnn import Model, checks
+from cnn.model import check_model
+from gacnn.callbacks.callback import Callback
+from gacnn.fitness.batches import ALL
+from gacnn.fitness.fitness import Fitness
+from gacnn.fitness.metrics import METRICS, measure_of, name_of
+from gacnn.fitness.ridge import Head, head_position, ridge_head
+from gacnn.operators.crossover import WeightedRecombination
+from gacnn.operators.operator import positive
+from gacnn.operators.run import Run
+from gacnn.types import Array
+
+
+class RidgeHead(Callback):
+    """Solves the last dense layer by ridge regression, so that evolution has the others to find.
+
+    After every `every` generations the head with the least squared error is computed for the
+    centre of the offspring, on all training images: for labels towards 1 and 0, scaled to the
+    least cross-entropy of a softmax, for "mse" towards the values. All offspring have this head,
+    without noise, until the next one. It goes with recombination, whose offspring lie around one
+    centre. Its images count among those of a training's `image_evaluations`.
+
+    Args:
+        every: generations from one solution to the next; where all layers before the head are
+            fixed it is always the same one.
+        alpha: what is added to the variance of each feature, times the mean of the variances.
+
+    Raises:
+        ValueError: in the run, for a network that ends in no Dense layer, a metric that is neither
+            of labels nor "mse", and another crossover than recombination.
+
+    Examples:
+        >>> layers = [cnn.Input1D(2), cnn.Dense(8), cnn.Dense(2, activation_function="softmax")]
+        >>> model = cnn.Model(layers, random_seed=0)
+        >>> X, y = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
+        >>> head = gacnn.RidgeHead(every=5, alpha=1e-3)
+        >>> result = gacnn.GACNN(model, 16, random_seed=0).train(
+        ...     X, y, num_generations=20, callbacks=[head], verbose=False
+        ... )
+        >>> result.model.predict(X).tolist()
+        [0, 1, 1, 0]
+    """
+
+    def __init__(self, every: int = 20, alpha: float = 0.01) -> None:
+        self.every = checks.whole(every, "every")
+        self.alpha = positive(alpha, "alpha")
+        self._forget()
+
+    def _forget(self) -> None:
+        self.head: Array | None = None
+        self.image_evaluations = 0
+
+    def on_start(self, ga: Run) -> None:
+        """Begin anew; ValueError for a run that has no such head."""
+        self._forget()
+        fitness = _fitness_of(ga)
+        head_position(fitness.model)
+        if not isinstance(ga.crossover_type, WeightedRecombination):
+            raise ValueError(
+                f'RidgeHead needs crossover_type="recombination", not {ga.crossover_type!r}: only '
+                "offspring of one centre can share a head"
+            )
+
+    def on_mutation(self, ga: Run, offspring_mutation: Array) -> Array:
+        """Return the offspring (P, n) with the head, a new one if it is time."""
+        if self.head is None or ga.generations_completed % self.every == 0:
+            centre = offspring_mutation.mean(axis=0, dtype=np.float64).astype(np.float32)
+            fitness = _fitness_of(ga)
+            self.head = _solved(fitness, centre, self.alpha).genes
+            self.image_evaluations += len(fitness.X)
+        offspring = offspring_mutation.copy()
+        offspring[:, -len(self.head) :] = self.head
+        return offspring
+
+    def state(self) -> dict[str, Any]:
+        """Return the head, and what it has cost."""
+        return {"head": self.head, "image_evaluations": self.image_evaluations}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take them up."""
+        self.head, self.image_evaluations = state["head"], state["image_evaluations"]
+
+
+def _fitness_of(ga: Run) -> Fitness:
+    """Return the fitness on data; ValueError for another, or for targets that are no such."""
+    fitness = ga.evaluator
+    if not isinstance(fitness, Fitness):
+        raise ValueError(f"RidgeHead needs a gacnn.Fitness on data, not {type(fitness).__name__}")
+    metrics = fitness.scorer.metrics
+    if not {measure_of(metric).targets for metric in metrics} & {"labels", "values"}:
+        named = ", ".join(map(name_of, metrics))
+        raise ValueError(f'RidgeHead knows metrics of labels, and "mse", not {named}; leave it out')
+    return fitness
+
+
+def _solved(fitness: Fitness, vector: Array, alpha: float) -> Head:
+    """Return the head for the other weights of a vector, on all data."""
+    scorer = fitness.scorer
+    data = scorer.data(ALL)
+    limits: dict[str, Any] = {"threads": scorer.threads, "memory_limit": scorer.memory_limit}
+    weights = data.sample_weight
+    return ridge_head(
+        data.model, data.X, data.y, vector, alpha, weights, engine=scorer.engine, **limits
+    )
+
+
+def with_ridge_head(
+    model: Model, X: ArrayLike, y: ArrayLike, metric: str = "cross_entropy", *, alpha: float = 0.01
+) -> Model:
+    """Return the network with its last dense layer solved by ridge regression, to begin with.
+
+    `RidgeHead` says how. gacnn.GACNN(solved, spread=0.01) is a population around it.
+
+    Args:
+        model: ends in a trainable Dense layer, linear or with softmax.
+        X: (N, height, width, channels).
+        y: labels (N,), or values (N, outputs) for "mse".
+        metric: "cross_entropy" or another name of labels, or "mse".
+        alpha: as for `RidgeHead`.
+
+    Raises:
+        ValueError, TypeError: for data that do not fit the model, and one that has no such head.
+
+    Examples:
+        >>> model = cnn.Model([cnn.Input1D(2), cnn.Dense(2, activation_function="softmax")])
+        >>> solved = gacnn.with_ridge_head(model, [[0, 1], [1, 0], [0, 2]], [0, 1, 0])
+        >>> solved.predict([[0, 3], [2, 0]]).tolist()
+        [0, 1]
+    """
+    head_position(check_model(model))
+    checks.one_of(metric, "metric", list(METRICS))
+    genes = _solved(Fitness(model, X, y, metric), model.weights, positive(alpha, "alpha")).genes
+    vector = model.weights.copy()
+    vector[-len(genes) :] = genes
+    return model.with_weights(vector)

@@ -1,0 +1,142 @@
+"""Ridge regression of a last dense layer on what the layers before it return."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cnn import Dense, Engine, Flatten, Model, Softmax
+from cnn.layers.weighted import WeightedLayer
+from gacnn.types import Array
+
+ROWS = 4096  # of features that are held at a time
+SOFTENED = 10_000  # rows that say how steep a softmax shall be
+HALVINGS = 40
+STEEPEST = 2.0**12
+TINY = 1e-30  # of features that are all the same
+
+
+class Head(NamedTuple):
+    """The weights (inputs, outputs) of a dense layer, and its bias (outputs,), or None."""
+
+    weights: Array
+    bias: Array | None
+
+    @property
+    def genes(self) -> Array:
+        """Both as one vector, float32, as a model has them."""
+        arrays = [self.weights] if self.bias is None else [self.weights, self.bias]
+        return np.concatenate([each.ravel() for each in arrays]).astype(np.float32)
+
+
+def head_position(model: Model) -> int:
+    """Return the position of the last dense layer, whose outputs are those of the network.
+
+    Raises ValueError where the network ends in anything else than a trainable Dense layer that is
+    linear or has softmax.
+    """
+    position = len(model.layers) - 1
+    while isinstance(model.layers[position], Softmax | Flatten):
+        position -= 1
+    last = model.layers[position]
+    linear = isinstance(last, Dense) and last.activation_function in (None, "softmax")
+    if not linear or not isinstance(last, WeightedLayer) or not last.trainable:
+        raise ValueError(
+            f"a head is solved that is a Dense layer, linear or with softmax, and trainable, not "
+            f"{last}; let the network end in one"
+        )
+    return position
+
+
+def ridge_head(
+    model: Model,
+    X: Array,
+    targets: Array,
+    vector: Array,
+    alpha: float,
+    sample_weight: Array | None = None,
+    *,
+    engine: Engine | None = None,
+    threads: int | None = None,
+    memory_limit: int = 2**28,
+) -> Head:
+    """Return the last dense layer with the least squared error, for the other weights of a vector.
+
+    Args:
+        model: a network for X, or the rest of one for features.
+        X: (N, …).
+        targets: labels (N,), of which the outputs are to be one-hot, and are then scaled so that
+            their softmax has the least cross-entropy; or values (N, outputs).
+        vector: (num_weights,), of which those of the last layer do not matter.
+        alpha: what is added to the features' variances, times their mean.
+        sample_weight: (N,), or None.
+        engine, threads, memory_limit: as for `Model.forward`.
+
+    Hoerl & Kennard 1970, Ridge regression: biased estimation for nonorthogonal problems.
+    """
+    position = head_position(model)
+    front, rest = model.cut(position)
+    own = np.ascontiguousarray(vector[None, : front.num_weights], np.float32)
+    options: dict[str, Any] = {"engine": engine, "threads": threads, "memory_limit": memory_limit}
+
+    def features(rows: slice) -> Array:
+        returned: Array = front.forward(X[rows], own, **options)[0]
+        return returned
+
+    labels = targets.ndim == 1
+    outputs = rest.layers[1].layer_output_size
+    wanted = np.eye(outputs)[targets] if labels else np.asarray(targets, np.float64)
+    weights = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    biased = len(rest.layers[1].weight_shapes()) > 1  # type: ignore[attr-defined] # a Dense
+    head = _least_squares(features, wanted, weights, alpha, biased=biased)
+    if not labels:
+        return head
+    some = slice(0, SOFTENED)
+    scores = features(some) @ head.weights + (0 if head.bias is None else head.bias)
+    factor = steepness(scores, targets[some], weights[some])
+    return Head(factor * head.weights, None if head.bias is None else factor * head.bias)
+
+
+def _least_squares(
+    features: Any, wanted: Array, weights: Array, alpha: float, *, biased: bool
+) -> Head:
+    """Return the head for features(rows) and wanted outputs (N, outputs), with weights (N,)."""
+    weights = weights / weights.sum()
+    products: Any = 0.0
+    towards: Any = 0.0
+    mean: Any = 0.0
+    for start in range(0, len(wanted), ROWS):
+        rows = slice(start, start + ROWS)
+        values = features(rows)
+        weighted = values * weights[rows, None].astype(np.float32)
+        products = products + (weighted.T @ values).astype(np.float64)
+        towards = towards + weighted.T.astype(np.float64) @ wanted[rows]
+        mean = mean + weighted.sum(axis=0, dtype=np.float64)
+    target = weights @ wanted
+    if biased:
+        products -= np.outer(mean, mean)
+        towards -= np.outer(mean, target)
+    size = max(float(np.trace(products)) / len(products), TINY)
+    products[np.diag_indices(len(products))] += alpha * size
+    solved = np.linalg.solve(products, towards)
+    return Head(solved, target - mean @ solved if biased else None)
+
+
+def steepness(scores: Array, labels: Array, weights: Array) -> float:
+    """Return the factor of scores (N, classes) whose softmax has the least cross-entropy.
+
+    That is a convex function of the factor: the place where its slope is 0 is found by halving.
+    """
+    own = scores[np.arange(len(labels)), labels]
+
+    def slope(factor: float) -> float:
+        powers = np.exp(factor * (scores - scores.max(axis=1, keepdims=True)))
+        expected = (powers * scores).sum(axis=1) / powers.sum(axis=1)
+        return float(weights @ (expected - own))
+
+    low, high = 1 / STEEPEST, STEEPEST
+    for _ in range(HALVINGS):
+        middle = float(np.sqrt(low * high))
+        low, high = (middle, high) if slope(middle) < 0 else (low, middle)
+    return float(np.sqrt(low * high))

@@ -1,0 +1,155 @@
+"""The last layer solved: the same as the normal equations, shared, and bit for bit in a resume."""
+
+import numpy as np
+import pytest
+
+import cnn
+import gacnn
+from gacnn.fitness.ridge import ridge_head, steepness
+
+RNG = np.random.default_rng(0)
+X = RNG.random((80, 6, 6, 1), np.float32)
+y = (X[:, :3].mean(axis=(1, 2, 3)) > X[:, 3:].mean(axis=(1, 2, 3))).astype(int)
+
+
+def model(activation="softmax", *, use_bias=True, outputs=2, first=True):
+    layers = [
+        cnn.Input2D((6, 6, 1)),
+        cnn.Conv2D(3, 3, None, "relu", trainable=first),
+        cnn.Flatten(),
+        cnn.Dense(outputs, None, activation, use_bias=use_bias),
+    ]
+    return cnn.Model(layers, random_seed=0)
+
+
+def features(of):
+    return cnn.Model(of.layers[:-1]).forward(X).astype(np.float64)
+
+
+def normal_equations(F, wanted, weights, alpha, *, use_bias):
+    """Weights and bias of weighted ridge regression, the bias as one more, unpunished feature."""
+    share = weights / weights.sum()
+    mean = share @ F if use_bias else 0
+    spread = (share @ np.square(F - mean)).mean()
+    A = np.column_stack([F, np.ones(len(F))]) if use_bias else F
+    penalty = np.full(A.shape[1], alpha * spread)
+    penalty[F.shape[1] :] = 0
+    return np.linalg.solve(
+        A.T @ (share[:, None] * A) + np.diag(penalty), A.T @ (share[:, None] * wanted)
+    )
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_values_are_those_of_the_normal_equations(use_bias, weighted):
+    network = model(None, use_bias=use_bias, outputs=3)
+    wanted = RNG.normal(size=(80, 3))
+    weights = RNG.uniform(0.5, 2, 80) if weighted else None
+    head = ridge_head(network, X, wanted, network.weights, 0.1, weights)
+    own = np.ones(80) if weights is None else weights
+    expected = normal_equations(features(network), wanted, own, 0.1, use_bias=use_bias)
+    np.testing.assert_allclose(head.weights, expected[:48], rtol=1e-3, atol=1e-4)
+    if use_bias:
+        np.testing.assert_allclose(head.bias, expected[48], rtol=1e-3, atol=1e-4)
+    else:
+        assert head.bias is None
+
+
+def test_labels_are_one_hot_and_as_steep_as_cross_entropy_wants():
+    network = model()
+    head = ridge_head(network, X, y, network.weights, 0.1)
+    expected = normal_equations(features(network), np.eye(2)[y], np.ones(80), 0.1, use_bias=True)
+    factors = head.weights / expected[:48]
+    np.testing.assert_allclose(factors, factors.mean(), rtol=1e-2)
+    solved = gacnn.with_ridge_head(network, X, y, alpha=0.1)
+    best = gacnn.Fitness(network, X, y)(solved.weights[None])
+    for factor in (0.8, 1.25):
+        other = solved.weights.copy()
+        other[-98:] *= factor
+        assert gacnn.Fitness(network, X, y)(other[None]) < best
+
+
+def test_steepness_is_where_the_loss_is_least():
+    scores, labels = RNG.normal(size=(200, 3)), RNG.integers(0, 3, 200)
+    scores[np.arange(200), labels] += 1
+    factors = np.geomspace(0.05, 20, 4000)
+
+    def loss(factor):
+        z = factor * scores
+        return np.mean(np.log(np.exp(z).sum(axis=1)) - z[np.arange(200), labels])
+
+    best = factors[np.argmin([loss(each) for each in factors])]
+    assert steepness(scores, labels, np.ones(200)) == pytest.approx(best, rel=0.01)
+
+
+def trained(*callbacks, network=None, **options):
+    networks = gacnn.GACNN(network or model(), 8, random_seed=0)
+    given = {"num_generations": 7, "batch_size": 20, "validation": None, "verbose": False}
+    return networks.train(X, y, callbacks=callbacks, **{**given, **options})
+
+
+def test_all_offspring_share_the_head_that_is_solved_now_and_then():
+    heads = []
+
+    def note(ga):
+        own = np.unique(ga.population[:, -98:], axis=0)
+        assert len(own) == 1
+        heads.append(own[0].tolist())
+
+    head = gacnn.RidgeHead(every=3)
+    result = trained(head, gacnn.LambdaCallback(on_generation=note))
+    assert [heads.index(each) for each in heads] == [0, 0, 0, 3, 3, 3, 6]
+    assert head.image_evaluations == 3 * 80
+    assert result.image_evaluations == trained().image_evaluations + 3 * 80
+
+
+def test_a_solved_head_is_better_than_an_evolved_one():
+    assert trained(gacnn.RidgeHead(every=3)).score > trained().score
+
+
+def test_the_features_of_fixed_layers_are_used():
+    result = trained(gacnn.RidgeHead(every=2), network=model(first=False))
+    assert result.plan.kept_bytes == 80 * 48 * 4
+    assert result.score > -0.6
+
+
+def test_values_are_solved_for_mse():
+    head = gacnn.RidgeHead(every=2, alpha=1e-4)
+    target = X.mean(axis=(1, 2, 3))
+    scores = [
+        gacnn.GACNN(model(None, outputs=1), 8, random_seed=0)
+        .train(X, target, metric="mse", num_generations=5, callbacks=callbacks, verbose=False)
+        .score
+        for callbacks in ([head], [])
+    ]
+    assert scores[0] > 0.1 * scores[1]  # they are below 0
+
+
+def test_a_run_goes_on_bit_for_bit(tmp_path):
+    class Stop(gacnn.Callback):
+        is_part_of_run = False
+
+        def on_generation(self, ga):
+            return "stop" if ga.generations_completed == 4 else None
+
+    path = tmp_path / "run"
+    trained(gacnn.RidgeHead(every=3), Stop(), checkpoint=path)
+    head = gacnn.RidgeHead(every=3)
+    again = trained(head, checkpoint=path, resume=True)
+    whole = trained(gacnn.RidgeHead(every=3))
+    assert again.model.weights.tolist() == whole.model.weights.tolist()
+    assert again.image_evaluations == whole.image_evaluations
+    assert head.image_evaluations == 3 * 80
+
+
+def test_runs_without_such_a_head_are_refused():
+    with pytest.raises(ValueError, match="recombination"):
+        trained(gacnn.RidgeHead(), crossover_type="uniform", mutation_type="gaussian")
+    with pytest.raises(ValueError, match="linear or with softmax"):
+        trained(gacnn.RidgeHead(), network=model("relu"))
+    with pytest.raises(ValueError, match="metrics of labels"):
+        trained(gacnn.RidgeHead(), metric=lambda outputs, labels: 0.0)
+    with pytest.raises(ValueError, match="every must be at least 1"):
+        gacnn.RidgeHead(0)
+    with pytest.raises(ValueError, match="alpha must be above 0"):
+        gacnn.RidgeHead(alpha=0)
