@@ -235,6 +235,29 @@ def test_the_only_holder_of_the_data_is_killed(client, cluster, expected):
     assert len(result.ga.evaluator.shards.answered) == 2
 
 
+def test_all_workers_are_gone_that_the_data_were_on_their_way_to(client, cluster, expected):
+    """Dask would keep these tasks for them, for ever."""
+    cluster.scale(1)
+    wait_until(lambda: len(client.nthreads()) == 1)
+    (victim,) = pids(client).values()
+
+    def once(outputs, labels):
+        if os.getpid() == victim:
+            os._exit(1)
+        return float(outputs[np.arange(len(labels)), labels].mean())
+
+    assert np.array_equal(train(client, metric=once).ga.population, expected)
+
+
+def test_metric_that_ends_every_process(client, cluster):
+    cluster.scale(1)
+    wait_until(lambda: len(client.nthreads()) == 1)
+    with pytest.raises(
+        ConnectionError, match=r"a task has taken 4 workers with it.*the metric ends"
+    ):
+        train(client, metric=lambda outputs, labels: os._exit(1))
+
+
 def test_worker_that_stops_for_seconds(client, expected):
     victim = [next(iter(pids(client).values()))]
 
@@ -428,6 +451,10 @@ def test_worker_that_a_task_takes_with_it_again_and_again(client, cluster, monke
 def test_clients_that_are_no_good(cluster):
     closed = distributed.Client(cluster)
     closed.close()
+    with distributed.LocalCluster(processes=False, n_workers=1, dashboard_address=None) as local:
+        pass
+    with pytest.raises(ValueError, match="executor is a LocalCluster that is closed"):
+        train(local)
     with pytest.raises(ValueError, match="executor is a Client that is closed"):
         train(closed)
 
