@@ -19,10 +19,13 @@ import cnn
 import gacnn
 from gacnn.fitness import executors, shards, worker
 
+dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals")
 
 LIMIT = 60  # seconds that a test may take
+# New workers may take more than ten seconds to come on a busy machine, which is then said.
+ALL_DIE = pytest.mark.filterwarnings("ignore:.*has had no worker for 10 seconds:UserWarning")
 SHARD = 3
 QUIET = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "threads_per_worker": 1}
 
@@ -47,8 +50,14 @@ def _bounded():
 
 @pytest.fixture(scope="module")
 def cluster():
+    """Two workers, each of which comes again however often it is killed.
+
+    A cluster gives a worker up that is away 15 seconds after it was killed, also when it was back
+    meanwhile and has been killed again.
+    """
     environment = dict(os.environ)
-    with distributed.LocalCluster(n_workers=2, **QUIET) as local:
+    patient = dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"})
+    with patient, distributed.LocalCluster(n_workers=2, **QUIET) as local:
         os.environ.clear()
         os.environ.update(environment)  # Dask leaves its own in it
         yield local
@@ -217,6 +226,7 @@ def test_workers_keep_freed_memory(client):
 # Faults
 
 
+@ALL_DIE
 @pytest.mark.parametrize("number", [1, 2])
 def test_workers_that_are_killed_in_a_generation(number, client, expected):
     victims = list(pids(client).values())[:number]
@@ -226,6 +236,7 @@ def test_workers_that_are_killed_in_a_generation(number, client, expected):
     wait_until(lambda: len(set(pids(client).values()) - set(victims)) == 2)
 
 
+@ALL_DIE
 def test_the_only_holder_of_the_data_is_killed(client, cluster, expected):
     cluster.scale(1)
     wait_until(lambda: len(client.nthreads()) == 1)
@@ -235,6 +246,7 @@ def test_the_only_holder_of_the_data_is_killed(client, cluster, expected):
     assert len(result.ga.evaluator.shards.answered) == 2
 
 
+@ALL_DIE
 def test_all_workers_are_gone_that_the_data_were_on_their_way_to(client, cluster, expected):
     """Dask would keep these tasks for them, for ever."""
     cluster.scale(1)
@@ -249,6 +261,7 @@ def test_all_workers_are_gone_that_the_data_were_on_their_way_to(client, cluster
     assert np.array_equal(train(client, metric=once).ga.population, expected)
 
 
+@ALL_DIE
 def test_metric_that_ends_every_process(client, cluster):
     cluster.scale(1)
     wait_until(lambda: len(client.nthreads()) == 1)
