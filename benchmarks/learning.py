@@ -306,9 +306,9 @@ def mnist_adam(options: Options) -> Iterator[Row]:
 
 
 def cifar_adam(options: Options) -> Iterator[Row]:
-    """The networks of CIFAR-10 with gradients and the same flips, 40 epochs."""
+    """The networks of CIFAR-10 with gradients and the same flips, 20 epochs."""
     data = standardised(stored(options.data / "cifar10.npz"))
-    epochs, where = max(1, round(40 * options.budget)), options.device or "cpu"
+    epochs, where = max(1, round(20 * options.budget)), options.device or "cpu"
     for case, network in (("cifar10-41M", cifar_network), ("cifar10-268M", deeper_cifar_network)):
         for seed in options.seeds:
             model = network(seed)
