@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 import logging
-import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -22,10 +21,10 @@ from cnn.classification import (
     probabilities,
     without_class,
 )
-from cnn.engines.engine import Engine, engine_for, engine_named
+from cnn.engines.engine import Engine, ReducingEngine, engine_for, engine_named
 from cnn.engines.families import have_images_of_their_own, weight_arrays
-from cnn.engines.numpy.threads import available_threads
 from cnn.engines.operations import listed, with_logarithms
+from cnn.engines.reduction import Reduction, Total
 from cnn.inputs import InputRange
 from cnn.layers.layer import Input1D, Input2D, Layer
 from cnn.layers.network import build, chain_of, check_known, describe
@@ -33,10 +32,11 @@ from cnn.layers.vector import split
 from cnn.layers.weighted import WeightedLayer
 from cnn.report import Report, of_labels
 from cnn.scale import Scale, given
+from cnn.slabs import checked_memory, in_slabs
+from cnn.summary import summary_table
 from cnn.types import AnyArray, Array, FilePath, Labels
 
 FORMAT = "gacnn model 1"
-MEMORY_LIMIT = 256 * 2**20
 
 
 class Model:
@@ -341,7 +341,7 @@ class Model:
         engine: str | Engine | None = None,
         device: str | None = None,
         threads: int | None = None,
-        memory_limit: int = MEMORY_LIMIT,
+        memory_limit: int | None = None,
     ) -> Array:
         """Return the outputs of this network, or of a population of such networks, for images.
 
@@ -355,8 +355,9 @@ class Model:
             device: the short way to PyTorch's engine on "cuda", "cuda:1" or "cpu".
             threads: cores that it may use; None for all that there are, or as many as
                 OMP_NUM_THREADS says. The result is the same for any number.
-            memory_limit: bytes that it takes beyond input and output, about; 256 MiB. Where a
-                single image needs more in such a network it takes more, with a warning.
+            memory_limit: bytes that it takes beyond input and output, about; None for 256 MiB, and
+                4 GiB on a GPU. Where a single image needs more in such a network it takes more,
+                with a warning.
 
         Returns:
             float32 (P, N, classes), or (N, classes) for the own weights: probabilities where the
@@ -378,7 +379,7 @@ class Model:
         engine: str | Engine | None = None,
         device: str | None = None,
         threads: int | None = None,
-        memory_limit: int = MEMORY_LIMIT,
+        memory_limit: int | None = None,
     ) -> Array:
         """Return logarithms of class probabilities, (P, N, classes) or (N, classes), as `forward`.
 
@@ -393,37 +394,78 @@ class Model:
         chosen = engine_for(engine, device)
         return self._run(chosen, images, vectors, threads, memory_limit, logarithms=True)
 
+    def reduce(
+        self,
+        X: AnyArray,
+        vectors: ArrayLike,
+        reduction: Reduction,
+        *,
+        engine: ReducingEngine,
+        threads: int | None = None,
+        memory_limit: int | None = None,
+    ) -> AnyArray:
+        """Return what an engine makes of the outputs of a population, (P, …), where they are.
+
+        Args:
+            X: images as `check_images` returned them; they are not looked at again.
+            vectors: (P, num_weights), a network a row.
+            reduction: what is made of the outputs, and for which of the images.
+            engine: one that can.
+            threads, memory_limit: as for `forward`.
+
+        Raises:
+            ValueError: for vectors that do not fit, and NaN and infinities in them.
+        """
+        logarithms = reduction.total != Total.SQUARES
+        program = self._program(engine, logarithms)
+
+        def run(
+            _: slice, weights: Sequence[Array], out: AnyArray, threads: int, limit: int
+        ) -> None:
+            engine.reduce(program, X, weights, reduction, out, threads=threads, memory_limit=limit)
+
+        return in_slabs(
+            run,
+            self._check_vectors(vectors),
+            self.weighted_layers,
+            reduction.shape(self.num_classes),
+            reduction.dtype,
+            name="vectors",
+            threads=threads,
+            memory_limit=checked_memory(memory_limit, engine),
+        )
+
     def _run(
         self,
         engine: Engine,
         images: AnyArray,
         vectors: ArrayLike | None,
         threads: int | None,
-        memory_limit: int,
+        memory_limit: int | None,
         *,
         logarithms: bool = False,
     ) -> Array:
-        workers = checks.whole(available_threads() if threads is None else threads, "threads")
-        limit = checks.whole(memory_limit, "memory_limit")
         program = self._program(engine, logarithms)
-        rows = self._vector[None] if vectors is None else self._check_vectors(vectors)
         own = have_images_of_their_own(images, self.input_layer.layer_output_size)
+
+        def run(
+            members: slice, weights: Sequence[Array], out: AnyArray, threads: int, limit: int
+        ) -> None:
+            seen = images[members] if own else images
+            engine.run(program, seen, weights, out, threads=threads, memory_limit=limit)
+
         output_shape = (self.num_classes,) if logarithms else self.output_shape
-        out = np.empty((len(rows), images.shape[int(own)], *output_shape), np.float32)
-        slab = len(rows)
-        if not _is_ready(rows):  # copies, a part at a time
-            slab = max(1, limit // 16 // max(1, self.num_weights))
-            limit -= limit // 4
-        for start in range(0, len(rows), slab):
-            part = rows[start : start + slab]
-            checks.finite(part, "weights" if vectors is None else "vectors", start)
-            if not _is_ready(part):
-                with np.errstate(all="ignore"):
-                    part = np.array(part, np.float32, order="C")
-            weights = weight_arrays(self.weighted_layers, part, own_images=own)
-            place = out[start : start + slab]
-            seen = images[start : start + slab] if own else images
-            engine.run(program, seen, weights, place, threads=workers, memory_limit=limit)
+        out = in_slabs(
+            run,
+            self._vector[None] if vectors is None else self._check_vectors(vectors),
+            self.weighted_layers,
+            (images.shape[int(own)], *output_shape),
+            np.float32,
+            name="weights" if vectors is None else "vectors",
+            threads=threads,
+            memory_limit=checked_memory(memory_limit, engine),
+            own_images=own,
+        )
         return out if vectors is not None else out[0]
 
     def _program(self, engine: Engine, logarithms: bool) -> Any:
@@ -477,7 +519,7 @@ class Model:
         *,
         engine: str | Engine | None = None,
         device: str | None = None,
-        memory_limit: int = MEMORY_LIMIT,
+        memory_limit: int | None = None,
     ) -> Array:
         """Return class probabilities (N, classes) for images (N, height, width, channels).
 
@@ -500,7 +542,7 @@ class Model:
         *,
         engine: str | Engine | None = None,
         device: str | None = None,
-        memory_limit: int = MEMORY_LIMIT,
+        memory_limit: int | None = None,
     ) -> Labels:
         """Return the labels (N,) of the largest output, for images (N, height, width, channels).
 
@@ -540,7 +582,9 @@ class Model:
             )
         return of_labels(labels, predicted, [str(name) for name in names])
 
-    def _class_outputs(self, data_inputs: ArrayLike, engine: Engine, memory_limit: int) -> Array:
+    def _class_outputs(
+        self, data_inputs: ArrayLike, engine: Engine, memory_limit: int | None
+    ) -> Array:
         self.check_classifies()
         images = self.check_images(data_inputs, "data_inputs")
         self._check_range(images, "data_inputs")
@@ -572,7 +616,7 @@ class Model:
             size = layer.layer_output_size
             shape = size if isinstance(size, tuple) else (size,)
             out = np.empty((1, 1, *shape), np.float32)
-            engine.run(program, values, own, out, threads=1, memory_limit=MEMORY_LIMIT)
+            engine.run(program, values, own, out, threads=1, memory_limit=engine.memory_limit)
             values = out[0]
             layer.layer_output = values[0]
         output: Array = values[0]
@@ -597,7 +641,7 @@ class Model:
         try:
             for epoch in range(self.epochs):
                 self._say(f"Epoch {epoch}")
-                outputs = self._run(engine_for(None, None), images, None, None, MEMORY_LIMIT)
+                outputs = self._run(engine_for(None, None), images, None, None, None)
                 error += float(np.abs(labels_of(outputs) - labels).sum())
                 self.update_weights(error)
         except BaseException:
@@ -631,30 +675,14 @@ class Model:
         else:
             self.logger.info(text)
 
-    def _table(self, write: Callable[..., str]) -> str:
-        rows, total = [], 0
-        for layer in self._chain:
-            count, fixed, products = 0, "", 0
-            if isinstance(layer, WeightedLayer):
-                count = sum(values.size for values in layer.trained)
-                fixed = "" if layer.trainable else " (fixed)"
-                products = _multiplications(layer)
-                total += products
-            kind, shape = type(layer).__name__, str(layer.layer_output_size)
-            rows.append((kind, shape, f"{count:,}{fixed}", f"{products:,}"))
-        header = ("Layer", "Output shape", "Weights", "Multiplications")
-        return write(
-            header, rows, names=2, total=("Total", "", f"{self.num_weights:,}", f"{total:,}")
-        )
-
     def __str__(self) -> str:
-        return self._table(tables.as_text)
+        return summary_table(self._chain, tables.as_text)
 
     def __repr__(self) -> str:
         return f"<Model: {len(self._chain)} layers, {self.num_weights:,} trainable weights>"
 
     def _repr_html_(self) -> str:
-        return self._table(tables.as_html)
+        return summary_table(self._chain, tables.as_html)
 
 
 def _trainable(layers: Sequence[Layer]) -> list[WeightedLayer]:
@@ -705,19 +733,6 @@ def _stored(arrays: dict[str, AnyArray], name: str) -> Array:
     if array.dtype != np.float32 or array.ndim != 1 or not np.isfinite(array).all():
         raise ValueError(f"its {name} are not a vector of finite float32 numbers")
     return array
-
-
-def _is_ready(rows: AnyArray) -> bool:
-    """Tell whether engines may take the rows as they are: an unaligned one has other bits."""
-    flags = rows.flags
-    return rows.dtype == np.float32 and flags.c_contiguous and flags.aligned
-
-
-def _multiplications(layer: WeightedLayer) -> int:
-    """Return how many weights are multiplied for one image, the same one at every place."""
-    size = layer.layer_output_size
-    places = math.prod(size[:-1]) if isinstance(size, tuple) else 1
-    return int(layer.trained[0].size) * places
 
 
 def _join(arrays: Sequence[Array]) -> Array:

@@ -21,7 +21,6 @@ from cnn import Dense, Flatten, Input1D, Input2D, Model, Softmax, checks
 from cnn.exchange.scaling import with_inputs, with_outputs
 from cnn.inputs import InputRange
 from cnn.layers.layer import Layer
-from cnn.model import MEMORY_LIMIT
 from gacnn.callbacks.history import History
 from gacnn.fitness.batches import Augmentation
 from gacnn.fitness.metrics import Metric
@@ -60,7 +59,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         warm_start: bool = False,
         random_state: Any = None,
         n_jobs: int | None = None,
-        memory_limit: int = MEMORY_LIMIT,
+        memory_limit: int | None = None,
         verbose: bool = False,
         executor: Any = None,
         device: str | None = None,
@@ -164,7 +163,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         if not layers or not isinstance(layers[0], Input1D | Input2D):
             shape = self.input_shape_
             layers.insert(0, Input2D(shape) if len(shape) == 3 else Input1D(shape[0]))
-        if not self._is_output(layers[-1]):
+        if self.layers is None or not self._is_output(layers[-1]):
             if len(Model(layers).output_shape) > 1:
                 layers.append(Flatten())
             layers.append(Dense(num_outputs, activation_function=self.output_activation))
@@ -369,7 +368,7 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
         warm_start: bool = False,
         random_state: Any = None,
         n_jobs: int | None = None,
-        memory_limit: int = MEMORY_LIMIT,
+        memory_limit: int | None = None,
         executor: Any = None,
         device: str | None = None,
         verbose: bool = False,

@@ -18,8 +18,9 @@ ROOMS = {  # from the ground up: a room imports itself and those before it
         "checks files tables types",
         "datasets scale",
         "layers",
-        "classification engines inputs report",
-        "model patches",
+        "classification engines inputs report summary",
+        "slabs",
+        "components model patches",
         "pygad_functions exchange",
         "__init__",
     ],
@@ -109,7 +110,7 @@ def outside(package):
 
 
 def test_packages_need_little():
-    optional = {"PIL", "keras", "onnx", "sklearn", "torch", "tqdm"}
+    optional = {"PIL", "keras", "onnx", "sklearn", "torch", "tqdm", "triton"}
     assert outside("cnn") == {"numpy", "threadpoolctl", *optional}
     needed = {"cnn", "numpy", "pygad", "filelock", "tqdm"}
     optional = {"matplotlib", "sklearn", "joblib", "cloudpickle", "dask", "distributed", "IPython"}

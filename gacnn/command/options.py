@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cnn.model import MEMORY_LIMIT
+from cnn import NumpyEngine
 from gacnn.command import values
 from gacnn.command.settings import CLASS_METRICS
 from gacnn.training.default_network import FIRST_LAYERS
@@ -103,7 +103,7 @@ def add_memory(each: argparse.ArgumentParser) -> None:
         type=values.memory,
         metavar="SIZE",
         help="such as 500M or 2G: of what packed data may unpack to, and of what networks may take "
-        f"beside their inputs and outputs ({MEMORY_LIMIT // 2**20}M)",
+        f"beside their inputs and outputs ({NumpyEngine.memory_limit // 2**20}M)",
     )
 
 

@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 
 from cnn import Engine, Model, checks
 from cnn.inputs import InputRange
-from cnn.model import MEMORY_LIMIT
 from gacnn.algorithm.events import checked_callbacks
 from gacnn.algorithm.ga import GA
 from gacnn.algorithm.state import complete
@@ -88,7 +87,7 @@ class Training:
         threads: int | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
-        memory_limit: int = MEMORY_LIMIT,
+        memory_limit: int | None = None,
         executor: Any = None,
         shard: int | str | None = None,
         **settings: Any,
@@ -102,7 +101,11 @@ class Training:
         self.metrics: list[Any] = list(metric) if isinstance(metric, list | tuple) else [metric]
         self.one_objective = not isinstance(metric, list | tuple)
         self.settings = strategy_settings(
-            num_solutions, model.num_weights, settings, one_objective=self.one_objective
+            num_solutions,
+            model.num_weights,
+            settings,
+            one_objective=self.one_objective,
+            only_head=model.fixed_layers > 0 and len(model.trainable_layers) == 1,
         )
         data, held_out = self._split(Samples(X, y, sample_weight), validation)
         shared: dict[str, Any] = {

@@ -12,8 +12,10 @@ from cnn.engines.torch import kernels, plans
 from cnn.engines.torch.devices import free_memory, one_thread_each
 from cnn.engines.torch.held import Source
 from cnn.engines.torch.kernels import Tensor
-from cnn.engines.torch.lowering import Program, Step
+from cnn.engines.torch.lowering import Products, Program, Step
 from cnn.engines.torch.plans import Blocks, Plan, choose_blocks, plan_for, starts
+from cnn.engines.torch.results import Results
+from cnn.engines.torch.sending import sent
 from cnn.types import Array
 
 Weights = Sequence[tuple[Tensor, ...]]
@@ -28,7 +30,7 @@ class Choices(NamedTuple):
 
     device: Any  # torch.device
     dtype: Any  # torch.dtype
-    batched: bool  # products of patches take the place of grouped convolutions
+    products: Products
     in_threads: bool  # in blocks for the cache of a CPU, not for the memory of a GPU
     compiler: Callable[[Run], Run] | None
     own_images: bool = False  # each member sees its own
@@ -38,13 +40,13 @@ def evaluate(
     program: Program,
     images: Source,
     weights: Sequence[Array],
-    out: Array,
+    results: Results,
     *,
     choices: Choices,
     threads: int,
     memory_limit: int,
 ) -> None:
-    """Run images through every member's network, into out (members, N, …).
+    """Run images through every member's network, and give the outputs to `results`.
 
     weights: for each weight array of the network, the values of all members (members, …), or of a
     fraction of them, where each serves as many consecutive members. Where the device has not the
@@ -52,15 +54,18 @@ def evaluate(
     """
     import torch
 
-    members, number = out.shape[:2]
+    members, number = results.members, results.images
     counts = tuple(len(array) for array in weights)
-    plan = plan_for(program, members, counts, choices.batched, own_images=choices.own_images)
+    plan = plan_for(program, members, counts, choices.products, own_images=choices.own_images)
     while True:
         blocks = choose_blocks(
             plan, members, number, memory_limit=memory_limit, cached=choices.in_threads
         )
+        results.begin()
         try:
-            _evaluate(program, plan, blocks, images, weights, out, choices, threads, memory_limit)
+            _evaluate(
+                program, plan, blocks, images, weights, results, choices, threads, memory_limit
+            )
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             memory_limit = blocks.bytes // 2
@@ -72,7 +77,55 @@ def evaluate(
                     "another device"
                 ) from error
         else:
+            results.finish()
             return
+
+
+class _Work(NamedTuple):
+    """The forward pass of a population, to be done place by place.
+
+    A place is a block of images, with how many of them the one before has done, and groups of
+    members likewise. shared, own: the weights of the steps; the rest is what `evaluate` has.
+    """
+
+    plan: Plan
+    blocks: Blocks
+    images: Source
+    results: Results
+    shared: Weights
+    own: Weights
+    run_shared: Run
+    run_own: Run
+    own_images: bool
+
+    def place(self, place: tuple[tuple[int, int], Sequence[tuple[int, int]]]) -> None:
+        """Run a block of images through groups of members."""
+        import torch
+
+        (start, done), groups = place
+        low, high = groups[0][0] + groups[0][1], groups[-1][0] + self.blocks.group
+        block = slice(start, start + self.blocks.images)
+        new = slice(start + done, block.stop)
+        with torch.inference_mode():
+            made = self.results.place(slice(low, high), new)
+            entered = None
+            if not self.own_images:
+                entered = self.run_shared(self.images(block, slice(None)), self.shared)
+            for first, known in groups:
+                part = slice(first, first + self.blocks.group)
+                values = self._outputs(entered, block, part)[known:, done:]
+                self.results.fill(made, slice(first + known - low, part.stop - low), values, new)
+            self.results.keep(made, slice(low, high), new)
+
+    def _outputs(self, entered: Tensor | None, block: slice, part: slice) -> Tensor:
+        """Return what a group of members makes of a block (members, images, …)."""
+        if entered is None:
+            entered = self.images(block, part)
+        values = kernels.leave(self.run_own(entered, _of_part(self.own, self.plan, part)))
+        group = self.blocks.group
+        if len(values) < group:  # the last layer too is shared
+            values = values.repeat_interleave(group // len(values), 0)
+        return values
 
 
 def _evaluate(
@@ -81,60 +134,42 @@ def _evaluate(
     blocks: Blocks,
     images: Source,
     weights: Sequence[Array],
-    out: Array,
+    results: Results,
     choices: Choices,
     threads: int,
     memory_limit: int,
 ) -> None:
-    import torch
-
-    members, number = out.shape[:2]
-    tensors = [_tensor(array, choices) for array in weights]
+    members, number = results.members, results.images
+    tensors = sent(weights, choices.device, choices.dtype)
     shared = [_prepared(step, tensors, 1) for step in plan.shared]
     own = [
         _prepared(step, tensors, members // family)
         for step, family in zip(plan.own, plan.families, strict=True)
     ]
-    target = torch.from_numpy(out if out.ndim != 4 else out[:, :, :, None])  # maps of series
-    run_shared = _in_turn(plan.shared)
     run_own, ready = _compiled(program, plan, blocks, choices)
-
-    direct = choices.in_threads  # else outputs come from the device once for a block of images
-
-    def task(place: tuple[tuple[int, int], Sequence[tuple[int, int]]]) -> None:
-        (start, done), groups = place
-        low, high = groups[0][0] + groups[0][1], groups[-1][0] + blocks.group
-        wanted = target[low:high, start + done : start + blocks.images]
-        with torch.inference_mode():
-            made = wanted if direct else torch.empty(wanted.shape, device=choices.device)
-            block = slice(start, start + blocks.images)
-            if not choices.own_images:
-                entered = run_shared(images(block, slice(None)), shared)
-            for first, known in groups:
-                part = slice(first, first + blocks.group)
-                if choices.own_images:
-                    entered = images(block, part)
-                values = kernels.leave(run_own(entered, _of_part(own, plan, part)))
-                if len(values) < blocks.group:  # the last layer too is shared
-                    values = values.repeat_interleave(blocks.group // len(values), 0)
-                made[first + known - low : part.stop - low] = values[known:, done:]
-            if not direct:
-                wanted.copy_(made)
-
-    groups, image_blocks = list(starts(members, blocks.group)), list(starts(number, blocks.images))
-    chunks = -(-plans.TASKS // len(image_blocks)) if choices.in_threads else 1
-    places = list(itertools.product(image_blocks, _chunks(groups, chunks)))
+    runs = _in_turn(plan.shared), run_own
+    work = _Work(plan, blocks, images, results, shared, own, *runs, choices.own_images)
+    places = _places(blocks, members, number, choices)
     if not choices.in_threads:
         for place in places:
-            task(place)
+            work.place(place)
         return
     keep_freed_memory()
     with one_thread_each() as alone:
         if not ready:
-            alone(task)(places[0])  # compiles; the threads find it done
+            alone(work.place)(places[0])  # compiles; the threads find it done
         worth = number * plans.floats_of(plan, members) // plans.THREAD_FLOATS
         useful = min(threads, memory_limit // blocks.bytes, worth)
-        work_at(alone(task), places, max(1, useful))
+        work_at(alone(work.place), places, max(1, useful))
+
+
+def _places(
+    blocks: Blocks, members: int, images: int, choices: Choices
+) -> list[tuple[tuple[int, int], Sequence[tuple[int, int]]]]:
+    """Return all places: on a GPU one for a block of images, on a CPU enough for the threads."""
+    groups, image_blocks = list(starts(members, blocks.group)), list(starts(images, blocks.images))
+    chunks = -(-plans.TASKS // len(image_blocks)) if choices.in_threads else 1
+    return list(itertools.product(image_blocks, _chunks(groups, chunks)))
 
 
 def _in_turn(steps: Sequence[Step]) -> Run:
@@ -157,13 +192,6 @@ def _compiled(program: Program, plan: Plan, blocks: Blocks, choices: Choices) ->
     if not ready:
         program.compiled[key] = choices.compiler(_in_turn(plan.own))
     return program.compiled[key], ready
-
-
-def _tensor(array: Array, choices: Choices) -> Tensor:
-    import torch
-
-    writeable = array if array.flags.writeable else array.copy()  # PyTorch warns of others
-    return torch.from_numpy(writeable).to(choices.device, choices.dtype)
 
 
 def _prepared(step: Step, tensors: Sequence[Tensor], sets: int) -> tuple[Tensor, ...]:

@@ -101,6 +101,19 @@ def test_learning_rate_grows_with_the_share_of_directions():
     assert default_learning_rate(64, 100) == 6
 
 
+def test_a_head_on_fixed_layers_takes_smaller_steps():
+    whole = strategy_settings(64, 6400, {}, one_objective=True)
+    head = strategy_settings(64, 6400, {}, one_objective=True, only_head=True)
+    assert head["mutation_type"].sigma == pytest.approx(whole["mutation_type"].sigma / 2)
+    rates = [each["crossover_type"].learning_rate for each in (whole, head)]
+    assert rates[1] == pytest.approx(rates[0] / 4, rel=0.01)
+    assert head["crossover_type"].final_learning_rate == pytest.approx(rates[1] / 20, rel=0.01)
+    stepped = {"gene_space": [-1, 0, 1]}
+    assert strategy_settings(64, 6400, stepped, one_objective=True, only_head=True) == (
+        strategy_settings(64, 6400, stepped, one_objective=True)
+    )
+
+
 def test_settings_of_the_evolution_strategy():
     chosen = strategy_settings(30, 1600, {}, one_objective=True)
     assert chosen["num_parents_mating"] == 30
