@@ -20,7 +20,7 @@ class FirstLayer(NamedTuple):
     averaged; components: principal ones that are left, or None for all features, standardised;
     mirrored: whether every image is there a second time, mirrored; evaluations: image evaluations
     of the run, or None for 7,000 seconds; rates: None for no run; solved: whether the head begins
-    as ridge regression has it.
+    as ridge regression has it, with this alpha.
     """
 
     file: str
@@ -36,6 +36,7 @@ class FirstLayer(NamedTuple):
     batch_size: int = 64
     mirrored: bool = False
     solved: bool = False
+    alpha: float = 0.01
 
     def data(self, folder: Path) -> Data:
         """Return the images, mirrored ones behind the others."""
@@ -93,6 +94,7 @@ FIRST_LAYERS = {
     "cifar10-ridge": FirstLayer(
         "cifar10.npz", 6, 1600, 3, None, None, None, mirrored=True, solved=True
     ),
+    "mnist-ridge": FirstLayer("mnist.npz", 9, 1600, 3, None, None, None, solved=True, alpha=0.002),
     "mnist-first-58M": FirstLayer("mnist.npz", 9, 256, 3, 512, 58e6, (0.5, 0.02), 0.03, 5e-4),
 }
 """The cases of learning.py that have such a first layer."""

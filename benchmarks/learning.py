@@ -237,7 +237,7 @@ def first_layer(case: str, options: Options) -> Iterator[Row]:
         start = time.perf_counter()
         model = task.model(X, seed)
         if task.solved:
-            model = gacnn.with_ridge_head(model, X, y, device=options.device)
+            model = gacnn.with_ridge_head(model, X, y, alpha=task.alpha, device=options.device)
             seconds = time.perf_counter() - start
             score, size = accuracy(model, X_test, y_test), model.num_weights
             yield Row(case, "ridge", seed, 0, size, "accuracy", score, len(X), seconds, device)

@@ -10,7 +10,7 @@ from cnn import Dense, Engine, Flatten, Model, Softmax
 from cnn.layers.weighted import WeightedLayer
 from gacnn.types import Array
 
-ROWS = 4096  # of features that are held at a time
+ROWS = 4096  # of features that are held at a time, or as many as there are features
 SOFTENED = 10_000  # rows, from all over, that say how steep a softmax shall be
 HALVINGS = 40
 STEEPEST = 2.0**12
@@ -107,8 +107,9 @@ def _least_squares(
     products = np.zeros((size, size))
     towards = np.zeros((size, wanted.shape[1]))
     mean = np.zeros(size)
-    for start in range(0, len(wanted), ROWS):
-        rows = slice(start, start + ROWS)
+    block = max(ROWS, size)
+    for start in range(0, len(wanted), block):
+        rows = slice(start, start + block)
         values = features(rows) * roots[rows, None].astype(np.float32)
         products += values.T @ values  # of which BLAS computes one half
         towards += values.T @ (roots[rows, None] * wanted[rows]).astype(np.float32)
