@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from cnn.engines.engine import Engine
 from cnn.engines.numpy.engine import NumpyEngine
 from cnn.engines.torch.engine import TorchEngine
-from cnn.layers.convolution import Conv1D, Conv2D
+from cnn.layers.convolution import Conv1D, Conv2D, DepthwiseConv2D
 from cnn.layers.elementwise import LeakyReLU, ReLU, Sigmoid, Softmax, SquareRoot, Step, Tanh
 from cnn.layers.layer import Flatten, Input1D, Input2D
 from cnn.layers.pooling import (
@@ -48,6 +48,7 @@ __all__ = [
     "Conv1D",
     "Conv2D",
     "Dense",
+    "DepthwiseConv2D",
     "Engine",
     "Flatten",
     "GlobalAveragePooling1D",

@@ -39,7 +39,7 @@ from cnn.layers.layer import Kind, Operation, Shape
 from cnn.layers.window import Window
 from cnn.layers.windowed import WindowedLayer
 
-_PRODUCTS = Kind.CONVOLVE, Kind.DENSE
+_PRODUCTS = Kind.CONVOLVE, Kind.DEPTHWISE, Kind.DENSE
 _ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
     "relu": kernels.relu,
     "leaky_relu": kernels.leaky_relu,
@@ -171,6 +171,10 @@ def steps_of(part: Part, *, sets: int, filters: int, batched: bool) -> list[Step
     floats = _floats(layer.layer_output_size)
     if operation.kind == Kind.CONVOLVE:
         return _convolution(part, sets, filters, batched)
+    if operation.kind == Kind.DEPTHWISE:
+        assert isinstance(layer, WindowedLayer)
+        run = partial(kernels.convolve_channels, **_looks(layer))
+        return [Step(run, floats, part.weights, _as_they_are)]
     if operation.kind == Kind.DENSE:
         return [Step(kernels.multiply, floats, part.weights, _neurons_first)]
     if operation.kind == Kind.BIAS:
