@@ -29,9 +29,11 @@ import population_forward as forward
 from population_forward import CASES, Array, Case, cnn_model
 
 import cnn
+import gacnn
+from gacnn.training.defaults import strategy_settings
 
 MEMBERS = 1024, 4096, 16_384
-SECONDS = 0.5  # that a variant is timed for, at least
+SECONDS = 0.3  # that a variant is timed for, at least
 PATIENCE = 20.0  # seconds that its first call may take
 TOLERANCE = {"float32": 1e-4, "tf32": 2e-2, "bfloat16": 2e-1}
 
@@ -41,9 +43,9 @@ class Setup(NamedTuple):
 
     device: str
     precision: str
-    compiled: bool
     memory: int  # bytes that a piece of the images may take
     numpy_members: int
+    peers: str
 
 
 Run = Callable[[], Any]
@@ -74,16 +76,14 @@ def pieces(case: Case, setup: Setup) -> Iterator[int]:
 
 def ours(case: Case, X: Array, vectors: Array, setup: Setup) -> Iterator[tuple[str, Run]]:
     model = cnn_model(case)
-    for products in ("batched", "grouped"):
-        for compiled in (False, True)[: 1 + setup.compiled]:
-            engine = cnn.TorchEngine(
-                setup.device, precision=setup.precision, products=products, compiled=compiled
-            )
+    products = ["grouped", "batched"] if setup.device == "cpu" else ["fused", "batched"]
+    for kind in products:
+        engine = cnn.TorchEngine(setup.device, precision=setup.precision, products=kind)
 
-            def run(engine: cnn.TorchEngine = engine) -> Array:
-                return model.forward(X, vectors, engine=engine, memory_limit=setup.memory)
+        def run(engine: cnn.TorchEngine = engine) -> Array:
+            return model.forward(X, vectors, engine=engine)
 
-            yield products + ", compiled" * compiled, run
+        yield kind, run
 
 
 def torch_tensors(case: Case, vectors: Array) -> list[Array]:
@@ -132,10 +132,8 @@ def torch_grouped(case: Case, X: Array, vectors: Array, setup: Setup) -> Iterato
         convolution = weights.ndim == 5
         grouped.append(weights.reshape(-1, *weights.shape[2:]) if convolution else weights)
         grouped.append(bias.reshape(-1) if convolution else bias[:, None])
-    for compiled in (False, True)[: 1 + setup.compiled]:
-        network = forward.torch_network(case, flatten, torch.baddbmm, compiled)
-        for name, run in torch_peer(case, X, setup, grouped, network, 1):
-            yield name + ", compiled" * compiled, run
+    network = forward.torch_network(case, flatten, torch.baddbmm, compiled=False)
+    yield from torch_peer(case, X, setup, grouped, network, 1)
 
 
 def jax_population(
@@ -243,6 +241,10 @@ def race(case: Case, setup: Setup, seconds: float) -> None:
     engine = cnn.TorchEngine(setup.device)
     with engine.session():
         for name, build in CONTENDERS.items():
+            if setup.peers == "none" and name != "this project":
+                continue
+            if setup.peers == "torch" and name.startswith("jax"):
+                continue
             taken, variant = best_variant(
                 build(case, X, vectors, setup), expected, TOLERANCE[setup.precision], seconds
             )
@@ -254,9 +256,67 @@ def race(case: Case, setup: Setup, seconds: float) -> None:
                     f"{taken:10.4f} s {rate:9.0f} GFLOP/s {numpy_seconds / taken:7.1f} x NumPy"
                 )
             print(f"  {name:16} {figures}  {variant}", flush=True)
-    mine, peer = times.pop("this project"), min(times, key=times.__getitem__)
-    if mine < math.inf and times[peer] < math.inf:
+    mine = times.pop("this project")
+    peer = min(times, key=times.__getitem__, default="")
+    if mine < math.inf and times.get(peer, math.inf) < math.inf:
         print(f"  ratio to the fastest peer: {times[peer] / mine:.2f} ({peer})")
+
+
+# A whole generation
+
+
+def generation(case: Case, setup: Setup, few: int, many: int) -> None:
+    """Time the MNIST case's fitness, the GA's own step, and a generation with both.
+
+    A generation takes the difference of two runs over that of their numbers of generations, so
+    that what is done once does not count.
+    """
+    model, images = cnn_model(case), 10 * case.images
+    rng = np.random.default_rng(0)
+    X, y = rng.random((images, *case.input), np.float32), rng.integers(0, 10, images)
+    engine = cnn.TorchEngine(setup.device, precision=setup.precision)
+    fitness = gacnn.Fitness(model, X, y, batch_size=case.images, engine=engine, random_seed=0)
+    vectors = rng.normal(0, 0.1, (case.members, model.num_weights)).astype(np.float32)
+
+    def score() -> None:
+        fitness.draw(rng)
+        fitness(vectors)
+
+    class Nothing(gacnn.Evaluator):
+        reevaluates = True  # as with batches
+
+        def __init__(self) -> None:
+            self.model = model
+
+        def __call__(self, vectors: Array) -> Array:
+            return vectors[:, 0]
+
+    def run(generations: int, evaluator: Any) -> float:
+        strategy = strategy_settings(case.members, model.num_weights, {}, one_objective=True)
+        ga = gacnn.GA(
+            num_generations=generations,
+            fitness_func=evaluator,
+            initial_population=vectors,
+            random_seed=0,
+            **strategy,
+        )
+        start = time.perf_counter()
+        ga.run()
+        return time.perf_counter() - start
+
+    def each(evaluator: Any) -> float:
+        run(few, evaluator)
+        return (run(many, evaluator) - run(few, evaluator)) / (many - few)
+
+    with fitness.session():
+        score()
+        alone = timed(score, 0.5 if many > 10 else 0.0)
+    own, whole = each(Nothing()), each(fitness)
+    print(
+        f"\na generation of {case.members:,} networks x {case.images:,} images: fitness "
+        f"{alone * 1e3:.2f} ms, the GA's own step {own * 1e3:.2f} ms, both {whole * 1e3:.2f} ms, "
+        f"{whole / (alone + own):.2f} times their sum"
+    )
 
 
 def card(device: str) -> str:
@@ -287,7 +347,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--precision", default="float32", choices=TOLERANCE)
     parser.add_argument("--numpy", type=int, default=64, help="networks to time NumPy with")
-    parser.add_argument("--compiled", action="store_true", help="also what torch.compile makes")
+    parser.add_argument("--peers", choices=("all", "torch", "none"), default="all")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, on the CPU")
     arguments = parser.parse_args()
     chosen = arguments.cases.split(",")
@@ -304,18 +364,24 @@ def main() -> None:
         "tf32" if arguments.precision == "tf32" else "ieee"
     )
     setup = Setup(
-        device, arguments.precision, arguments.compiled, piece_memory(device), arguments.numpy
+        device, arguments.precision, piece_memory(device), arguments.numpy, arguments.peers
     )
     print(f"{card(device)}, {arguments.precision}")
     for case in CASES:
         if case.name not in chosen:
             continue
-        sizes = [case.members, *map(int, arguments.members.split(","))]
+        sizes = [case.members, *map(int, filter(None, arguments.members.split(",")))]
         if arguments.smoke:
             case, sizes = replace(case, images=3), [2, 5]
         for members in sizes:
             seconds = 0.0 if arguments.smoke else SECONDS
             race(replace(case, members=members), setup, seconds)
+    if "mnist" in chosen:
+        case = next(case for case in CASES if case.name == "mnist")
+        few, many = (1, 2) if arguments.smoke else (10, 60)
+        case = replace(case, images=3) if arguments.smoke else case
+        for members in (2,) if arguments.smoke else (case.members, 1024):
+            generation(replace(case, members=members), setup, few, many)
 
 
 if __name__ == "__main__":

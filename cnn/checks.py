@@ -181,6 +181,8 @@ def _all_finite(array: NDArray[Any]) -> bool:
     if array.size == 0:
         return True
     with np.errstate(all="ignore"):
+        if array.dtype == np.float32 and np.isfinite(array.sum()):
+            return True  # neither NaN nor infinity is lost in a sum
         # No copy: a NaN anywhere makes both NaN.
         extremes = np.array([array.min(), array.max()]).astype(np.float32)
     return bool(np.isfinite(extremes).all())

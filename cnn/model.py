@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from cnn import checks, files, tables
 from cnn.classification import (
@@ -22,10 +22,11 @@ from cnn.classification import (
     probabilities,
     without_class,
 )
-from cnn.engines.engine import Engine, engine_for, engine_named
+from cnn.engines.engine import Engine, ReducingEngine, engine_for, engine_named
 from cnn.engines.families import have_images_of_their_own, weight_arrays
-from cnn.engines.numpy.threads import available_threads
+from cnn.engines.numpy.threads import available_threads, work_at
 from cnn.engines.operations import listed, with_logarithms
+from cnn.engines.reduction import Reduction, Total
 from cnn.inputs import InputRange
 from cnn.layers.layer import Input1D, Input2D, Layer
 from cnn.layers.network import build, chain_of, check_known, describe
@@ -36,7 +37,6 @@ from cnn.scale import Scale, given
 from cnn.types import AnyArray, Array, FilePath, Labels
 
 FORMAT = "gacnn model 1"
-MEMORY_LIMIT = 256 * 2**20
 
 
 class Model:
@@ -341,7 +341,7 @@ class Model:
         engine: str | Engine | None = None,
         device: str | None = None,
         threads: int | None = None,
-        memory_limit: int = MEMORY_LIMIT,
+        memory_limit: int | None = None,
     ) -> Array:
         """Return the outputs of this network, or of a population of such networks, for images.
 
@@ -355,8 +355,9 @@ class Model:
             device: the short way to PyTorch's engine on "cuda", "cuda:1" or "cpu".
             threads: cores that it may use; None for all that there are, or as many as
                 OMP_NUM_THREADS says. The result is the same for any number.
-            memory_limit: bytes that it takes beyond input and output, about; 256 MiB. Where a
-                single image needs more in such a network it takes more, with a warning.
+            memory_limit: bytes that it takes beyond input and output, about; None for 256 MiB, and
+                4 GiB on a GPU. Where a single image needs more in such a network it takes more,
+                with a warning.
 
         Returns:
             float32 (P, N, classes), or (N, classes) for the own weights: probabilities where the
@@ -378,7 +379,7 @@ class Model:
         engine: str | Engine | None = None,
         device: str | None = None,
         threads: int | None = None,
-        memory_limit: int = MEMORY_LIMIT,
+        memory_limit: int | None = None,
     ) -> Array:
         """Return logarithms of class probabilities, (P, N, classes) or (N, classes), as `forward`.
 
@@ -393,38 +394,93 @@ class Model:
         chosen = engine_for(engine, device)
         return self._run(chosen, images, vectors, threads, memory_limit, logarithms=True)
 
+    def reduce(
+        self,
+        X: AnyArray,
+        vectors: ArrayLike,
+        reduction: Reduction,
+        *,
+        engine: ReducingEngine,
+        threads: int | None = None,
+        memory_limit: int | None = None,
+    ) -> AnyArray:
+        """Return what an engine makes of the outputs of a population, (P, …), where they are.
+
+        Args:
+            X: images as `check_images` returned them; they are not looked at again.
+            vectors: (P, num_weights), a network a row.
+            reduction: what is made of the outputs, and for which of the images.
+            engine: one that can.
+            threads, memory_limit: as for `forward`.
+
+        Raises:
+            ValueError: for vectors that do not fit, and NaN and infinities in them.
+        """
+        logarithms = reduction.total != Total.SQUARES
+        program = self._program(engine, logarithms)
+
+        def run(
+            _: slice, weights: Sequence[Array], out: AnyArray, threads: int, limit: int
+        ) -> None:
+            engine.reduce(program, X, weights, reduction, out, threads=threads, memory_limit=limit)
+
+        shape, dtype = reduction.shape(self.num_classes), reduction.dtype
+        limit = checked_memory(memory_limit, engine)
+        return self._in_slabs(run, vectors, shape, dtype, threads, limit)
+
     def _run(
         self,
         engine: Engine,
         images: AnyArray,
         vectors: ArrayLike | None,
         threads: int | None,
-        memory_limit: int,
+        memory_limit: int | None,
         *,
         logarithms: bool = False,
     ) -> Array:
-        workers = checks.whole(available_threads() if threads is None else threads, "threads")
-        limit = checks.whole(memory_limit, "memory_limit")
         program = self._program(engine, logarithms)
-        rows = self._vector[None] if vectors is None else self._check_vectors(vectors)
         own = have_images_of_their_own(images, self.input_layer.layer_output_size)
+
+        def run(
+            members: slice, weights: Sequence[Array], out: AnyArray, threads: int, limit: int
+        ) -> None:
+            seen = images[members] if own else images
+            engine.run(program, seen, weights, out, threads=threads, memory_limit=limit)
+
         output_shape = (self.num_classes,) if logarithms else self.output_shape
-        out = np.empty((len(rows), images.shape[int(own)], *output_shape), np.float32)
+        shape = images.shape[int(own)], *output_shape
+        limit = checked_memory(memory_limit, engine)
+        out = self._in_slabs(run, vectors, shape, np.float32, threads, limit, own_images=own)
+        return out if vectors is not None else out[0]
+
+    def _in_slabs(
+        self,
+        run: Callable[[slice, Sequence[Array], AnyArray, int, int], None],
+        vectors: ArrayLike | None,
+        shape: tuple[int, ...],
+        dtype: DTypeLike,
+        threads: int | None,
+        limit: int,
+        *,
+        own_images: bool = False,
+    ) -> AnyArray:
+        """Fill an array (P, *shape) for as many members at a time as there is memory to copy."""
+        workers = checks.whole(available_threads() if threads is None else threads, "threads")
+        rows = self._vector[None] if vectors is None else self._check_vectors(vectors)
+        out = np.empty((len(rows), *shape), dtype)
         slab = len(rows)
         if not _is_ready(rows):  # copies, a part at a time
             slab = max(1, limit // 16 // max(1, self.num_weights))
             limit -= limit // 4
         for start in range(0, len(rows), slab):
             part = rows[start : start + slab]
-            checks.finite(part, "weights" if vectors is None else "vectors", start)
+            _check_finite(part, "weights" if vectors is None else "vectors", start, workers)
             if not _is_ready(part):
                 with np.errstate(all="ignore"):
                     part = np.array(part, np.float32, order="C")
-            weights = weight_arrays(self.weighted_layers, part, own_images=own)
-            place = out[start : start + slab]
-            seen = images[start : start + slab] if own else images
-            engine.run(program, seen, weights, place, threads=workers, memory_limit=limit)
-        return out if vectors is not None else out[0]
+            weights = weight_arrays(self.weighted_layers, part, own_images=own_images)
+            run(slice(start, start + slab), weights, out[start : start + slab], workers, limit)
+        return out
 
     def _program(self, engine: Engine, logarithms: bool) -> Any:
         """Return the network as an engine wants it, with or without logarithms at the end."""
@@ -477,7 +533,7 @@ class Model:
         *,
         engine: str | Engine | None = None,
         device: str | None = None,
-        memory_limit: int = MEMORY_LIMIT,
+        memory_limit: int | None = None,
     ) -> Array:
         """Return class probabilities (N, classes) for images (N, height, width, channels).
 
@@ -500,7 +556,7 @@ class Model:
         *,
         engine: str | Engine | None = None,
         device: str | None = None,
-        memory_limit: int = MEMORY_LIMIT,
+        memory_limit: int | None = None,
     ) -> Labels:
         """Return the labels (N,) of the largest output, for images (N, height, width, channels).
 
@@ -540,7 +596,9 @@ class Model:
             )
         return of_labels(labels, predicted, [str(name) for name in names])
 
-    def _class_outputs(self, data_inputs: ArrayLike, engine: Engine, memory_limit: int) -> Array:
+    def _class_outputs(
+        self, data_inputs: ArrayLike, engine: Engine, memory_limit: int | None
+    ) -> Array:
         self.check_classifies()
         images = self.check_images(data_inputs, "data_inputs")
         self._check_range(images, "data_inputs")
@@ -572,7 +630,7 @@ class Model:
             size = layer.layer_output_size
             shape = size if isinstance(size, tuple) else (size,)
             out = np.empty((1, 1, *shape), np.float32)
-            engine.run(program, values, own, out, threads=1, memory_limit=MEMORY_LIMIT)
+            engine.run(program, values, own, out, threads=1, memory_limit=engine.memory_limit)
             values = out[0]
             layer.layer_output = values[0]
         output: Array = values[0]
@@ -597,7 +655,7 @@ class Model:
         try:
             for epoch in range(self.epochs):
                 self._say(f"Epoch {epoch}")
-                outputs = self._run(engine_for(None, None), images, None, None, MEMORY_LIMIT)
+                outputs = self._run(engine_for(None, None), images, None, None, None)
                 error += float(np.abs(labels_of(outputs) - labels).sum())
                 self.update_weights(error)
         except BaseException:
@@ -705,6 +763,26 @@ def _stored(arrays: dict[str, AnyArray], name: str) -> Array:
     if array.dtype != np.float32 or array.ndim != 1 or not np.isfinite(array).all():
         raise ValueError(f"its {name} are not a vector of finite float32 numbers")
     return array
+
+
+def checked_memory(memory_limit: int | None, engine: Engine) -> int:
+    """Return how many bytes may be taken: what is said, or what suits the engine."""
+    return checks.whole(
+        engine.memory_limit if memory_limit is None else memory_limit, "memory_limit"
+    )
+
+
+CHECKED = 2**20  # numbers that a thread looks at
+
+
+def _check_finite(rows: AnyArray, name: str, first: int, threads: int) -> None:
+    """Raise ValueError for a NaN or an infinity; many rows are looked at by several threads."""
+    if rows.size <= CHECKED or threads == 1:
+        checks.finite(rows, name, first)
+        return
+    size = max(1, CHECKED // rows.shape[1])
+    starts = range(0, len(rows), size)
+    work_at(lambda at: checks.finite(rows[at : at + size], name, first + at), starts, threads)
 
 
 def _is_ready(rows: AnyArray) -> bool:

@@ -18,6 +18,9 @@ AnyArray = NDArray[Any]
 Labels = NDArray[np.intp]
 """Class labels, integers from 0 on."""
 
+Indices = NDArray[np.intp]
+"""Positions in an array."""
+
 FilePath = str | os.PathLike[str]
 """Where a file is: a string, or a `pathlib.Path`."""
 

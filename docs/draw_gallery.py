@@ -1,7 +1,11 @@
-"""Draw the pictures of the gallery, light and dark: `python docs/draw_gallery.py`, a minute."""
+"""Draw the pictures of the gallery, light and dark: `python docs/draw_gallery.py`, a minute.
+
+And that of the first page for the dark; for the light it is the README's.
+"""
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ import cnn
 import gacnn
 from gacnn import augment, plots
 
+EXAMPLES = Path(__file__).parent.parent / "examples"
 FOLDER = Path(__file__).parent / "images/gallery"
 STYLES = {
     "light": {},
@@ -111,6 +116,16 @@ def main() -> None:
                 draw(ax)
                 figure.savefig(FOLDER / f"{name}-{style}.png", dpi=130, transparent=True)
                 pyplot.close(figure)
+    draw_first_page()
+
+
+def draw_first_page() -> None:
+    """Draw the README's picture on a dark ground."""
+    example = runpy.run_path(str(EXAMPLES / "readme_picture.py"))
+    run = example["evolved"](1500)
+    with pyplot.rc_context(STYLES["dark"]):
+        figure = example["drawn"](*run)
+        figure.savefig(FOLDER.parent / "run-dark.png", dpi=100, transparent=True)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import pyplot
@@ -33,6 +34,32 @@ def network() -> cnn.Model:
     )
 
 
+def evolved(generations: int) -> tuple[gacnn.Result, Any, Any]:
+    """Return a run, and images and labels that it has not seen."""
+    digits = load_digits()
+    images = digits.images[..., np.newaxis] / 16
+    X, X_test, y, y_test = train_test_split(
+        images, digits.target, test_size=0.2, stratify=digits.target, random_state=0
+    )
+    networks = gacnn.GACNN(network(), random_seed=1)
+    shift = gacnn.augment.Shift(0.5)
+    return networks.train(X, y, num_generations=generations, augment=shift), X_test, y_test
+
+
+def drawn(result: gacnn.Result, X: Any, y: Any) -> Any:
+    """Return the figure of a run, of its filters, and of the images that it gets wrong."""
+    predicted = result.model.predict(X)
+    figure, (left, middle, right) = pyplot.subplots(
+        1, 3, figsize=(10, 3), width_ratios=(1.5, 1, 1), layout="constrained"
+    )
+    result.plot(left)
+    left.set_title(f"{result.ga.generations_completed:,} generations")
+    plots.filters(result.model, ax=middle)
+    plots.wrong_predictions(X, y, predicted, ax=right)
+    right.set_title(f"wrong: {np.sum(predicted != y)} of {len(y)} unseen")
+    return figure
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -40,28 +67,10 @@ def main() -> None:
     parser.add_argument("--generations", type=int, default=1500, help="(1500)")
     parser.add_argument("--out", type=Path, default=Path("docs/images"), help="folder of run.png")
     arguments = parser.parse_args()
-
-    digits = load_digits()
-    images = digits.images[..., np.newaxis] / 16
-    X, X_test, y, y_test = train_test_split(
-        images, digits.target, test_size=0.2, stratify=digits.target, random_state=0
-    )
-    result = gacnn.GACNN(network(), random_seed=1).train(
-        X, y, num_generations=arguments.generations, augment=gacnn.augment.Shift(0.5)
-    )
-    predicted = result.model.predict(X_test)
-    print(f"{np.mean(predicted == y_test):.1%} of {len(y_test)} unseen images are right")
-
-    figure, (left, middle, right) = pyplot.subplots(
-        1, 3, figsize=(9, 3), width_ratios=(1.5, 1, 1), layout="constrained"
-    )
-    result.plot(left, x="seconds")
-    left.set_title(f"{result.ga.generations_completed:,} generations")
-    plots.filters(result.model, ax=middle)
-    plots.wrong_predictions(X_test, y_test, predicted, ax=right)
-    right.set_title(f"wrong: {np.sum(predicted != y_test)} of {len(y_test)} unseen")
+    result, X, y = evolved(arguments.generations)
+    print(f"{result.model.score(X, y):.1%} of {len(y)} unseen images are right")
     arguments.out.mkdir(parents=True, exist_ok=True)
-    figure.savefig(arguments.out / "run.png", dpi=100)
+    drawn(result, X, y).savefig(arguments.out / "run.png", dpi=100)
     print(f"The picture is {arguments.out / 'run.png'}.")
 
 

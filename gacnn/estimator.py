@@ -21,7 +21,6 @@ from cnn import Dense, Flatten, Input1D, Input2D, Model, Softmax, checks
 from cnn.exchange.scaling import with_inputs, with_outputs
 from cnn.inputs import InputRange
 from cnn.layers.layer import Layer
-from cnn.model import MEMORY_LIMIT
 from gacnn.callbacks.history import History
 from gacnn.fitness.batches import Augmentation
 from gacnn.fitness.metrics import Metric
@@ -60,7 +59,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         warm_start: bool = False,
         random_state: Any = None,
         n_jobs: int | None = None,
-        memory_limit: int = MEMORY_LIMIT,
+        memory_limit: int | None = None,
         verbose: bool = False,
         executor: Any = None,
         device: str | None = None,
@@ -369,7 +368,7 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
         warm_start: bool = False,
         random_state: Any = None,
         n_jobs: int | None = None,
-        memory_limit: int = MEMORY_LIMIT,
+        memory_limit: int | None = None,
         executor: Any = None,
         device: str | None = None,
         verbose: bool = False,

@@ -16,7 +16,7 @@ from cnn import (
     layers_weights_as_matrix,
     update_layers_trained_weights,
 )
-from cnn.model import MEMORY_LIMIT, check_model
+from cnn.model import check_model
 from gacnn.algorithm.events import checked_callbacks
 from gacnn.algorithm.ties import check_networks as _check_networks
 from gacnn.algorithm.ties import population_as_vectors
@@ -170,7 +170,7 @@ class GACNN:
         threads: int | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
-        memory_limit: int = MEMORY_LIMIT,
+        memory_limit: int | None = None,
         executor: Any = None,
         shard: int | str | None = None,
     ) -> Fitness:
@@ -222,7 +222,7 @@ class GACNN:
         threads: int | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
-        memory_limit: int = MEMORY_LIMIT,
+        memory_limit: int | None = None,
         executor: Any = None,
         shard: int | str | None = None,
         **settings: Any,

@@ -99,8 +99,8 @@ def everything():
     found = {}
     for package in ("cnn", "gacnn"):
         for path in modules(package):
-            if path.stem in ("__main__", "estimator"):
-                continue  # a program, and what needs scikit-learn
+            if path.stem in ("__main__", "estimator", "fused"):
+                continue  # a program, and what needs scikit-learn or Triton
             found.update(vars(importlib.import_module(name_of(path).removesuffix(".__init__"))))
     return found
 

@@ -66,7 +66,7 @@ def test_readme_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
 
 def test_all_examples_are_here():
     names = {path.stem for path in (ROOT / "examples").glob("*.py")}
-    assert names == {*EXAMPLES, "digits", "mnist"}
+    assert names == {*EXAMPLES, "cifar10", "digits", "mnist"}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -132,6 +132,34 @@ def test_mnist(form, tmp_path):
     printed = example("mnist", path, "--time-limit", "0.3", "--out", tmp_path / "out")
     assert "on 50 test images" in printed
     assert (tmp_path / "out/fitness.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("form", ["npz", "folders"])
+def test_cifar10(form, tmp_path):
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (200, 32, 32, 3), np.uint8), np.arange(200) % 10
+    path = tmp_path / "cifar10.npz"
+    if form == "npz":
+        np.savez(path, x_train=images, y_train=labels, x_test=images[:50], y_test=labels[:50])
+    else:
+        image = pytest.importorskip("PIL.Image")
+        path = tmp_path / "cifar10"
+        for part, number in (("train", 200), ("test", 50)):
+            for i in range(number):
+                folder = path / part / f"class {labels[i]}"
+                folder.mkdir(parents=True, exist_ok=True)
+                image.fromarray(images[i]).save(folder / f"{i}.png")
+    printed = example("cifar10", path, "--time-limit", "0.3", "--out", tmp_path / "out")
+    assert "on 50 test images" in printed
+    for picture in ("fitness", "filters"):
+        assert (tmp_path / f"out/{picture}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_cifar10_that_is_missing(tmp_path):
+    assert "No such file" in example("cifar10", tmp_path / "cifar10.npz", fails=True)
+    empty = tmp_path / "folders"
+    empty.mkdir()
+    assert "CIFAR-10 is at https" in example("cifar10", empty, fails=True)
 
 
 def test_mnist_that_is_missing_or_damaged(tmp_path):

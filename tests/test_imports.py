@@ -109,7 +109,7 @@ def outside(package):
 
 
 def test_packages_need_little():
-    optional = {"PIL", "keras", "onnx", "sklearn", "torch", "tqdm"}
+    optional = {"PIL", "keras", "onnx", "sklearn", "torch", "tqdm", "triton"}
     assert outside("cnn") == {"numpy", "threadpoolctl", *optional}
     needed = {"cnn", "numpy", "pygad", "filelock", "tqdm"}
     optional = {"matplotlib", "sklearn", "joblib", "cloudpickle", "dask", "distributed", "IPython"}

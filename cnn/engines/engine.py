@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
 from cnn.engines.numpy.engine import NumpyEngine
+from cnn.engines.reduction import Reduction
 from cnn.engines.torch.engine import TorchEngine
 from cnn.layers.layer import Operation, Shape
 from cnn.types import AnyArray, Array
@@ -27,6 +28,11 @@ class Engine(Protocol):
     @property
     def name(self) -> str:
         """What messages and the fingerprints of runs call it."""
+        ...
+
+    @property
+    def memory_limit(self) -> int:
+        """Bytes beside input and output that `run` is given where nothing is said."""
         ...
 
     def compile(self, operations: Sequence[Operation], input_shape: Shape) -> Any:
@@ -75,6 +81,32 @@ class Engine(Protocol):
         ...
 
 
+@runtime_checkable
+class ReducingEngine(Engine, Protocol):
+    """An engine that makes scores of outputs where they are, so that these need not travel."""
+
+    def reduce(
+        self,
+        program: Any,
+        images: AnyArray,
+        weights: Sequence[Array],
+        reduction: Reduction,
+        out: AnyArray,
+        *,
+        threads: int,
+        memory_limit: int,
+    ) -> None:
+        """Write what a reduction makes of the outputs of every member.
+
+        Args:
+            program, weights, threads, memory_limit: as for `run`.
+            images: (M, …), all that there are; `reduction.rows` says which are shown.
+            reduction: what is made.
+            out: (members, *reduction.shape(…)), to be written.
+        """
+        ...
+
+
 _ENGINES: dict[str, Callable[[], Engine]] = {"numpy": NumpyEngine, "torch": TorchEngine}
 
 
@@ -87,8 +119,8 @@ def engine_named(engine: str | Engine) -> Engine:
         return _ENGINES[engine]()
     if isinstance(engine, type) or not isinstance(engine, Engine):
         raise TypeError(
-            "engine must be a name, or an object with name, compile, run and session, not "
-            f"{engine!r}"
+            "engine must be a name, or an object with name, memory_limit, compile, run and "
+            f"session, not {engine!r}"
         )
     return engine
 

@@ -16,7 +16,6 @@ import cnn
 from cnn import datasets
 from cnn.checks import printable
 from cnn.exchange.onnx import metadata
-from cnn.model import MEMORY_LIMIT
 from gacnn.command import comparison, pictures, words
 from gacnn.command.data import DIGITS, Data, load, numbered, parts
 from gacnn.command.reports import class_table, information
@@ -156,7 +155,7 @@ def evaluate(options: argparse.Namespace) -> None:
     model, names = folder.trained_model(), folder.class_names()
     settings = replace(folder.settings(), **_given(memory_limit=options.memory_limit))
     data = _labelled(options, folder, settings, model.input_shape)
-    limit = settings.memory_limit or MEMORY_LIMIT
+    limit = settings.memory_limit
     labels = numbered(data, names)
     say(class_table(labels, model.predict(data.X, memory_limit=limit), names))
 
@@ -186,7 +185,7 @@ def predict(options: argparse.Namespace) -> int:
     """Print the labels of images, as a table or as CSV; 1 if one could not be read."""
     folder: RunFolder = options.folder
     model, names = folder.trained_model(), folder.class_names()
-    limit = options.memory_limit or folder.settings().memory_limit or MEMORY_LIMIT
+    limit = options.memory_limit or folder.settings().memory_limit
     unread = _unread(options, folder, model.input_shape, limit)
     show = _as_csv(names) if options.csv else _as_table(names, unread)
     code = 0
@@ -207,7 +206,10 @@ def predict(options: argparse.Namespace) -> int:
 
 
 def _unread(
-    options: argparse.Namespace, folder: RunFolder, shape: tuple[int, ...], limit: int
+    options: argparse.Namespace,
+    folder: RunFolder,
+    shape: tuple[int, ...],
+    limit: int | None,
 ) -> list[pictures.Unread]:
     """Return the images to predict, to be read as those of the run were; limit: of memory."""
     height, width, channels = shape
@@ -331,18 +333,18 @@ def _evolution(
                 resume=going_on,
                 verbose=verbose,
             )
-            results = folder.finish(result, test, settings.memory_limit or MEMORY_LIMIT)
+            results = folder.finish(result, test, settings.memory_limit)
         except (KeyboardInterrupt, OSError, MemoryError) as error:
             error.add_note(f"go on with the run by `{folder.resuming}`")
             raise
-        _say_results(folder, results)
+        _say_results(folder, results, verbose=verbose)
         stopped_by = result.ga.interrupted_by
         return 0 if stopped_by is None else ENDED + stopped_by
 
     return evolve
 
 
-def _say_results(folder: RunFolder, results: dict[str, Any]) -> None:
+def _say_results(folder: RunFolder, results: dict[str, Any], *, verbose: bool) -> None:
     say(
         f"\n{results['generations']:,} generations, {results['seconds']:,} seconds, "
         f"{counted(results['image_evaluations'])} image evaluations"
@@ -351,7 +353,7 @@ def _say_results(folder: RunFolder, results: dict[str, Any]) -> None:
         number = results["test_images"]
         say(f"{results['test_accuracy']:.1%} of {number:,} images set aside are right")
     say(f"all is in {folder.path}: model.npz, history.csv and pictures")
-    if results["finished"]:
-        say(f"to use it: `{folder.predicting}`")
-    else:
+    if not results["finished"]:
         say(f"stopped early: go on with `{folder.resuming}`")
+    elif verbose:
+        say(f"to use it: `{folder.predicting}`")

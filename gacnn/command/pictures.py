@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cnn import NumpyEngine
 from cnn.checks import printable
 from cnn.datasets import Scale
-from cnn.model import MEMORY_LIMIT
 from cnn.types import AnyArray, Array
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -46,7 +46,7 @@ def found(
             if not pictures:
                 yield Unread([printable(path)], lambda path=path: _none(path))  # type: ignore[misc]
         elif path.suffix.lower() == ".npz":
-            yield from _of_arrays(path, scale, memory_limit or MEMORY_LIMIT)
+            yield from _of_arrays(path, scale, memory_limit or NumpyEngine.memory_limit)
         else:
             yield Unread([printable(path)], lambda path=path: read(path))  # type: ignore[misc]
 

@@ -206,7 +206,9 @@ class RunFolder:
             )
         return model
 
-    def finish(self, result: Result, test: Dataset | None, memory_limit: int) -> dict[str, Any]:
+    def finish(
+        self, result: Result, test: Dataset | None, memory_limit: int | None
+    ) -> dict[str, Any]:
         """Write what came out, and return it; the results last, for they say that it has ended."""
         result.model.save(self._file("model.npz"))
         result.history.to_csv(self._file("history.csv"))

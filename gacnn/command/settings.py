@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from cnn import checks
-from cnn.model import MEMORY_LIMIT
 from gacnn import augment
 from gacnn.fitness.metrics import METRICS
 
@@ -83,7 +82,7 @@ class Settings:
             "device": self.device,
             "validation": "auto" if self.validation is None else self.validation or None,
             "threads": self.threads,
-            "memory_limit": self.memory_limit or MEMORY_LIMIT,
+            "memory_limit": self.memory_limit,
         }
 
 

@@ -42,6 +42,11 @@ class Features:
         """Bytes that are kept."""
         return features_bytes(self.model, len(self.X))
 
+    @property
+    def are_kept(self) -> bool:
+        """Whether somebody holds them."""
+        return self._holders > 0
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Keep what is computed inside, until the last who holds it leaves."""

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from cnn import Engine, Model, checks
 from cnn.engines.engine import engine_for
 from cnn.layers.network import describe
-from cnn.model import MEMORY_LIMIT, check_model
+from cnn.model import check_model, checked_memory
 from gacnn.fitness.batches import (
     ALL,
     Augmentation,
@@ -112,7 +112,7 @@ class Fitness(Evaluator):
         threads: int | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
-        memory_limit: int = MEMORY_LIMIT,
+        memory_limit: int | None = None,
         executor: Any = None,
         shard: int | str | None = None,
     ) -> None:
@@ -135,7 +135,8 @@ class Fitness(Evaluator):
                 images, targets, weights = images[counting], targets[counting], weights[counting]
                 weights /= weights.mean()
         augment = checked_augmentation(augment)
-        limit = checks.whole(memory_limit, "memory_limit")
+        chosen = engine_for(engine, device)
+        limit = checked_memory(memory_limit, chosen)
         self.scorer = Scorer(
             model,
             tuple(metrics),
@@ -143,7 +144,7 @@ class Fitness(Evaluator):
             np.array(targets),
             several,
             augment,
-            engine_for(engine, device),
+            chosen,
             None if threads is None else checks.whole(threads, "threads"),
             sample_weight=weights,
             memory_limit=limit,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cnn import Model, checks
+from cnn.engines.reduction import Total
 from gacnn.fitness.callables import (
     check_own,
     is_of_sklearn,
@@ -27,12 +28,17 @@ class Measure(NamedTuple):
 
     It returns (P,). on: "log_proba" or "outputs"; targets: "labels", "values" or "any"; weighs:
     whether weights of the samples (N,) have a meaning for it, which are else None.
+
+    total: what an engine that reduces outputs itself makes of them, (P, …), and of_total: the
+    score (P,) of that and of the sum of the weights.
     """
 
     score: Callable[[Array, Array, Array | None], Array]
     on: str
     targets: str
     weighs: bool = True
+    total: Total | None = None
+    of_total: Callable[[Array, float], Array] | None = None
 
 
 def cross_entropy(log_proba: Array, labels: Array, weights: Array | None = None) -> Array:
@@ -119,7 +125,10 @@ def _mean(values: Array, weights: Array | None) -> Array:
 
 def balanced_accuracy(log_proba: Array, labels: Array, weights: Array | None = None) -> Array:
     """Mean over the classes in `labels` of the share of their images that is right."""
-    confusion = _confusion(log_proba, labels, weights)
+    return _balanced(_confusion(log_proba, labels, weights))
+
+
+def _balanced(confusion: Array, _: float = 0) -> Array:
     support = confusion.sum(axis=2)
     recall = np.diagonal(confusion, axis1=1, axis2=2) / _or_one(support)
     balanced: Array = recall.sum(axis=1) / (support > 0).sum(axis=1)
@@ -128,7 +137,10 @@ def balanced_accuracy(log_proba: Array, labels: Array, weights: Array | None = N
 
 def f1_macro(log_proba: Array, labels: Array, weights: Array | None = None) -> Array:
     """Mean F1 over the classes that are a label or a prediction, as scikit-learn's."""
-    confusion = _confusion(log_proba, labels, weights)
+    return _macro(_confusion(log_proba, labels, weights))
+
+
+def _macro(confusion: Array, _: float = 0) -> Array:
     both = confusion.sum(axis=1) + confusion.sum(axis=2)
     f1 = 2 * np.diagonal(confusion, axis1=1, axis2=2) / _or_one(both)
     macro: Array = f1.sum(axis=1) / (both > 0).sum(axis=1)
@@ -158,12 +170,22 @@ def mse(outputs: Array, targets: Array, weights: Array | None = None) -> Array:
     return -_mean(squares.mean(axis=2), weights)
 
 
+def _labelled(
+    score: Callable[[Array, Array, Array | None], Array],
+    total: Total,
+    of_total: Callable[[Array, float], Array],
+) -> Measure:
+    return Measure(score, "log_proba", "labels", total=total, of_total=of_total)
+
+
 METRICS = {
-    "cross_entropy": Measure(cross_entropy, "log_proba", "labels"),
-    "accuracy": Measure(accuracy, "log_proba", "labels"),
-    "balanced_accuracy": Measure(balanced_accuracy, "log_proba", "labels"),
-    "f1_macro": Measure(f1_macro, "log_proba", "labels"),
-    "mse": Measure(mse, "outputs", "values"),
+    "cross_entropy": _labelled(cross_entropy, Total.CROSS_ENTROPY, np.divide),
+    "accuracy": _labelled(accuracy, Total.HITS, np.divide),
+    "balanced_accuracy": _labelled(balanced_accuracy, Total.CONFUSION, _balanced),
+    "f1_macro": _labelled(f1_macro, Total.CONFUSION, _macro),
+    "mse": Measure(
+        mse, "outputs", "values", True, Total.SQUARES, lambda total, weight: -total / weight
+    ),
 }
 
 
@@ -199,7 +221,7 @@ def measure_of(metric: Metric) -> Measure:
         checks.one_of(metric, "metric", list(METRICS), _OTHER_NAMES)
         return METRICS[metric]
     if isinstance(metric, CrossEntropy):
-        return Measure(metric, "log_proba", "labels")
+        return _labelled(metric, Total.CROSS_ENTROPY, np.divide)
     if not callable(metric):
         raise TypeError(
             f"metric must be one of {', '.join(METRICS)}, or a callable(outputs, y), not {metric!r}"

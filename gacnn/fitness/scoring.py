@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnn import Engine, Model, NumpyEngine
-from cnn.model import MEMORY_LIMIT
+from cnn.engines.engine import ReducingEngine
+from cnn.engines.reduction import Reduction, Total
 from gacnn.fitness.batches import Augmentation, Batch, changed, generator_of
 from gacnn.fitness.features import Features
 from gacnn.fitness.metrics import (
@@ -21,7 +22,7 @@ from gacnn.fitness.metrics import (
     check_numbers,
     measure_of,
 )
-from gacnn.types import Array
+from gacnn.types import Array, Indices
 
 OUTPUT_BYTES = 64 * 2**20
 WORST = float(np.finfo(np.float32).min)
@@ -74,7 +75,7 @@ class Scorer:
     engine: Engine = field(default_factory=NumpyEngine)
     threads: int | None = None
     output_bytes: int = OUTPUT_BYTES
-    memory_limit: int = MEMORY_LIMIT
+    memory_limit: int = NumpyEngine.memory_limit
     sample_weight: Array | None = None
     by_row: bool = False
     features: Features | None = None
@@ -92,6 +93,8 @@ class Scorer:
 
     def __call__(self, vectors: Array, batch: Batch) -> Scores:
         """Return the scores of networks (P, num_weights) on a batch."""
+        if self._reduces and not (batch.weights is not None and self._smooths):
+            return self._reduced(vectors, batch)
         data = self.data(batch)
         parts = self._parts(vectors, len(data.X))
         if batch.weights is None:
@@ -105,10 +108,86 @@ class Scorer:
             each, own = self._weighted(part, data)
             fitness.append((each * weights).mean(axis=1))
             log_proba.append(own)
-        proba = np.exp(np.concatenate(log_proba))
+        return Scores(np.concatenate(fitness), self._right(np.concatenate(log_proba)))
+
+    def _right(self, log_proba: Array) -> Array:
+        """Return the sum (N,) of the probabilities of the labels of log_proba (P, N)."""
+        proba = np.exp(log_proba)
         if self.by_row:  # multiples of 2**-24 add up to the same sum, wherever they are cut
             proba = np.rint(proba.astype(np.float64) * 2**24) / 2**24
-        return Scores(np.concatenate(fitness), proba.sum(axis=0))
+        right: Array = proba.sum(axis=0)
+        return right
+
+    @property
+    def _reduces(self) -> bool:
+        """Whether the engine makes all scores itself."""
+        named = all(measure_of(metric).total is not None for metric in self.metrics)
+        return named and isinstance(self.engine, ReducingEngine)
+
+    @property
+    def _smooths(self) -> bool:
+        """Whether a score and what a sampler learns are two things."""
+        metric = self.metrics[0]
+        return isinstance(metric, CrossEntropy) and metric.smoothing > 0
+
+    def _reduced(self, vectors: Array, batch: Batch) -> Scores:
+        """Let the engine make the scores, of images that it may have already."""
+        if batch.weights is not None:
+            return self._reduced_weighted(vectors, batch, batch.weights)
+        columns = []
+        for metric in self.metrics:
+            measure = measure_of(metric)
+            assert measure.total is not None
+            assert measure.of_total is not None
+            totals, weight = self._total(metric, measure.total, vectors, batch)
+            scores = np.asarray(measure.of_total(totals, weight), np.float64)
+            broken = np.isnan(totals.reshape(len(totals), -1)).any(axis=1)
+            scores[broken] = WORST if self.several else -np.inf
+            columns.append(scores)
+        return Scores(np.stack(columns, axis=1) if self.several else columns[0])
+
+    def _reduced_weighted(self, vectors: Array, batch: Batch, weights: Array) -> Scores:
+        log_proba, _ = self._total(self.metrics[0], Total.LOG_PROBA, vectors, batch)
+        log_proba[np.isnan(log_proba).any(axis=1)] = -np.inf
+        if self.sample_weight is not None:
+            weights = weights * self.sample_weight[batch.chosen]
+        return Scores((log_proba * weights).mean(axis=1), self._right(log_proba))
+
+    def _total(
+        self, metric: Metric, total: Total, vectors: Array, batch: Batch
+    ) -> tuple[Array, float]:
+        """Return what the engine makes of the outputs, and the sum of the weights."""
+        (X, y, weights, model), rows = self._shown(batch)
+        assert isinstance(self.engine, ReducingEngine)
+        reduction = Reduction(total, y, weights, rows)
+        if isinstance(metric, CrossEntropy):
+            reduction = replace(
+                reduction, temperature=metric.temperature, smoothing=metric.smoothing
+            )
+        totals = model.reduce(
+            X,
+            vectors,
+            reduction,
+            engine=self.engine,
+            threads=self.threads,
+            memory_limit=self.memory_limit,
+        )
+        if weights is None:
+            return totals, float(len(y) if rows is None else len(rows))
+        return totals, float((weights if rows is None else weights[rows]).sum())
+
+    def _shown(self, batch: Batch) -> tuple[Data, Indices | None]:
+        """Return all data, which stay what they are for a run, and which of them a batch is.
+
+        Where those of a batch are made for it, return them.
+        """
+        made = batch.generator is not None and self.augment is not None
+        if self.features is None and not made:
+            return Data(self.X, self.y, self.sample_weight, self.model), batch.chosen
+        if made or not (self.features and self.features.are_kept):
+            return self.data(batch), None
+        rest, features = self.features.of(None, self.engine, self.threads, self.memory_limit)
+        return Data(features, self.y, self.sample_weight, rest), batch.chosen
 
     def data(self, batch: Batch) -> Data:
         """Return images, targets and weights of a batch; those of the latest one are kept."""

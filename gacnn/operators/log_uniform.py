@@ -19,18 +19,21 @@ class LogUniformMutation(GaussianNoise):
     """Normal noise whose standard deviation is drawn anew for every offspring.
 
     Its logarithm is uniform, so that every scale between `least` and `sigma` is tried as often as
-    another, from the first generation to the last: offspring leave the neighbourhood of a poor
-    optimum while others refine it, and nobody need know a good sigma. For few genes. Rowe &
-    Hidovic 2004, An evolution strategy using a continuous version of the Gray-code neighbourhood
-    distribution. Genes are rounded or clipped to the gene space.
+    another: offspring leave the neighbourhood of a poor optimum while others refine it, and nobody
+    need know a good sigma. For few genes. Rowe & Hidovic 2004, An evolution strategy using a
+    continuous version of the Gray-code neighbourhood distribution. At first all noise is wide, so
+    that the population does not settle at the first optimum that it meets. Genes are rounded or
+    clipped to the gene space.
 
     Args:
         sigma: the greatest standard deviation.
         least: the least one.
         probability: the chance of a gene to be disturbed.
+        wide: the share of the run in which the least deviation falls, exponentially, from `sigma`
+            to `least`; 0 for all scales from the beginning.
 
     Raises:
-        ValueError: for a `least` above `sigma`, or one that is not above 0.
+        ValueError: for a `least` above `sigma`, one that is not above 0, or a share above 1.
 
     Examples:
         >>> class Sphere(gacnn.Evaluator):
@@ -51,9 +54,10 @@ class LogUniformMutation(GaussianNoise):
         True
     """
 
-    sigma: float = 2.0
+    sigma: float = 4.0
     least: float = 0.003
     probability: float = 0.5
+    wide: float = 0.25
 
     def __post_init__(self) -> None:
         self.sigma, self.least = positive(self.sigma, "sigma"), positive(self.least, "least")
@@ -61,12 +65,16 @@ class LogUniformMutation(GaussianNoise):
             raise ValueError(f"least must be at most sigma, {self.sigma:g}, not {self.least:g}")
         if not 0 < checks.number(self.probability, "probability") <= 1:
             raise ValueError(f"probability must be above 0 and at most 1, not {self.probability!r}")
+        if checks.number(self.wide, "wide", 0) > 1:
+            raise ValueError(f"wide must be at most 1, not {self.wide!r}")
 
     def mutate(self, offspring: Array, run: Run) -> Array:
         """Return the offspring (members, n) disturbed."""
         rng = generator(run)
         noise = normal_noise(offspring.shape, rng, probability=self.probability)
-        noise *= log_uniform(self.least, self.sigma, len(offspring), rng)[:, None]
+        done = min(1.0, run.progress / self.wide) if self.wide else 1.0
+        least = self.sigma * (self.least / self.sigma) ** done
+        noise *= log_uniform(least, self.sigma, len(offspring), rng)[:, None]
         return fit_to_space(offspring + noise, run)
 
 

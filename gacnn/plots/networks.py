@@ -288,7 +288,8 @@ def _layer_of(model: Model, layer: Layer | int) -> Layer:
     """Return a layer of the model, given itself or by its number among the convolutions."""
     if not isinstance(model, Model):
         raise TypeError(
-            f"model must be a cnn.Model, not {type(model).__name__}; a Result has one in its model"
+            f"model must be a cnn.Model, not {type(model).__name__}; a Result has one in its "
+            "model, a fitted estimator in its model_"
         )
     if isinstance(layer, Layer):
         if not any(layer is each for each in model.layers):

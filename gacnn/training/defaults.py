@@ -81,8 +81,8 @@ def strategy_settings(
     Without an operator among them, and for more than 24 weights: an evolution strategy, with
     recombination by fitness and mirrored Gaussian mutation; the learning rate falls, nothing is
     kept; with fewer parents than solutions, recombination by rank. For fewer weights a wide
-    search: tournaments of two, uniform crossover, log-uniform mutation with sigmas from 2 to 0.003
-    (where genes have steps, from 2 of the least to 0.4), two elites. With "csa" or "separable", or
+    search: tournaments of two, uniform crossover, log-uniform mutation with sigmas from 4 to 0.003
+    (where genes have steps, from 4 of the least to 0.4), two elites. With "csa" or "separable", or
     a recombination: the better half as parents, mirrored mutation, nothing kept. With other
     operators, or several objectives: truncation of the best quarter (or NSGA-II), uniform
     crossover, self-adaptive mutation, two elites. Where genes have steps, sigma is 0.4 of the least
@@ -134,7 +134,7 @@ def _at_all_scales(num_weights: int, settings: dict[str, Any]) -> LogUniformMuta
     if is_nested(space) or not has_steps(space, gene_type):
         return LogUniformMutation()
     least = default_sigma(num_weights, space, gene_type)
-    return LogUniformMutation(5 * least, least)
+    return LogUniformMutation(10 * least, least)
 
 
 def _stepped(settings: dict[str, Any], num_weights: int) -> dict[str, Any]:

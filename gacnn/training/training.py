@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 
 from cnn import Engine, Model, checks
 from cnn.inputs import InputRange
-from cnn.model import MEMORY_LIMIT
 from gacnn.algorithm.events import checked_callbacks
 from gacnn.algorithm.ga import GA
 from gacnn.algorithm.state import complete
@@ -88,7 +87,7 @@ class Training:
         threads: int | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
-        memory_limit: int = MEMORY_LIMIT,
+        memory_limit: int | None = None,
         executor: Any = None,
         shard: int | str | None = None,
         **settings: Any,

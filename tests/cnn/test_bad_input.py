@@ -32,7 +32,7 @@ COUNTED = [
     (lambda value: cnn.Input2D((value, 8)), "input_shape"),
     (lambda value: cnn.Input2D((8, 8, value)), "input_shape"),
     (lambda value: model().forward(images(), threads=value or 0), "threads"),
-    (lambda value: model().forward(images(), memory_limit=value), "memory_limit"),
+    (lambda value: model().forward(images(), memory_limit=value or 0), "memory_limit"),
 ]
 
 

@@ -30,6 +30,7 @@ class NumpyEngine:
     thread_floats: int = 18_000_000
 
     name: ClassVar[str] = "numpy"
+    memory_limit: ClassVar[int] = 256 * 2**20
 
     def compile(self, operations: Sequence[Operation], input_shape: Shape) -> Program:
         """Work out the kernel calls of a chain; ValueError for an operation that is not known."""

@@ -25,7 +25,7 @@ _holders: list[int] = []  # the thread, for each of those that keep BLAS to one 
 _limiter: Any = None  # what gives BLAS back as it was
 
 
-def work_at(task: Callable[[tuple[int, int]], None], places: Sequence[Any], threads: int) -> None:
+def work_at(task: Callable[[Any], object], places: Sequence[Any], threads: int) -> None:
     """Do a task at all places, in this thread and as many others as are wanted.
 
     Callers in several threads share the cores: none gets helpers while others use them all. At

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 PRECISIONS = "float32", "tf32", "bfloat16"
@@ -81,30 +83,39 @@ def free_memory(device: Any) -> str:
     return f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB"
 
 
-def compiler(device: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return what compiles functions of tensors for a device.
+def fastest_products(device: str) -> str:
+    """Return how layers multiply fastest on a device."""
+    if not device.startswith("cuda"):
+        return "grouped" if device == "cpu" else "batched"
+    return "fused" if find_spec("triton") else "batched"
 
-    For a CPU to C++ that needs Python only to be called, so that threads do not wait for each
-    other; for CUDA to graphs, whose outputs are gone with the next call.
+
+def check_fused(device: str) -> None:
+    """Raise ValueError where the kernel in Triton does not run, ImportError without Triton."""
+    if not find_spec("triton"):
+        raise ImportError(
+            "products='fused' needs triton, which PyTorch's builds for CUDA bring along on Linux; "
+            "take 'batched'"
+        )
+    interpreted = device == "cpu" and os.environ.get("TRITON_INTERPRET") == "1"
+    if not device.startswith("cuda") and not interpreted:
+        raise ValueError(f"products='fused' is for CUDA, not for device {device!r}; leave it out")
+
+
+def compiler() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return what compiles functions of tensors to C++.
+
+    It needs Python only to be called, so that threads do not wait for each other.
     """
     import torch
 
-    compiled = partial(torch.compile, dynamic=False, fullgraph=True, isolate_recompiles=True)
-    if device.type == "cpu":
-        return partial(compiled, options={"cpp_wrapper": True})
-    if device.type != "cuda":
-        return compiled
-
-    def with_graphs(function: Callable[..., Any]) -> Callable[..., Any]:
-        graphs = compiled(function, mode="reduce-overhead")
-
-        def run(*arguments: Any) -> Any:
-            torch.compiler.cudagraph_mark_step_begin()
-            return graphs(*arguments)
-
-        return run
-
-    return with_graphs
+    return partial(
+        torch.compile,
+        dynamic=False,
+        fullgraph=True,
+        isolate_recompiles=True,
+        options={"cpp_wrapper": True},
+    )
 
 
 # Settings of the whole process

@@ -18,9 +18,12 @@ Measured on a core that multiplies matrices at 185 GFLOP/s, in blocks, PyTorch 2
 - `torch.compile` of what members do not share: 5 to 30 % less time; with `cpp_wrapper` a block is
   one call that does not hold Python's lock.
 
-`benchmarks/population_forward.py` times whole networks. On a GPU nothing was measured yet: there
-patches are multiplied in batches, because cuDNN's grouped convolutions of few channels are said to
-be slow; `benchmarks/accelerator.py` tries both.
+`benchmarks/population_forward.py` times whole networks.
+
+On an H200, 1,024 networks of the MNIST case, 1,000 images: grouped convolutions 584 ms, batched
+products of patches 119, both compiled as CUDA graphs 627 and 188, the kernel of `fused.py` 28. The
+others read and write patches and maps in memory, 30 GB and more; `benchmarks/accelerator.py` times
+whole networks beside JAX and PyTorch.
 """
 
 from __future__ import annotations
@@ -40,6 +43,7 @@ from cnn.layers.window import Window
 from cnn.layers.windowed import WindowedLayer
 
 _PRODUCTS = Kind.CONVOLVE, Kind.DEPTHWISE, Kind.DENSE
+_FUSED = Kind.CONVOLVE, Kind.DENSE
 _ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
     "relu": kernels.relu,
     "leaky_relu": kernels.leaky_relu,
@@ -93,6 +97,7 @@ class Program(NamedTuple):
     left: int  # of the output for one image
     input_shape: Shape
     compiled: dict[Any, Any]  # what was compiled so far, for populations and blocks
+    plans: dict[Any, Any]  # those of the populations that were met
 
 
 def lower(operations: Sequence[Operation], input_shape: Shape, engine: str) -> Program:
@@ -109,7 +114,7 @@ def lower(operations: Sequence[Operation], input_shape: Shape, engine: str) -> P
     closing = sum(1 for _ in ends)
     left = operations[-1].layer.layer_output_size if operations else input_shape
     floats = _floats(input_shape), _floats(left)
-    return Program(tuple(parts), closing, *floats, input_shape, {})
+    return Program(tuple(parts), closing, *floats, input_shape, {}, {})
 
 
 def _floats(shape: Shape) -> int:
@@ -161,31 +166,45 @@ def _reordered(parts: Sequence[Part]) -> list[Part]:
 # Steps: parts with the way to do them that suits a population
 
 
-def steps_of(part: Part, *, sets: int, filters: int, batched: bool) -> list[Step]:
-    """Return the kernel calls of a part.
+class Products(NamedTuple):
+    """How layers multiply: "grouped", "batched" or "fused", and with what precision."""
+
+    kind: str
+    precision: str = "float32"
+
+
+def steps_of(
+    part: Part, following: Sequence[Part], *, sets: int, filters: int, products: Products
+) -> tuple[list[Step], int]:
+    """Return the kernel calls of a part, and how many parts they do, of those that follow too.
 
     sets: how many different inputs it has, and filters: those of all members together (1 where it
-    has none). batched: whether products of patches take the place of grouped convolutions.
+    has none).
     """
     operation, layer = part.operation, part.operation.layer
     floats = _floats(layer.layer_output_size)
+    if products.kind == "fused" and operation.kind in _FUSED:
+        return _fused(part, following, products.precision)
     if operation.kind == Kind.CONVOLVE:
-        return _convolution(part, sets, filters, batched)
+        together = _pooled_convolution(part, following, sets=sets, filters=filters)
+        if together is not None:
+            return [together], 2
+        return _convolution(part, sets, filters, products.kind == "batched"), 1
     if operation.kind == Kind.DEPTHWISE:
         assert isinstance(layer, WindowedLayer)
         run = partial(kernels.convolve_channels, **_looks(layer))
-        return [Step(run, floats, part.weights, _as_they_are)]
+        return [Step(run, floats, part.weights, _as_they_are)], 1
     if operation.kind == Kind.DENSE:
-        return [Step(kernels.multiply, floats, part.weights, _neurons_first)]
+        return [Step(kernels.multiply, floats, part.weights, _neurons_first)], 1
     if operation.kind == Kind.BIAS:
-        return [Step(kernels.add_bias, floats, part.weights, _as_they_are)]
+        return [Step(kernels.add_bias, floats, part.weights, _as_they_are)], 1
     if operation.kind == Kind.SCALE:
-        return [Step(kernels.scale_channels, floats, part.weights, _as_they_are)]
+        return [Step(kernels.scale_channels, floats, part.weights, _as_they_are)], 1
     if operation.kind == Kind.ACTIVATE:
-        return [Step(_activation(operation.activation), floats)]
+        return [Step(_activation(operation.activation), floats)], 1
     if operation.kind == Kind.FLATTEN:
-        return [Step(kernels.flatten, floats)]
-    return [_pooling(layer, operation.kind, floats)]
+        return [Step(kernels.flatten, floats)], 1
+    return [_pooling(layer, operation.kind, floats)], 1
 
 
 def _as_they_are(*arrays: Tensor) -> tuple[Tensor, ...]:
@@ -225,18 +244,19 @@ PHASES = 4
 """Up to so many filters of a shared layer are laid at up to so many places of a max pooling."""
 
 
-def pooled_convolution(part: Part, after: Part | None, *, sets: int, filters: int) -> Step | None:
+def _pooled_convolution(
+    part: Part, following: Sequence[Part], *, sets: int, filters: int
+) -> Step | None:
     """Return the one call that a convolution and the pooling after it make, where that is faster.
 
     It is for few filters of one network, or of several that share the layer.
     """
-    layer, pool = part.operation.layer, after.operation.layer if after is not None else None
+    layer, pool = part.operation.layer, following[0].operation.layer if following else None
     if (
         sets > 1
         or filters > FEW_FILTERS
-        or part.operation.kind != Kind.CONVOLVE
-        or after is None
-        or after.operation.kind != Kind.MAX_POOL
+        or not following
+        or following[0].operation.kind != Kind.MAX_POOL
     ):
         return None
     assert isinstance(layer, WindowedLayer)
@@ -255,6 +275,54 @@ def pooled_convolution(part: Part, after: Part | None, *, sets: int, filters: in
     )
     floats = down * across * _floats(pool.layer_output_size)
     return Step(run, floats, part.weights, partial(kernels.at_all_phases, down, across))
+
+
+def _fused(part: Part, following: Sequence[Part], precision: str) -> tuple[list[Step], int]:
+    """Return a product with the activation and the pooling behind it as one call, or some."""
+    from cnn.engines.torch import fused
+
+    layer, after, taken = part.operation.layer, fused.After(), 1
+    floats = _floats(layer.layer_output_size)
+    if part.operation.kind == Kind.DENSE:
+        run = partial(fused.multiply, precision=precision)
+        return [Step(run, floats, part.weights, _neurons_first)], 1
+    assert isinstance(layer, WindowedLayer)
+    for next_part in following[:3]:
+        joined = _joined(after, next_part)
+        if joined is None:
+            break
+        after, taken = joined, taken + 1
+        if next_part.operation.activation is None:  # of a pooling
+            floats = _floats(next_part.operation.layer.layer_output_size)
+    steps = []
+    looks = _looks(layer)
+    margins = looks.pop("margins")
+    height, width, channels = layer.input_maps
+    if any(map(any, margins)):
+        padded = (height + sum(margins[0])) * (width + sum(margins[1])) * channels
+        steps.append(Step(partial(kernels.pad, margins=margins, value=0), padded))
+    run = partial(fused.convolve, **looks, after=after, precision=precision)
+    return [*steps, Step(run, floats, part.weights, _as_they_are)], taken
+
+
+def _joined(after: Any, part: Part) -> Any:
+    """Return what follows a product with a part more, or None where the kernel does not do it."""
+    activation, pool = part.operation.activation, part.operation.layer
+    pooled = after.down * after.across > 1
+    if activation is not None:
+        name = activation.name
+        if after.activation or name not in ("relu", "leaky_relu") or (pooled and after.mean):
+            return None
+        slope = activation.negative_slope if name == "leaky_relu" else 0.0
+        return after._replace(activation=name, slope=slope)
+    if part.operation.kind not in (Kind.MAX_POOL, Kind.AVERAGE_POOL) or pooled:
+        return None
+    assert isinstance(pool, WindowedLayer)
+    apart = (pool.rows.size, pool.columns.size) == (pool.rows.stride, pool.columns.stride)
+    if pool.padded or not apart or (pool.rows.dilation, pool.columns.dilation) != (1, 1):
+        return None
+    mean = part.operation.kind == Kind.AVERAGE_POOL
+    return after._replace(down=pool.rows.size, across=pool.columns.size, mean=mean)
 
 
 def _looks(layer: WindowedLayer) -> dict[str, Any]:

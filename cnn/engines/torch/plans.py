@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from cnn.engines.torch import kernels
 from cnn.engines.torch.kernels import Tensor
-from cnn.engines.torch.lowering import Part, Program, Step, pooled_convolution, steps_of
+from cnn.engines.torch.lowering import Part, Products, Program, Step, steps_of
 
 MAP_BYTES = 8_000_000  # of the largest maps of a block on a CPU; Python takes part of smaller ones
 BLOCK_IMAGES = 4, 256  # on a CPU; fewer read the weights of Dense layers too often
@@ -50,36 +50,42 @@ class Blocks(NamedTuple):
 def plan_for(
     program: Program,
     members: int,
-    counts: Sequence[int],
-    batched: bool,
+    counts: tuple[int, ...],
+    products: Products,
     *,
     own_images: bool = False,
 ) -> Plan:
-    """Return the steps for a population.
+    """Return the steps for a population, worked out when it is first met.
 
     counts: how many members each weight array has; own_images: each member sees its own.
     """
+    key = members, counts, products, own_images
+    if key not in program.plans:
+        program.plans[key] = _planned(program, *key)
+    plan: Plan = program.plans[key]
+    return plan
+
+
+def _planned(
+    program: Program,
+    members: int,
+    counts: tuple[int, ...],
+    products: Products,
+    own_images: bool,
+) -> Plan:
     shared: list[Step] = []
     own: list[tuple[Step, int]] = [(Step(_entered, program.floats), 1)] * own_images
     sets, own_filters = (members, WIDE) if own_images else (1, 1)
     end = len(program.parts) - program.closing
-    pairs = itertools.zip_longest(program.parts, program.parts[1:])
-    pooled = False  # with the convolution before
-    for position, (part, following) in enumerate(pairs):
-        if pooled:
-            pooled = False
-            continue
+    position = 0
+    while position < len(program.parts):
+        part, *following = program.parts[position : end if position < end else None]
         number = max((counts[index] for index in part.weights), default=1)
         filters = number * _depth(part)
-        together = pooled_convolution(part, following, sets=sets, filters=filters)
-        pooled = together is not None
-        steps = (
-            [together]
-            if together is not None
-            else steps_of(part, sets=sets, filters=filters, batched=batched)
-        )
+        steps, taken = steps_of(part, following, sets=sets, filters=filters, products=products)
         if position == end:
             steps.insert(0, Step(kernels.single, 0))
+        position += taken
         after = max(sets, number)
         for place, step in enumerate(steps):
             now = after if place == len(steps) - 1 else sets  # patches are of what was before
@@ -91,7 +97,7 @@ def plan_for(
         sets = after
     families = tuple(family for _, family in own)
     own_steps = tuple(step for step, _ in own)
-    key = members, tuple(counts), batched, own_images
+    key = members, counts, products, own_images
     entered = 0 if own_images else program.floats
     return Plan(key, tuple(shared), own_steps, families, own_filters, entered, program.left)
 

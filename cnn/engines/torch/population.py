@@ -12,8 +12,10 @@ from cnn.engines.torch import kernels, plans
 from cnn.engines.torch.devices import free_memory, one_thread_each
 from cnn.engines.torch.held import Source
 from cnn.engines.torch.kernels import Tensor
-from cnn.engines.torch.lowering import Program, Step
+from cnn.engines.torch.lowering import Products, Program, Step
 from cnn.engines.torch.plans import Blocks, Plan, choose_blocks, plan_for, starts
+from cnn.engines.torch.results import Results
+from cnn.engines.torch.sending import sent
 from cnn.types import Array
 
 Weights = Sequence[tuple[Tensor, ...]]
@@ -28,7 +30,7 @@ class Choices(NamedTuple):
 
     device: Any  # torch.device
     dtype: Any  # torch.dtype
-    batched: bool  # products of patches take the place of grouped convolutions
+    products: Products
     in_threads: bool  # in blocks for the cache of a CPU, not for the memory of a GPU
     compiler: Callable[[Run], Run] | None
     own_images: bool = False  # each member sees its own
@@ -38,13 +40,13 @@ def evaluate(
     program: Program,
     images: Source,
     weights: Sequence[Array],
-    out: Array,
+    results: Results,
     *,
     choices: Choices,
     threads: int,
     memory_limit: int,
 ) -> None:
-    """Run images through every member's network, into out (members, N, …).
+    """Run images through every member's network, and give the outputs to `results`.
 
     weights: for each weight array of the network, the values of all members (members, …), or of a
     fraction of them, where each serves as many consecutive members. Where the device has not the
@@ -52,15 +54,17 @@ def evaluate(
     """
     import torch
 
-    members, number = out.shape[:2]
+    members, number = results.members, results.images
     counts = tuple(len(array) for array in weights)
-    plan = plan_for(program, members, counts, choices.batched, own_images=choices.own_images)
+    plan = plan_for(program, members, counts, choices.products, own_images=choices.own_images)
     while True:
         blocks = choose_blocks(
             plan, members, number, memory_limit=memory_limit, cached=choices.in_threads
         )
         try:
-            _evaluate(program, plan, blocks, images, weights, out, choices, threads, memory_limit)
+            _evaluate(
+                program, plan, blocks, images, weights, results, choices, threads, memory_limit
+            )
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             memory_limit = blocks.bytes // 2
@@ -72,6 +76,7 @@ def evaluate(
                     "another device"
                 ) from error
         else:
+            results.finish()
             return
 
 
@@ -81,33 +86,29 @@ def _evaluate(
     blocks: Blocks,
     images: Source,
     weights: Sequence[Array],
-    out: Array,
+    results: Results,
     choices: Choices,
     threads: int,
     memory_limit: int,
 ) -> None:
     import torch
 
-    members, number = out.shape[:2]
-    tensors = [_tensor(array, choices) for array in weights]
+    members, number = results.members, results.images
+    tensors = sent(weights, choices.device, choices.dtype)
     shared = [_prepared(step, tensors, 1) for step in plan.shared]
     own = [
         _prepared(step, tensors, members // family)
         for step, family in zip(plan.own, plan.families, strict=True)
     ]
-    target = torch.from_numpy(out if out.ndim != 4 else out[:, :, :, None])  # maps of series
     run_shared = _in_turn(plan.shared)
     run_own, ready = _compiled(program, plan, blocks, choices)
-
-    direct = choices.in_threads  # else outputs come from the device once for a block of images
 
     def task(place: tuple[tuple[int, int], Sequence[tuple[int, int]]]) -> None:
         (start, done), groups = place
         low, high = groups[0][0] + groups[0][1], groups[-1][0] + blocks.group
-        wanted = target[low:high, start + done : start + blocks.images]
+        block, new = slice(start, start + blocks.images), slice(start + done, start + blocks.images)
         with torch.inference_mode():
-            made = wanted if direct else torch.empty(wanted.shape, device=choices.device)
-            block = slice(start, start + blocks.images)
+            made = results.place(slice(low, high), new)
             if not choices.own_images:
                 entered = run_shared(images(block, slice(None)), shared)
             for first, known in groups:
@@ -117,9 +118,10 @@ def _evaluate(
                 values = kernels.leave(run_own(entered, _of_part(own, plan, part)))
                 if len(values) < blocks.group:  # the last layer too is shared
                     values = values.repeat_interleave(blocks.group // len(values), 0)
-                made[first + known - low : part.stop - low] = values[known:, done:]
-            if not direct:
-                wanted.copy_(made)
+                results.fill(
+                    made, slice(first + known - low, part.stop - low), values[known:, done:], new
+                )
+            results.keep(made, slice(low, high), new)
 
     groups, image_blocks = list(starts(members, blocks.group)), list(starts(number, blocks.images))
     chunks = -(-plans.TASKS // len(image_blocks)) if choices.in_threads else 1
@@ -157,13 +159,6 @@ def _compiled(program: Program, plan: Plan, blocks: Blocks, choices: Choices) ->
     if not ready:
         program.compiled[key] = choices.compiler(_in_turn(plan.own))
     return program.compiled[key], ready
-
-
-def _tensor(array: Array, choices: Choices) -> Tensor:
-    import torch
-
-    writeable = array if array.flags.writeable else array.copy()  # PyTorch warns of others
-    return torch.from_numpy(writeable).to(choices.device, choices.dtype)
 
 
 def _prepared(step: Step, tensors: Sequence[Tensor], sets: int) -> tuple[Tensor, ...]:

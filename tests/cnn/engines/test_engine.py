@@ -34,6 +34,7 @@ class Doubling:
     """An engine that lets another do the work and doubles the result."""
 
     name = "doubling"
+    memory_limit = 2**20
 
     def __init__(self):
         self.compiled = 0
@@ -77,7 +78,7 @@ def test_an_engine_is_taken_by_name_or_as_an_object():
 
 def test_a_module_is_an_engine():
     module, doubling = types.ModuleType("doubling"), Doubling()
-    for name in ("name", "compile", "run", "session"):
+    for name in ("name", "memory_limit", "compile", "run", "session"):
         setattr(module, name, getattr(doubling, name))
     model, X, vectors = case()
     outputs = model.forward(X, vectors, engine=module)
@@ -112,8 +113,12 @@ def test_an_engine_is_given_a_fraction_of_the_weights_that_members_share():
     ("engine", "error", "message"),
     [
         ("numpi", ValueError, "engine must be one of 'numpy'.*not 'numpi'"),
-        (cnn.NumpyEngine, TypeError, "engine must be a name, or an object with name, compile"),
-        (np, TypeError, "engine must be a name, or an object with name, compile"),
+        (
+            cnn.NumpyEngine,
+            TypeError,
+            "engine must be a name, or an object with name, memory_limit, compile",
+        ),
+        (np, TypeError, "engine must be a name, or an object with name, memory_limit, compile"),
     ],
 )
 def test_what_is_no_engine_is_refused(engine, error, message):

@@ -15,7 +15,8 @@ import cnn
 from cnn.engines.engine import engine_for
 from cnn.engines.families import have_images_of_their_own
 from cnn.engines.operations import listed
-from cnn.engines.torch import devices, held, kernels, plans, population
+from cnn.engines.torch import devices, held, kernels, plans, population, sending
+from cnn.engines.torch.lowering import Products
 from cnn.layers.layer import Layer, Operation
 from cnn.layers.window import Window
 
@@ -50,16 +51,15 @@ HALF_FIXED = [
 class GpuBlocks(cnn.TorchEngine):
     """The engine on a CPU that takes the way of a GPU: images there, all in this thread."""
 
-    def run(self, program, images, weights, out, *, threads, memory_limit):
+    def _evaluate(self, program, images, rows, weights, results, threads, memory_limit):
         device = torch.device("cpu")
         own = have_images_of_their_own(images, program.input_shape)
-        choices = population.Choices(device, torch.float32, True, False, None, own)
-        source = held.blocks_on(device, images, torch.float32, own=own)
+        choices = population.Choices(device, torch.float32, Products("batched"), False, None, own)
         population.evaluate(
             program,
-            source,
+            held.blocks_on(images, device, torch.float32, rows, own=own),
             weights,
-            out,
+            results,
             choices=choices,
             threads=threads,
             memory_limit=memory_limit,
@@ -429,27 +429,31 @@ def test_tf32_is_taken_where_it_is_asked_for(tf32):
 
 def test_images_go_up_once_a_session_and_are_forgotten_with_their_array():
     device, images = torch.device("cpu"), np.zeros((3, 4), np.float32)
-    first = held.on_device(images, device)
-    assert held.on_device(images, device) is not first
+    first = held.on_device(images, device, np.float32)
+    assert held.on_device(images, device, np.float32) is not first
     with CPU.session():
-        kept = held.on_device(images, device)
+        kept = held.on_device(images, device, np.float32)
         with cnn.TorchEngine("cpu", precision="bfloat16").session():
-            assert held.on_device(images, device) is kept
-        assert held.on_device(images, device) is kept
-        assert held.on_device(images.copy(), device) is not kept
+            assert held.on_device(images, device, np.float32) is kept
+        assert held.on_device(images, device, np.float32) is kept
+        assert held.on_device(images.copy(), device, np.float32) is not kept
         gc.collect()
         assert len(held._held) == 1
         del images
         gc.collect()
         assert not held._held
-        held.on_device(first.numpy(), device)
+        held.on_device(first.numpy(), device, np.float32)
     assert not held._held
 
 
 def test_bytes_go_up_as_bytes():
     device = torch.device("cpu")
-    assert held.on_device(np.zeros((2, 3), np.uint8), device).dtype == torch.uint8
-    assert held.on_device(np.zeros((2, 3), np.float64), device).dtype == torch.float32
+    for dtype, there in ((np.uint8, torch.uint8), (np.float64, torch.float32)):
+        images = np.zeros((2, 3), dtype)
+        with CPU.session():
+            held.blocks_on(images, device, torch.float32)
+            ((_, tensor),) = held._held.values()
+        assert tensor.dtype == there
 
 
 # Which engine
@@ -493,10 +497,14 @@ def test_a_device_beside_an_engine_on_another(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert cnn.TorchEngine().device == "cuda"
-    assert cnn.TorchEngine("cuda:1").products == "batched"
-    assert cnn.TorchEngine("cuda", precision="tf32").name == "torch cuda tf32"
+    assert cnn.TorchEngine("cuda:1").products in ("batched", "fused")
+    assert cnn.TorchEngine("cuda", precision="tf32", products="batched").name == (
+        "torch cuda tf32 batched"
+    )
     with pytest.raises(ValueError, match="device='cuda' is not that of the engine, 'cpu'"):
         engine_for(CPU, "cuda")
+    with pytest.raises(ValueError, match="compiled=True is for device \"cpu\", not 'cuda'"):
+        cnn.TorchEngine("cuda", products="batched", compiled=True)
     with pytest.raises(ValueError, match="'cuda:2' does not exist; this machine has 'cuda:0', 'cu"):
         cnn.TorchEngine("cuda:2")
 
@@ -526,7 +534,31 @@ def test_bad_settings():
         cnn.TorchEngine("cpu", precision="float16")
     with pytest.raises(ValueError, match="precision 'tf32' is one of CUDA's, not of device 'cpu'"):
         cnn.TorchEngine("cpu", precision="tf32")
-    with pytest.raises(ValueError, match="products must be one of 'grouped', 'batched'"):
+    with pytest.raises(ValueError, match="products must be one of 'grouped', 'batched', 'fused'"):
         cnn.TorchEngine("cpu", products="fast")
     with pytest.raises(ValueError, match="compiled must be one of True, False, not 'yes'"):
         cnn.TorchEngine("cpu", compiled="yes")
+
+
+# Weights on their way
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_views_of_vectors_go_up_as_one_block(step):
+    vectors = np.random.default_rng(0).random((60, 37), np.float32)
+    views = [vectors[::step, :12].reshape(-1, 3, 4), vectors[:, 12:30].reshape(60, 6, 3)]
+    flat, offsets = sending._block(views)
+    assert np.shares_memory(flat, vectors)
+    for view, offset in zip(views, offsets, strict=True):
+        steps = [stride // 4 for stride in view.strides]
+        found = torch.from_numpy(flat).as_strided(view.shape, steps, offset)
+        np.testing.assert_array_equal(found.numpy(), view)
+
+
+def test_what_is_no_block_goes_up_by_itself():
+    vectors = np.zeros((60, 37), np.float32)
+    few = [vectors[:, :3]]  # the block would be twelve times as large
+    fixed = vectors[:]
+    fixed.flags.writeable = False
+    for views in (few, [fixed], [vectors.astype(np.float64)], [vectors[::-1]]):
+        assert sending._block(views) == (None, [])

@@ -95,7 +95,8 @@ def test_pipes_are_not_waited_for(run, name, commands, capsys):
     for command in commands:
         options = ["digits", "--out", run] if command == "train" else [run, *more.get(command, [])]
         assert gacnn(command, *options) == 1
-        assert f"pipe or a device: '{run / name}'" in capsys.readouterr().err
+        said = f"gacnn: {run / name}: This is no file, but a pipe or a device"
+        assert said in capsys.readouterr().err
 
 
 @NEEDS_PIPES
@@ -110,7 +111,7 @@ def test_what_is_no_file_is_refused_by_its_given_name(tmp_path, capsys, monkeypa
             ("train", "digits", "--out", "o", "--model", name),
         ):
             assert gacnn(*command) == 1
-            assert f"'{name}'" in capsys.readouterr().err
+            assert f"gacnn: {name}: This is no file" in capsys.readouterr().err
     assert gacnn("train", "f.npz", "--out", "o") == 1
     assert "f.npz is a pipe or device" in capsys.readouterr().err
     assert sorted(os.listdir()) == ["f.npz", "zero"]

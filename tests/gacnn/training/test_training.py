@@ -170,7 +170,7 @@ def test_no_sigma_of_a_wide_search_is_lost_in_rounding(settings):
     mutation = strategy_settings(30, 10, settings, one_objective=True)["mutation_type"]
     step = 2 if "gene_space" in settings else 1
     assert mutation.least == pytest.approx(0.4 * step)
-    assert mutation.sigma == pytest.approx(2 * step)
+    assert mutation.sigma == pytest.approx(4 * step)
 
 
 @pytest.mark.parametrize("given", [{"mutation_type": "random"}, {"crossover_type": "blend"}])

@@ -1,0 +1,115 @@
+"""Draw accuracy against image evaluations: `python benchmarks/learning_picture.py`.
+
+Every point is a case of learning.csv, the mean over its seeds; beside them the published results
+without gradients, and as a line what Adam reaches with the same network. Writes learning.png to
+--out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+from pathlib import Path
+from typing import NamedTuple
+
+from matplotlib import pyplot
+from matplotlib.axes import Axes
+
+RESULTS = Path(__file__).with_name("learning.csv")
+
+
+class Panel(NamedTuple):
+    """A data set: its cases, the case of Adam, and who published what for how many evaluations."""
+
+    title: str
+    cases: tuple[str, ...]
+    adam: str
+    published: dict[str, tuple[float, float]]
+    floor: float
+
+
+PANELS = (
+    Panel(
+        "MNIST",
+        ("mnist-66M", "mnist-131M", "mnist-328M", "mnist-long"),
+        "mnist",
+        {
+            "EvoJAX, PGPE": (66e6, 0.963),
+            "EvoJAX, PGPE ": (328e6, 0.9822),
+            "evosax, OpenES": (134e6, 0.97),
+            "Prellberg & Kramer": (102_400e6, 0.976),
+        },
+        0.955,
+    ),
+    Panel(
+        "CIFAR-10",
+        ("cifar10-41M", "cifar10-268M"),
+        "cifar10",
+        {
+            "NeuroEvoBench": (41e6, 0.41),
+            "evosax": (268e6, 0.44),
+            "LeNet, CMA-ES": (330e6, 0.52),
+        },
+        0.35,
+    ),
+)
+
+
+def means() -> dict[tuple[str, str], tuple[float, float]]:
+    """Return cost and accuracy, means over the seeds, of every case and method."""
+    with RESULTS.open(newline="", encoding="utf-8") as file:
+        rows = {(row["case"], row["method"], row["seed"]): row for row in csv.DictReader(file)}
+    runs: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for (case, method, _), row in rows.items():
+        runs.setdefault((case, method), []).append(row)
+    return {
+        key: (
+            statistics.mean(float(row["image_evaluations"]) for row in members),
+            statistics.mean(float(row["score"]) for row in members),
+        )
+        for key, members in runs.items()
+    }
+
+
+def draw(panel: Panel, ax: Axes) -> None:
+    """Draw one data set."""
+    known = means()
+    ours = sorted(known[case, "evolution"] for case in panel.cases if (case, "evolution") in known)
+    if ours:
+        ax.plot(
+            *zip(*ours, strict=True), "o-", color="C0", label="this project, all layers evolved"
+        )
+    ax.plot(*zip(*panel.published.values(), strict=True), "s", color="C1", label="published")
+    for name, (cost, score) in panel.published.items():
+        place = {"xytext": (5, -10), "textcoords": "offset points", "fontsize": 7}
+        ax.annotate(name.strip(), (cost, score), **place)
+    if (panel.adam, "Adam") in known:
+        score = known[panel.adam, "Adam"][1]
+        ax.axhline(score, color="C2", linestyle="--", label=f"Adam, same network: {score:.1%}")
+    ax.set(xscale="log", xlabel="image evaluations", title=panel.title)
+    ax.set_ylim(bottom=panel.floor)
+    ax.margins(x=0.15)
+    ax.yaxis.set_major_formatter(
+        lambda value, _: f"{value:.1%}" if panel.floor > 0.9 else f"{value:.0%}"
+    )
+    ax.legend(loc="lower right", fontsize=7)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("docs/images"), help="folder")
+    arguments = parser.parse_args()
+    figure, axes = pyplot.subplots(1, len(PANELS), figsize=(9, 3.5), layout="constrained")
+    for panel, ax in zip(PANELS, axes, strict=True):
+        draw(panel, ax)
+    axes[0].set_ylabel("accuracy on the test images")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    figure.savefig(arguments.out / "learning.png", dpi=100)
+    print(f"The picture is {arguments.out / 'learning.png'}.")
+
+
+if __name__ == "__main__":
+    main()
