@@ -24,12 +24,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from first_layer import FIRST_LAYERS
 from learning_tasks import (
     ODD_COSTS,
     STRATEGIES,
     Array,
     Data,
     cifar_network,
+    deeper_cifar_network,
     dense_network,
     diabetes_folds,
     digits_folds,
@@ -87,11 +89,12 @@ def evolve(
     seed: int,
     *,
     num_solutions: int = 64,
+    spread: float | None = None,
     **options: Any,
 ) -> tuple[Result, float]:
     """Return what `GACNN.train` finds, and how long it took, before a resume included."""
     start = time.perf_counter()
-    population = gacnn.GACNN(model, num_solutions, random_seed=seed)
+    population = gacnn.GACNN(model, num_solutions, random_seed=seed, spread=spread)
     result = population.train(X, y, verbose=False, **options)
     if result.ga.interrupted:
         raise KeyboardInterrupt  # half a run is no result
@@ -225,6 +228,42 @@ def counted(case: str, options: Options) -> Iterator[Row]:
         yield row(case, "evolution", seed, 0, run, score)._replace(device=options.device or "cpu")
 
 
+def first_layer(case: str, options: Options) -> Iterator[Row]:
+    """Return the runs of a head on fixed features of `FIRST_LAYERS`, solved or evolved."""
+    task = FIRST_LAYERS[case]
+    X, y, X_test, y_test = task.data(options.data)
+    device = options.device or "cpu"
+    for seed in options.seeds:
+        start = time.perf_counter()
+        model = task.model(X, seed)
+        if task.solved:
+            model = gacnn.with_ridge_head(model, X, y, alpha=task.alpha, device=options.device)
+            seconds = time.perf_counter() - start
+            score, size = accuracy(model, X_test, y_test), model.num_weights
+            yield Row(case, "ridge", seed, 0, size, "accuracy", score, len(X), seconds, device)
+        if task.rates is None:
+            continue
+        run = evolve(
+            model, X, y, seed, spread=0.0, device=options.device, **task.options(options.budget)
+        )
+        seconds = time.perf_counter() - start
+        score = accuracy(run[0].model, X_test, y_test)
+        line = row(case, "evolution", seed, 0, run, score)
+        yield line._replace(seconds=seconds, device=device)
+
+
+def features_defaults(options: Options, case: str, file: str) -> Iterator[Row]:
+    """A default network of the images, and `train(X, y, time_limit=600)`, as `gacnn train` does."""
+    X, y, X_test, y_test = stored(options.data / file)
+    for seed in options.seeds:
+        start = time.perf_counter()
+        model = gacnn.default_network(X.shape[1:], 10, seed, images=X)
+        run = evolve(model, X, y, seed, time_limit=600 * options.budget)
+        score = accuracy(run[0].model, X_test, y_test)
+        seconds = time.perf_counter() - start
+        yield row(case, "evolution", seed, 0, run, score)._replace(seconds=seconds)
+
+
 def mnist_long(options: Options) -> Iterator[Row]:
     """117 minutes of a network that is wide where that costs little, with nested noise.
 
@@ -267,14 +306,15 @@ def mnist_adam(options: Options) -> Iterator[Row]:
 
 
 def cifar_adam(options: Options) -> Iterator[Row]:
-    """The network of CIFAR-10 with gradients and the same flips, 40 epochs."""
+    """The networks of CIFAR-10 with gradients and the same flips, 20 epochs."""
     data = standardised(stored(options.data / "cifar10.npz"))
-    epochs, where = max(1, round(40 * options.budget)), options.device or "cpu"
-    for seed in options.seeds:
-        model = cifar_network(seed)
-        score, cost, seconds = adam(model, data, seed, epochs, gacnn.augment.Flip(), where)
-        size = model.num_weights
-        yield Row("cifar10", "Adam", seed, 0, size, "accuracy", score, cost, seconds, where)
+    epochs, where = max(1, round(20 * options.budget)), options.device or "cpu"
+    for case, network in (("cifar10-41M", cifar_network), ("cifar10-268M", deeper_cifar_network)):
+        for seed in options.seeds:
+            model = network(seed)
+            score, cost, seconds = adam(model, data, seed, epochs, gacnn.augment.Flip(), where)
+            size = model.num_weights
+            yield Row(case, "Adam", seed, 0, size, "accuracy", score, cost, seconds, where)
 
 
 def mnist_defaults(options: Options) -> Iterator[Row]:
@@ -287,7 +327,7 @@ def mnist_defaults(options: Options) -> Iterator[Row]:
 
 
 def ternary(options: Options) -> Iterator[Row]:
-    """Digits with weights of -1, 0 and 1 only."""
+    """Digits with weights of -1, 0 and 1 only, 2,000 generations a fold."""
     for seed in options.seeds:
         for fold, (X, y, X_test, y_test) in enumerate(digits_folds()):
             model = digits_network(seed, activation="tanh")
@@ -296,7 +336,8 @@ def ternary(options: Options) -> Iterator[Row]:
                 X,
                 y,
                 seed,
-                time_limit=60 * options.budget,
+                num_generations=max(1, round(2000 * options.budget)),
+                patience=None,
                 gene_space=[-1, 0, 1],
                 metric=gacnn.CrossEntropy(temperature=3),
             )
@@ -414,6 +455,13 @@ CASES: dict[str, Callable[[Options], Iterator[Row]]] = {
     "digits-defaults": digits_defaults,
     "fruits": fruits,
     **{case: functools.partial(counted, case) for case in STRATEGIES},
+    **{case: functools.partial(first_layer, case) for case in FIRST_LAYERS},
+    "mnist-first-defaults": functools.partial(
+        features_defaults, case="mnist-first-defaults", file="mnist.npz"
+    ),
+    "cifar10-first-defaults": functools.partial(
+        features_defaults, case="cifar10-first-defaults", file="cifar10.npz"
+    ),
     "mnist-long": mnist_long,
     "mnist-adam": mnist_adam,
     "cifar10-adam": cifar_adam,

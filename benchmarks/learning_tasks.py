@@ -143,26 +143,43 @@ def mnist_network(seed: int) -> cnn.Model:
 
 def wide_mnist_network(seed: int, *, activation: str = "relu") -> cnn.Model:
     """8 filters of 5 x 5 with stride 2, 16 and 32 of 3 x 3 with max pooling; 8,906 weights."""
-    return _strided((28, 28, 1), (8, 16, 32), activation, seed)
+    return cnn.Model(
+        [
+            cnn.Input2D((28, 28, 1)),
+            cnn.Conv2D(8, 5, stride=2, activation_function=activation),
+            cnn.Conv2D(16, 3, activation_function=activation),
+            cnn.MaxPooling2D(2, stride=2),
+            cnn.Conv2D(32, 3, activation_function=activation),
+            cnn.Flatten(),
+            cnn.Dense(10, activation_function="softmax"),
+        ],
+        random_seed=seed,
+    )
 
 
 def cifar_network(seed: int) -> cnn.Model:
-    """16 filters of 5 x 5 with stride 2, 16 and 32 of 3 x 3 with max pooling; 13,306 weights."""
-    return _strided((32, 32, 3), (16, 16, 32), "relu", seed)
-
-
-def _strided(
-    input_shape: tuple[int, ...], filters: tuple[int, int, int], activation: str, seed: int
-) -> cnn.Model:
-    """Filters of 5 x 5 with stride 2, and twice filters of 3 x 3 with max pooling between."""
-    first, second, third = filters
+    """24 filters of 6 x 6 with stride 2, and max pooling by 4; 4,786 weights."""
     return cnn.Model(
         [
-            cnn.Input2D(input_shape),
-            cnn.Conv2D(first, 5, stride=2, activation_function=activation),
-            cnn.Conv2D(second, 3, activation_function=activation),
-            cnn.MaxPooling2D(2, stride=2),
-            cnn.Conv2D(third, 3, activation_function=activation),
+            cnn.Input2D((32, 32, 3)),
+            cnn.Conv2D(24, 6, stride=2, activation_function="relu"),
+            cnn.MaxPooling2D(4, stride=4),
+            cnn.Flatten(),
+            cnn.Dense(10, activation_function="softmax"),
+        ],
+        random_seed=seed,
+    )
+
+
+def deeper_cifar_network(seed: int) -> cnn.Model:
+    """16 filters of 5 x 5, 32 of 3 x 3, padded, with max pooling by 4 and by 3; 7,146 weights."""
+    return cnn.Model(
+        [
+            cnn.Input2D((32, 32, 3)),
+            cnn.Conv2D(16, 5, activation_function="relu"),
+            cnn.MaxPooling2D(4, stride=4),
+            cnn.Conv2D(32, 3, padding="same", activation_function="relu"),
+            cnn.MaxPooling2D(3, stride=3),
             cnn.Flatten(),
             cnn.Dense(10, activation_function="softmax"),
         ],
@@ -216,7 +233,6 @@ def unbalanced_digits(seed: int) -> Data:
 
 
 _NESTED: dict[str, Any] = {"num_solutions": 128, "nested": (16, 32, 64, 128)}
-_FLIPS = {**_NESTED, "settings": {"augment": gacnn.augment.Flip()}}
 _TERNARY = {"gene_space": [-1, 0, 1], "metric": gacnn.CrossEntropy(temperature=6)}
 STRATEGIES = {
     "mnist-66M": Strategy(mnist_network, "mnist.npz", 66e6, (1.5, 0.1), (0.0627, None)),
@@ -259,19 +275,22 @@ STRATEGIES = {
         "cifar10.npz",
         41e6,
         (2.0, 0.2),
-        (0.05, 0.02),
+        (0.03, 0.012),
         (3e-4, 5e-5),
-        batch_size=64,
-        **_FLIPS,
+        num_solutions=128,
+        nested=(32, 128),
+        settings={"augment": gacnn.augment.Flip()},
     ),
     "cifar10-268M": Strategy(
-        cifar_network,
+        deeper_cifar_network,
         "cifar10.npz",
         268e6,
-        (2.0, 0.15),
-        (0.05, 0.01),
-        (2e-4, 2e-5),
-        **_FLIPS,
+        (2.0, 0.14),
+        (0.03, 0.007),
+        (3e-4, 3e-5),
+        num_solutions=128,
+        nested=(16, 64, 128),
+        settings={"augment": gacnn.augment.Flip()},
     ),
 }
 """The cases of learning.py that are an evolution strategy with a given cost."""

@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from cnn.components import principal_components
 from cnn.engines.engine import Engine
 from cnn.engines.numpy.engine import NumpyEngine
 from cnn.engines.torch.engine import TorchEngine
@@ -80,6 +81,7 @@ __all__ = [
     "layers_weights_as_vector",
     "load",
     "patch_filters",
+    "principal_components",
     "to_keras",
     "to_onnx",
     "to_torch",

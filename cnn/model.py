@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import logging
-import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike
 
 from cnn import checks, files, tables
 from cnn.classification import (
@@ -24,7 +23,6 @@ from cnn.classification import (
 )
 from cnn.engines.engine import Engine, ReducingEngine, engine_for, engine_named
 from cnn.engines.families import have_images_of_their_own, weight_arrays
-from cnn.engines.numpy.threads import available_threads, work_at
 from cnn.engines.operations import listed, with_logarithms
 from cnn.engines.reduction import Reduction, Total
 from cnn.inputs import InputRange
@@ -34,6 +32,8 @@ from cnn.layers.vector import split
 from cnn.layers.weighted import WeightedLayer
 from cnn.report import Report, of_labels
 from cnn.scale import Scale, given
+from cnn.slabs import checked_memory, in_slabs
+from cnn.summary import summary_table
 from cnn.types import AnyArray, Array, FilePath, Labels
 
 FORMAT = "gacnn model 1"
@@ -424,9 +424,16 @@ class Model:
         ) -> None:
             engine.reduce(program, X, weights, reduction, out, threads=threads, memory_limit=limit)
 
-        shape, dtype = reduction.shape(self.num_classes), reduction.dtype
-        limit = checked_memory(memory_limit, engine)
-        return self._in_slabs(run, vectors, shape, dtype, threads, limit)
+        return in_slabs(
+            run,
+            self._check_vectors(vectors),
+            self.weighted_layers,
+            reduction.shape(self.num_classes),
+            reduction.dtype,
+            name="vectors",
+            threads=threads,
+            memory_limit=checked_memory(memory_limit, engine),
+        )
 
     def _run(
         self,
@@ -448,39 +455,18 @@ class Model:
             engine.run(program, seen, weights, out, threads=threads, memory_limit=limit)
 
         output_shape = (self.num_classes,) if logarithms else self.output_shape
-        shape = images.shape[int(own)], *output_shape
-        limit = checked_memory(memory_limit, engine)
-        out = self._in_slabs(run, vectors, shape, np.float32, threads, limit, own_images=own)
+        out = in_slabs(
+            run,
+            self._vector[None] if vectors is None else self._check_vectors(vectors),
+            self.weighted_layers,
+            (images.shape[int(own)], *output_shape),
+            np.float32,
+            name="weights" if vectors is None else "vectors",
+            threads=threads,
+            memory_limit=checked_memory(memory_limit, engine),
+            own_images=own,
+        )
         return out if vectors is not None else out[0]
-
-    def _in_slabs(
-        self,
-        run: Callable[[slice, Sequence[Array], AnyArray, int, int], None],
-        vectors: ArrayLike | None,
-        shape: tuple[int, ...],
-        dtype: DTypeLike,
-        threads: int | None,
-        limit: int,
-        *,
-        own_images: bool = False,
-    ) -> AnyArray:
-        """Fill an array (P, *shape) for as many members at a time as there is memory to copy."""
-        workers = checks.whole(available_threads() if threads is None else threads, "threads")
-        rows = self._vector[None] if vectors is None else self._check_vectors(vectors)
-        out = np.empty((len(rows), *shape), dtype)
-        slab = len(rows)
-        if not _is_ready(rows):  # copies, a part at a time
-            slab = max(1, limit // 16 // max(1, self.num_weights))
-            limit -= limit // 4
-        for start in range(0, len(rows), slab):
-            part = rows[start : start + slab]
-            _check_finite(part, "weights" if vectors is None else "vectors", start, workers)
-            if not _is_ready(part):
-                with np.errstate(all="ignore"):
-                    part = np.array(part, np.float32, order="C")
-            weights = weight_arrays(self.weighted_layers, part, own_images=own_images)
-            run(slice(start, start + slab), weights, out[start : start + slab], workers, limit)
-        return out
 
     def _program(self, engine: Engine, logarithms: bool) -> Any:
         """Return the network as an engine wants it, with or without logarithms at the end."""
@@ -689,30 +675,14 @@ class Model:
         else:
             self.logger.info(text)
 
-    def _table(self, write: Callable[..., str]) -> str:
-        rows, total = [], 0
-        for layer in self._chain:
-            count, fixed, products = 0, "", 0
-            if isinstance(layer, WeightedLayer):
-                count = sum(values.size for values in layer.trained)
-                fixed = "" if layer.trainable else " (fixed)"
-                products = _multiplications(layer)
-                total += products
-            kind, shape = type(layer).__name__, str(layer.layer_output_size)
-            rows.append((kind, shape, f"{count:,}{fixed}", f"{products:,}"))
-        header = ("Layer", "Output shape", "Weights", "Multiplications")
-        return write(
-            header, rows, names=2, total=("Total", "", f"{self.num_weights:,}", f"{total:,}")
-        )
-
     def __str__(self) -> str:
-        return self._table(tables.as_text)
+        return summary_table(self._chain, tables.as_text)
 
     def __repr__(self) -> str:
         return f"<Model: {len(self._chain)} layers, {self.num_weights:,} trainable weights>"
 
     def _repr_html_(self) -> str:
-        return self._table(tables.as_html)
+        return summary_table(self._chain, tables.as_html)
 
 
 def _trainable(layers: Sequence[Layer]) -> list[WeightedLayer]:
@@ -763,39 +733,6 @@ def _stored(arrays: dict[str, AnyArray], name: str) -> Array:
     if array.dtype != np.float32 or array.ndim != 1 or not np.isfinite(array).all():
         raise ValueError(f"its {name} are not a vector of finite float32 numbers")
     return array
-
-
-def checked_memory(memory_limit: int | None, engine: Engine) -> int:
-    """Return how many bytes may be taken: what is said, or what suits the engine."""
-    return checks.whole(
-        engine.memory_limit if memory_limit is None else memory_limit, "memory_limit"
-    )
-
-
-CHECKED = 2**20  # numbers that a thread looks at
-
-
-def _check_finite(rows: AnyArray, name: str, first: int, threads: int) -> None:
-    """Raise ValueError for a NaN or an infinity; many rows are looked at by several threads."""
-    if rows.size <= CHECKED or threads == 1:
-        checks.finite(rows, name, first)
-        return
-    size = max(1, CHECKED // rows.shape[1])
-    starts = range(0, len(rows), size)
-    work_at(lambda at: checks.finite(rows[at : at + size], name, first + at), starts, threads)
-
-
-def _is_ready(rows: AnyArray) -> bool:
-    """Tell whether engines may take the rows as they are: an unaligned one has other bits."""
-    flags = rows.flags
-    return rows.dtype == np.float32 and flags.c_contiguous and flags.aligned
-
-
-def _multiplications(layer: WeightedLayer) -> int:
-    """Return how many weights are multiplied for one image, the same one at every place."""
-    size = layer.layer_output_size
-    places = math.prod(size[:-1]) if isinstance(size, tuple) else 1
-    return int(layer.trained[0].size) * places
 
 
 def _join(arrays: Sequence[Array]) -> Array:

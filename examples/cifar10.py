@@ -33,14 +33,14 @@ def load(path: Path) -> tuple[cnn.datasets.Dataset, cnn.datasets.Dataset]:
 
 
 def network(input_shape: tuple[int, ...], num_classes: int) -> cnn.Model:
-    """A network that is cheap in front: 13,306 weights for images of 32 x 32."""
+    """A network of few weights: 7,146 for images of 32 x 32."""
     return cnn.Model(
         [
             cnn.Input2D(input_shape),
-            cnn.Conv2D(16, 5, stride=2, activation_function="relu"),
-            cnn.Conv2D(16, 3, activation_function="relu"),
-            cnn.MaxPooling2D(2, stride=2),
-            cnn.Conv2D(32, 3, activation_function="relu"),
+            cnn.Conv2D(16, 5, activation_function="relu"),
+            cnn.MaxPooling2D(4, stride=4),
+            cnn.Conv2D(32, 3, padding="same", activation_function="relu"),
+            cnn.MaxPooling2D(3, stride=3),
             cnn.Flatten(),
             cnn.Dense(num_classes, activation_function="softmax"),
         ],
@@ -71,7 +71,7 @@ def main() -> None:
         num_parents_mating=SOLUTIONS,
         crossover_type=gacnn.WeightedRecombination("fitness", 2.0, 0.2, 3e-4, 5e-5),
         mutation_type=gacnn.GaussianMutation(
-            0.05, 0.02, scale="fan_in", mirrored=True, nested=(16, 32, 64, 128)
+            0.03, 0.012, scale="fan_in", mirrored=True, nested=(16, 64, 128)
         ),
         time_limit=arguments.time_limit,
     )

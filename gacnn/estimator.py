@@ -163,7 +163,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         if not layers or not isinstance(layers[0], Input1D | Input2D):
             shape = self.input_shape_
             layers.insert(0, Input2D(shape) if len(shape) == 3 else Input1D(shape[0]))
-        if not self._is_output(layers[-1]):
+        if self.layers is None or not self._is_output(layers[-1]):
             if len(Model(layers).output_shape) > 1:
                 layers.append(Flatten())
             layers.append(Dense(num_outputs, activation_function=self.output_activation))

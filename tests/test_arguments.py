@@ -121,6 +121,10 @@ CALLS = {
     "LeakyReLU": (cnn.LeakyReLU, {}),
     "Standardization": (cnn.Standardization, {}),
     "Standardization.of": (cnn.Standardization.of, {"features": X}),
+    "principal_components": (
+        cnn.principal_components,
+        {"features": X.reshape(30, 16), "number": 4},
+    ),
     "patch_filters": (cnn.patch_filters, {"X": X, "size": 3, "number": 4}),
     "Model": (cnn.Model, {"last_layer": MODEL.layers}),
     "Model.forward": (MODEL.forward, {"X": X, "vectors": VECTORS}),

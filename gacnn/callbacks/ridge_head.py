@@ -114,7 +114,13 @@ def _solved(fitness: Fitness, vector: Array, alpha: float) -> Head:
 
 
 def with_ridge_head(
-    model: Model, X: ArrayLike, y: ArrayLike, metric: str = "cross_entropy", *, alpha: float = 0.01
+    model: Model,
+    X: ArrayLike,
+    y: ArrayLike,
+    metric: str = "cross_entropy",
+    *,
+    alpha: float = 0.01,
+    device: str | None = None,
 ) -> Model:
     """Return the network with its last dense layer solved by ridge regression, to begin with.
 
@@ -126,6 +132,7 @@ def with_ridge_head(
         y: labels (N,), or values (N, outputs) for "mse".
         metric: "cross_entropy" or another name of labels, or "mse".
         alpha: as for `RidgeHead`.
+        device: where PyTorch runs the layers before it, such as "cuda"; None for NumPy.
 
     Raises:
         ValueError, TypeError: for data that do not fit the model, and one that has no such head.
@@ -138,7 +145,8 @@ def with_ridge_head(
     """
     head_position(check_model(model))
     checks.one_of(metric, "metric", list(METRICS))
-    genes = _solved(Fitness(model, X, y, metric), model.weights, positive(alpha, "alpha")).genes
+    fitness = Fitness(model, X, y, metric, device=device)
+    genes = _solved(fitness, model.weights, positive(alpha, "alpha")).genes
     vector = model.weights.copy()
     vector[-len(genes) :] = genes
     return model.with_weights(vector)

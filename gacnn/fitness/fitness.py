@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike
 from cnn import Engine, Model, checks
 from cnn.engines.engine import engine_for
 from cnn.layers.network import describe
-from cnn.model import check_model, checked_memory
+from cnn.model import check_model
+from cnn.slabs import checked_memory
 from gacnn.fitness.batches import (
     ALL,
     Augmentation,

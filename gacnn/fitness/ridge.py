@@ -10,8 +10,8 @@ from cnn import Dense, Engine, Flatten, Model, Softmax
 from cnn.layers.weighted import WeightedLayer
 from gacnn.types import Array
 
-ROWS = 4096  # of features that are held at a time
-SOFTENED = 10_000  # rows that say how steep a softmax shall be
+ROWS = 4096  # of features that are held at a time, or as many as there are features
+SOFTENED = 10_000  # rows, from all over, that say how steep a softmax shall be
 HALVINGS = 40
 STEEPEST = 2.0**12
 TINY = 1e-30  # of features that are all the same
@@ -92,7 +92,7 @@ def ridge_head(
     head = _least_squares(features, wanted, weights, alpha, biased=biased)
     if not labels:
         return head
-    some = slice(0, SOFTENED)
+    some = slice(0, None, -(-len(X) // SOFTENED))
     scores = features(some) @ head.weights + (0 if head.bias is None else head.bias)
     factor = steepness(scores, targets[some], weights[some])
     return Head(factor * head.weights, None if head.bias is None else factor * head.bias)
@@ -102,23 +102,23 @@ def _least_squares(
     features: Any, wanted: Array, weights: Array, alpha: float, *, biased: bool
 ) -> Head:
     """Return the head for features(rows) and wanted outputs (N, outputs), with weights (N,)."""
-    weights = weights / weights.sum()
-    products: Any = 0.0
-    towards: Any = 0.0
-    mean: Any = 0.0
-    for start in range(0, len(wanted), ROWS):
-        rows = slice(start, start + ROWS)
-        values = features(rows)
-        weighted = values * weights[rows, None].astype(np.float32)
-        products = products + (weighted.T @ values).astype(np.float64)
-        towards = towards + weighted.T.astype(np.float64) @ wanted[rows]
-        mean = mean + weighted.sum(axis=0, dtype=np.float64)
-    target = weights @ wanted
+    roots = np.sqrt(weights / weights.sum())
+    size = features(slice(0, 1)).shape[1]
+    products = np.zeros((size, size))
+    towards = np.zeros((size, wanted.shape[1]))
+    mean = np.zeros(size)
+    block = max(ROWS, size)
+    for start in range(0, len(wanted), block):
+        rows = slice(start, start + block)
+        values = features(rows) * roots[rows, None].astype(np.float32)
+        products += values.T @ values  # of which BLAS computes one half
+        towards += values.T @ (roots[rows, None] * wanted[rows]).astype(np.float32)
+        mean += roots[rows].astype(np.float32) @ values
+    target = np.square(roots) @ wanted
     if biased:
         products -= np.outer(mean, mean)
         towards -= np.outer(mean, target)
-    size = max(float(np.trace(products)) / len(products), TINY)
-    products[np.diag_indices(len(products))] += alpha * size
+    products[np.diag_indices(size)] += alpha * max(float(np.trace(products)) / size, TINY)
     solved = np.linalg.solve(products, towards)
     return Head(solved, target - mean @ solved if biased else None)
 

@@ -54,7 +54,7 @@ class LogUniformMutation(GaussianNoise):
         True
     """
 
-    sigma: float = 4.0
+    sigma: float = 2.0
     least: float = 0.003
     probability: float = 0.5
     wide: float = 0.25

@@ -16,9 +16,9 @@ from cnn import (
     MaxPooling2D,
     Model,
     SquareRoot,
-    Standardization,
     checks,
     patch_filters,
+    principal_components,
 )
 from cnn.layers.layer import Layer
 from cnn.types import AnyArray
@@ -34,7 +34,8 @@ PATCH_FILTERS = 256
 CELLS = 3  # a side, in which their responses are averaged
 LARGE_SIDE = 16  # pixels, from which on images have more to them than such filters see
 MANY_IMAGES = 5000
-STANDARDISED = 5000  # images that say what mean and deviation of a feature are
+COMPONENTS = 512  # that are left of the features
+LOOKED_AT = 10_000  # images that say which components there are
 
 
 def default_layers(
@@ -48,9 +49,9 @@ def default_layers(
 
     Rows: 16 units of tanh. Images of more than 32 pixels a side are averaged down to at most 32
     first. Then, where there are images and the first layer is to come from them: 256 filters of
-    their patches, fixed, with relu, averaged in 3 x 3 cells, the square root, standardised; what
-    is left to evolve is the output layer. Else 8 filters of 3 x 3 with relu and max pooling by 2,
-    as often as it takes to leave at most 8 pixels a side.
+    their patches, fixed, with relu, averaged in 3 x 3 cells, the square root, and 512 principal
+    components of these; what is left to evolve is the output layer. Else 8 filters of 3 x 3 with
+    relu and max pooling by 2, as often as it takes to leave at most 8 pixels a side.
 
     Args:
         input_shape: (height, width, channels), or (inputs,).
@@ -103,7 +104,7 @@ def _from_data(
     input_shape: tuple[int, ...], images: AnyArray, shrunk: list[Layer], random_seed: int | None
 ) -> list[Layer]:
     """Return fixed layers that give features of images."""
-    some = images[:: -(-len(images) // STANDARDISED)]
+    some = images[:: -(-len(images) // LOOKED_AT)]
     front = Model([Input2D(input_shape), *shrunk])
     height, width, _ = front.output_shape
     size = min(PATCH, height), min(PATCH, width)
@@ -119,7 +120,9 @@ def _from_data(
         Flatten(),
     ]
     features = Model([Input2D(input_shape), *shrunk, *layers]).forward(some)
-    return [*layers, Standardization.of(features)]
+    number = min(COMPONENTS, len(features) // 2, features.shape[1] // 2)
+    components = principal_components(features, number)
+    return [*layers, Dense(number, None, None, trainable=False, weights=components)]
 
 
 def default_network(
@@ -151,6 +154,6 @@ def default_network(
     hidden = default_layers(
         first.input_shape, images, first_layer=first_layer, random_seed=random_seed
     )
-    if not isinstance(hidden[-1], Standardization):
+    if not isinstance(hidden[-1], Dense):
         hidden.append(Flatten())
     return Model([first, *hidden, output], random_seed=random_seed)

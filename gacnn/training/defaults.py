@@ -23,6 +23,8 @@ LEARNING_RATE_FALL = 14  # first over last
 SIGMA_FALL = 8  # where genes have steps: offspring would jump between them to the end otherwise
 STEPPED_RATE_FALL = 4  # the falling sigma shortens the steps of the centre as well
 WEIGHT_DECAY = 5e-4
+HEAD_SIGMA, HEAD_RATE, HEAD_RATE_FALL = 0.5, 0.25, 20  # the first two: of those of a network
+HEAD_DECAY = 1e-3
 
 
 def default_batch_size(num_images: int) -> int | None:
@@ -74,15 +76,20 @@ def _short(number: float) -> float:
 
 
 def strategy_settings(
-    num_solutions: int, num_weights: int, settings: dict[str, Any], *, one_objective: bool
+    num_solutions: int,
+    num_weights: int,
+    settings: dict[str, Any],
+    *,
+    one_objective: bool,
+    only_head: bool = False,
 ) -> dict[str, Any]:
     """Return settings of `gacnn.GA`: those given, and good ones for the others.
 
     Without an operator among them, and for more than 24 weights: an evolution strategy, with
     recombination by fitness and mirrored Gaussian mutation; the learning rate falls, nothing is
     kept; with fewer parents than solutions, recombination by rank. For fewer weights a wide
-    search: tournaments of two, uniform crossover, log-uniform mutation with sigmas from 4 to 0.003
-    (where genes have steps, from 4 of the least to 0.4), two elites. With "csa" or "separable", or
+    search: tournaments of two, uniform crossover, log-uniform mutation with sigmas from 2 to 0.003
+    (where genes have steps, from 2 of the least to 0.4), two elites. With "csa" or "separable", or
     a recombination: the better half as parents, mirrored mutation, nothing kept. With other
     operators, or several objectives: truncation of the best quarter (or NSGA-II), uniform
     crossover, self-adaptive mutation, two elites. Where genes have steps, sigma is 0.4 of the least
@@ -93,6 +100,9 @@ def strategy_settings(
         num_weights: genes of each.
         settings: what was named, as for `gacnn.GA`.
         one_objective: whether there is one metric and not a list of them.
+        only_head: whether all but the last layer is fixed. What is left has no layers that make up
+            for each other: the noise of large steps is all that they leave, so sigma is half of
+            that of a network, the learning rate a quarter, and it falls to a twentieth.
     """
     common = {"gene_type": np.float32, "save_best_solutions": False, "suppress_warnings": True}
     settings = {**common, **settings}
@@ -102,7 +112,7 @@ def strategy_settings(
     many = free and num_weights > FEW_WEIGHTS
     recombines = isinstance(crossover, WeightedRecombination)
     if many and settings.get("num_parents_mating", num_solutions) == num_solutions:
-        chosen = _evolution_strategy(num_solutions, num_weights, settings)
+        chosen = _evolution_strategy(num_solutions, num_weights, settings, only_head)
     elif many or recombines or (crossover is None and isinstance(mutation, CumulativeMutation)):
         by_fitness = recombines and crossover.weights == "fitness"
         chosen = {
@@ -134,7 +144,7 @@ def _at_all_scales(num_weights: int, settings: dict[str, Any]) -> LogUniformMuta
     if is_nested(space) or not has_steps(space, gene_type):
         return LogUniformMutation()
     least = default_sigma(num_weights, space, gene_type)
-    return LogUniformMutation(10 * least, least)
+    return LogUniformMutation(5 * least, least)
 
 
 def _stepped(settings: dict[str, Any], num_weights: int) -> dict[str, Any]:
@@ -152,7 +162,7 @@ _NOTHING_KEPT = {"keep_elitism": 0, "keep_parents": 0, "parent_selection_type": 
 
 
 def _evolution_strategy(
-    num_solutions: int, num_weights: int, settings: dict[str, Any]
+    num_solutions: int, num_weights: int, settings: dict[str, Any], only_head: bool
 ) -> dict[str, Any]:
     space, gene_type = settings.get("gene_space"), settings["gene_type"]
     sigma = default_sigma(num_weights, space, gene_type)
@@ -161,6 +171,9 @@ def _evolution_strategy(
     free = space is None and not stepped
     decay = WEIGHT_DECAY if free else 0.0
     fall = STEPPED_RATE_FALL if stepped else LEARNING_RATE_FALL
+    if only_head and free:
+        sigma, rate = _short(HEAD_SIGMA * sigma), _short(HEAD_RATE * rate)
+        decay, fall = HEAD_DECAY, HEAD_RATE_FALL
     return {
         **_NOTHING_KEPT,
         "num_parents_mating": num_solutions,

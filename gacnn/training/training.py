@@ -101,7 +101,11 @@ class Training:
         self.metrics: list[Any] = list(metric) if isinstance(metric, list | tuple) else [metric]
         self.one_objective = not isinstance(metric, list | tuple)
         self.settings = strategy_settings(
-            num_solutions, model.num_weights, settings, one_objective=self.one_objective
+            num_solutions,
+            model.num_weights,
+            settings,
+            one_objective=self.one_objective,
+            only_head=model.fixed_layers > 0 and len(model.trainable_layers) == 1,
         )
         data, held_out = self._split(Samples(X, y, sample_weight), validation)
         shared: dict[str, Any] = {

@@ -61,6 +61,7 @@ def evaluate(
         blocks = choose_blocks(
             plan, members, number, memory_limit=memory_limit, cached=choices.in_threads
         )
+        results.begin()
         try:
             _evaluate(
                 program, plan, blocks, images, weights, results, choices, threads, memory_limit
@@ -80,6 +81,53 @@ def evaluate(
             return
 
 
+class _Work(NamedTuple):
+    """The forward pass of a population, to be done place by place.
+
+    A place is a block of images, with how many of them the one before has done, and groups of
+    members likewise. shared, own: the weights of the steps; the rest is what `evaluate` has.
+    """
+
+    plan: Plan
+    blocks: Blocks
+    images: Source
+    results: Results
+    shared: Weights
+    own: Weights
+    run_shared: Run
+    run_own: Run
+    own_images: bool
+
+    def place(self, place: tuple[tuple[int, int], Sequence[tuple[int, int]]]) -> None:
+        """Run a block of images through groups of members."""
+        import torch
+
+        (start, done), groups = place
+        low, high = groups[0][0] + groups[0][1], groups[-1][0] + self.blocks.group
+        block = slice(start, start + self.blocks.images)
+        new = slice(start + done, block.stop)
+        with torch.inference_mode():
+            made = self.results.place(slice(low, high), new)
+            entered = None
+            if not self.own_images:
+                entered = self.run_shared(self.images(block, slice(None)), self.shared)
+            for first, known in groups:
+                part = slice(first, first + self.blocks.group)
+                values = self._outputs(entered, block, part)[known:, done:]
+                self.results.fill(made, slice(first + known - low, part.stop - low), values, new)
+            self.results.keep(made, slice(low, high), new)
+
+    def _outputs(self, entered: Tensor | None, block: slice, part: slice) -> Tensor:
+        """Return what a group of members makes of a block (members, images, …)."""
+        if entered is None:
+            entered = self.images(block, part)
+        values = kernels.leave(self.run_own(entered, _of_part(self.own, self.plan, part)))
+        group = self.blocks.group
+        if len(values) < group:  # the last layer too is shared
+            values = values.repeat_interleave(group // len(values), 0)
+        return values
+
+
 def _evaluate(
     program: Program,
     plan: Plan,
@@ -91,8 +139,6 @@ def _evaluate(
     threads: int,
     memory_limit: int,
 ) -> None:
-    import torch
-
     members, number = results.members, results.images
     tensors = sent(weights, choices.device, choices.dtype)
     shared = [_prepared(step, tensors, 1) for step in plan.shared]
@@ -100,43 +146,30 @@ def _evaluate(
         _prepared(step, tensors, members // family)
         for step, family in zip(plan.own, plan.families, strict=True)
     ]
-    run_shared = _in_turn(plan.shared)
     run_own, ready = _compiled(program, plan, blocks, choices)
-
-    def task(place: tuple[tuple[int, int], Sequence[tuple[int, int]]]) -> None:
-        (start, done), groups = place
-        low, high = groups[0][0] + groups[0][1], groups[-1][0] + blocks.group
-        block, new = slice(start, start + blocks.images), slice(start + done, start + blocks.images)
-        with torch.inference_mode():
-            made = results.place(slice(low, high), new)
-            if not choices.own_images:
-                entered = run_shared(images(block, slice(None)), shared)
-            for first, known in groups:
-                part = slice(first, first + blocks.group)
-                if choices.own_images:
-                    entered = images(block, part)
-                values = kernels.leave(run_own(entered, _of_part(own, plan, part)))
-                if len(values) < blocks.group:  # the last layer too is shared
-                    values = values.repeat_interleave(blocks.group // len(values), 0)
-                results.fill(
-                    made, slice(first + known - low, part.stop - low), values[known:, done:], new
-                )
-            results.keep(made, slice(low, high), new)
-
-    groups, image_blocks = list(starts(members, blocks.group)), list(starts(number, blocks.images))
-    chunks = -(-plans.TASKS // len(image_blocks)) if choices.in_threads else 1
-    places = list(itertools.product(image_blocks, _chunks(groups, chunks)))
+    runs = _in_turn(plan.shared), run_own
+    work = _Work(plan, blocks, images, results, shared, own, *runs, choices.own_images)
+    places = _places(blocks, members, number, choices)
     if not choices.in_threads:
         for place in places:
-            task(place)
+            work.place(place)
         return
     keep_freed_memory()
     with one_thread_each() as alone:
         if not ready:
-            alone(task)(places[0])  # compiles; the threads find it done
+            alone(work.place)(places[0])  # compiles; the threads find it done
         worth = number * plans.floats_of(plan, members) // plans.THREAD_FLOATS
         useful = min(threads, memory_limit // blocks.bytes, worth)
-        work_at(alone(task), places, max(1, useful))
+        work_at(alone(work.place), places, max(1, useful))
+
+
+def _places(
+    blocks: Blocks, members: int, images: int, choices: Choices
+) -> list[tuple[tuple[int, int], Sequence[tuple[int, int]]]]:
+    """Return all places: on a GPU one for a block of images, on a CPU enough for the threads."""
+    groups, image_blocks = list(starts(members, blocks.group)), list(starts(images, blocks.images))
+    chunks = -(-plans.TASKS // len(image_blocks)) if choices.in_threads else 1
+    return list(itertools.product(image_blocks, _chunks(groups, chunks)))
 
 
 def _in_turn(steps: Sequence[Step]) -> Run:

@@ -27,6 +27,10 @@ class Results(Protocol):
     members: int
     images: int
 
+    def begin(self) -> None:
+        """Forget what blocks of another size have left, for which the memory did not do."""
+        ...
+
     def place(self, members: slice, images: slice) -> Tensor:
         """Return what is to be filled for these members and images."""
         ...
@@ -60,6 +64,9 @@ class Outputs:
         self._device = device
         self._direct, self._make = direct, make
 
+    def begin(self) -> None:
+        """All is written again."""
+
     def place(self, members: slice, images: slice) -> Tensor:
         """Return the array's own memory, or as much on the device."""
         import torch
@@ -90,6 +97,10 @@ class Totals:
         self._target, self._make = torch.from_numpy(out), make
         self._kind = {"device": device, "dtype": _sums_on(device)}
         self._blocks: dict[int, Tensor] = {}  # by the first image
+
+    def begin(self) -> None:
+        """Forget the sums."""
+        self._blocks.clear()
 
     def place(self, members: slice, images: slice) -> Tensor:
         """Return sums for some members."""

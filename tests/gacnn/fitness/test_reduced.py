@@ -7,9 +7,10 @@ import pytest
 import cnn
 import gacnn
 from cnn.engines.reduction import Reduction, Total
+from cnn.engines.torch import population
 from cnn.engines.torch.engine import TorchEngine
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
 CLASSES, IMAGES, MEMBERS = 4, 50, 6
 ENGINE = TorchEngine("cpu")
@@ -181,6 +182,27 @@ def test_totals_do_not_depend_on_threads():
     np.testing.assert_array_equal(*made)
     assert made[0].shape == (40, CLASSES, CLASSES)
     np.testing.assert_allclose(made[0].sum(axis=(1, 2)), weights[:30].sum())
+
+
+def test_blocks_for_which_the_memory_does_not_do_leave_nothing_behind(monkeypatch):
+    model = network()
+    X, y, _ = data(model)
+    vectors = networks.vectors_for(model, 3)
+    reduction = Reduction(Total.HITS, y)
+    calls, whole = [], population._Work.place
+
+    def short(work, place):
+        calls.append(place)
+        if len(calls) == 3:
+            raise torch.OutOfMemoryError
+        whole(work, place)
+
+    monkeypatch.setattr(population._Work, "place", short)
+    limits = {"engine": ENGINE, "threads": 1}
+    totals = model.reduce(X, vectors, reduction, memory_limit=50_000, **limits)
+    assert len(calls) > 3
+    expected = model.reduce(X, vectors, reduction, **limits)
+    np.testing.assert_array_equal(totals, expected)
 
 
 def test_only_some_images_of_a_session_are_shown(monkeypatch):

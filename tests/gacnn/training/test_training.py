@@ -101,6 +101,19 @@ def test_learning_rate_grows_with_the_share_of_directions():
     assert default_learning_rate(64, 100) == 6
 
 
+def test_a_head_on_fixed_layers_takes_smaller_steps():
+    whole = strategy_settings(64, 6400, {}, one_objective=True)
+    head = strategy_settings(64, 6400, {}, one_objective=True, only_head=True)
+    assert head["mutation_type"].sigma == pytest.approx(whole["mutation_type"].sigma / 2)
+    rates = [each["crossover_type"].learning_rate for each in (whole, head)]
+    assert rates[1] == pytest.approx(rates[0] / 4, rel=0.01)
+    assert head["crossover_type"].final_learning_rate == pytest.approx(rates[1] / 20, rel=0.01)
+    stepped = {"gene_space": [-1, 0, 1]}
+    assert strategy_settings(64, 6400, stepped, one_objective=True, only_head=True) == (
+        strategy_settings(64, 6400, stepped, one_objective=True)
+    )
+
+
 def test_settings_of_the_evolution_strategy():
     chosen = strategy_settings(30, 1600, {}, one_objective=True)
     assert chosen["num_parents_mating"] == 30
@@ -170,7 +183,7 @@ def test_no_sigma_of_a_wide_search_is_lost_in_rounding(settings):
     mutation = strategy_settings(30, 10, settings, one_objective=True)["mutation_type"]
     step = 2 if "gene_space" in settings else 1
     assert mutation.least == pytest.approx(0.4 * step)
-    assert mutation.sigma == pytest.approx(4 * step)
+    assert mutation.sigma == pytest.approx(2 * step)
 
 
 @pytest.mark.parametrize("given", [{"mutation_type": "random"}, {"crossover_type": "blend"}])

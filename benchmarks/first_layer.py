@@ -1,0 +1,100 @@
+"""The networks of learning.py whose first layer comes from the data, without labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from learning_tasks import Array, Data, stored, strategy
+
+import cnn
+
+LOOKED_AT = 10_000  # images that say what features are like
+
+
+class FirstLayer(NamedTuple):
+    """Fixed features, and the evolution strategy of the head on them. Pairs are first and last.
+
+    size: pixels a side of a filter; filters: how many; cells: a side, in which responses are
+    averaged; components: principal ones that are left, or None for all features, standardised;
+    mirrored: whether every image is there a second time, mirrored; evaluations: image evaluations
+    of the run, or None for 7,000 seconds; rates: None for no run; solved: whether the head begins
+    as ridge regression has it, with this alpha.
+    """
+
+    file: str
+    size: int
+    filters: int
+    cells: int
+    components: int | None
+    evaluations: float | None
+    rates: tuple[float, float] | None
+    sigma: float = 0.03
+    decay: float = 5e-4
+    num_solutions: int = 128
+    batch_size: int = 64
+    mirrored: bool = False
+    solved: bool = False
+    alpha: float = 0.01
+
+    def data(self, folder: Path) -> Data:
+        """Return the images, mirrored ones behind the others."""
+        data = stored(folder / self.file)
+        if not self.mirrored:
+            return data
+        X = np.concatenate([data.X, data.X[:, :, ::-1]])
+        return data._replace(X=X, y=np.concatenate([data.y, data.y]))
+
+    def model(self, X: Array, seed: int) -> cnn.Model:
+        """Return the network for images X, with a head of zeros."""
+        filters = cnn.patch_filters(X, self.size, self.filters, random_seed=seed)
+        stride = -(-(X.shape[1] - self.size + 1) // self.cells)
+        layers = [
+            cnn.Input2D(X.shape[1:]),
+            cnn.Conv2D(self.filters, self.size, None, "relu", trainable=False, weights=filters),
+            cnn.AveragePooling2D(stride, stride=stride, padding="same"),
+            cnn.SquareRoot(),
+            cnn.Flatten(),
+        ]
+        layers.append(self._reducing(cnn.Model(layers).forward(X[:: -(-len(X) // LOOKED_AT)])))
+        inputs = cnn.Model(layers).output_shape[0]
+        nothing = np.zeros((inputs, 10)), np.zeros(10)
+        return cnn.Model([*layers, cnn.Dense(10, None, "softmax", weights=nothing)])
+
+    def _reducing(self, features: Array) -> Any:
+        if self.components is None:
+            return cnn.Standardization.of(features)
+        weights = cnn.principal_components(features, self.components)
+        return cnn.Dense(self.components, None, None, trainable=False, weights=weights)
+
+    def options(self, budget: float) -> dict[str, Any]:
+        """Return the arguments of `train` for a share of the cost; nothing is held out."""
+        images = self.num_solutions * self.batch_size
+        length: dict[str, Any] = {"time_limit": 7000 * budget}
+        if self.evaluations is not None:
+            length = {"num_generations": int(self.evaluations * budget / images)}
+        assert self.rates is not None
+        decays = self.decay, None
+        return {
+            **strategy(self.rates, (self.sigma, None), decays, self.num_solutions),
+            "num_solutions": self.num_solutions,
+            "batch_size": self.batch_size,
+            **length,
+        }
+
+
+FIRST_LAYERS = {
+    "cifar10-first-47M": FirstLayer(
+        "cifar10.npz", 6, 800, 2, 384, 47e6, (0.5, 0.02), 0.03, 1e-3, mirrored=True
+    ),
+    "cifar10-first": FirstLayer(
+        "cifar10.npz", 6, 1600, 3, 2048, None, (0.5, 0.01), 0.02, 5e-4, mirrored=True
+    ),
+    "cifar10-ridge": FirstLayer(
+        "cifar10.npz", 6, 1600, 3, None, None, None, mirrored=True, solved=True
+    ),
+    "mnist-ridge": FirstLayer("mnist.npz", 9, 1600, 3, None, None, None, solved=True, alpha=0.002),
+    "mnist-first-58M": FirstLayer("mnist.npz", 9, 256, 3, 512, 58e6, (0.5, 0.02), 0.03, 5e-4),
+}
+"""The cases of learning.py that have such a first layer."""
