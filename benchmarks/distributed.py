@@ -3,8 +3,12 @@
     python benchmarks/distributed.py [--rounds 8] [--generations 2000]
 
 A population of networks for MNIST is scored on a batch, by this process and by one and two worker
-processes of one thread on this machine; all take turns in every round, and the least of each
-number counts. CPU is that of driver, scheduler and workers together. Bytes are those of the
+processes of one thread on this machine; all take turns in every round, in one order and then in
+the other, and the least of each number counts. CPU is that of driver, scheduler and workers
+together, and beside that of two threads the median of the rounds, and their quartiles. Workers of
+Dask also look at themselves a hundred times a second, whether they work or not, so that on a busy
+machine, where all takes longer, they seem to cost more; "in tasks" leaves that out, and is the
+driver's CPU and that of the threads that score. Bytes are those of the
 arrays, and beside them all that passes the loopback device, where it is counted: on the way to the
 scheduler, and from there to the workers. The model then predicts more workers, and says what it
 assumes.
@@ -16,8 +20,10 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from sys import path
 from typing import Any, NamedTuple
@@ -39,10 +45,13 @@ QUIET = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "threads_per_w
 
 
 class Cost(NamedTuple):
-    """Of a generation: seconds of the clock, of all CPUs, of the driver's; bytes of the device."""
+    """Of a generation: seconds of the clock, of all CPUs, of those of driver and tasks, of the
+    driver's; bytes of the device.
+    """
 
     wall: float
     cpu: float
+    in_tasks: float
     driver: float
     device: int
 
@@ -89,14 +98,48 @@ def device_bytes() -> int:
     return next((int(line.split()[9]) for line in lines if line.strip().startswith("lo:")), 0)
 
 
-def measured(score: Callable[[], Any], workers_cpu: Callable[[], float]) -> Cost:
+class Spent(NamedTuple):
+    """Seconds of CPU of workers: of their processes, and of their threads in tasks."""
+
+    processes: float
+    tasks: float
+
+
+def count_tasks() -> None:
+    """Have a worker count the CPU time of its threads in tasks; runs there."""
+    from gacnn.fitness import worker
+
+    scores = worker._Held.scores
+
+    def counted(*arguments: Any) -> Any:
+        start = time.thread_time()
+        try:
+            return scores(*arguments)
+        finally:
+            os.environ["IN_TASKS"] = str(in_tasks() + time.thread_time() - start)
+
+    worker._Held.scores = counted
+
+
+def in_tasks() -> float:
+    return float(os.environ.get("IN_TASKS", 0))
+
+
+def spent(client: Client) -> Spent:
+    """Return what the workers have spent so far."""
+    each = client.run(lambda: (time.process_time(), in_tasks())).values()
+    return Spent(*map(sum, zip(*each, strict=True)))
+
+
+def measured(score: Callable[[], Any], workers: Callable[[], Spent]) -> Cost:
     """Return what a call costs."""
-    theirs, own = workers_cpu(), time.process_time()
+    before, own = workers(), time.process_time()
     start, device = time.perf_counter(), device_bytes()
     score()
     wall, device = time.perf_counter() - start, device_bytes() - device
-    driver = time.process_time() - own
-    return Cost(wall, driver + workers_cpu() - theirs, driver, device)
+    driver, after = time.process_time() - own, workers()
+    cpu, tasks = (driver + late - early for late, early in zip(after, before, strict=True))
+    return Cost(wall, cpu, tasks, driver, device)
 
 
 def race(workers: int, rounds: int) -> tuple[dict[str, list[Cost]], gacnn.Fitness]:
@@ -108,6 +151,7 @@ def race(workers: int, rounds: int) -> tuple[dict[str, list[Cost]], gacnn.Fitnes
     costs: dict[str, list[Cost]] = {}
     there = "1 worker" if workers == 1 else f"{workers} workers"
     with LocalCluster(n_workers=workers, **QUIET) as cluster, Client(cluster) as client:
+        client.run(count_tasks)
         own = {"batch_size": IMAGES, "shard": "auto"}
         contenders = {
             "here, 1 thread": gacnn.Fitness(model, X, y, threads=1, **own),
@@ -115,22 +159,15 @@ def race(workers: int, rounds: int) -> tuple[dict[str, list[Cost]], gacnn.Fitnes
             there: gacnn.Fitness(model, X, y, executor=client, **own),
         }
         for number in range(rounds + 1):
-            for name, fitness in contenders.items():
-                cpu = _workers_cpu(client) if name == there else (lambda: 0.0)
+            turns = list(contenders.items())
+            for name, fitness in turns if number % 2 else reversed(turns):
+                theirs = partial(spent, client) if name == there else partial(Spent, 0.0, 0.0)
                 with fitness.session():
                     fitness.draw(np.random.default_rng(number))
-                    cost = measured(_scoring(fitness, vectors), cpu)
+                    cost = measured(partial(fitness, vectors), theirs)
                 if number:  # in the first the data travel
                     costs.setdefault(name, []).append(cost)
     return costs, contenders[there]
-
-
-def _scoring(fitness: gacnn.Fitness, vectors: Any) -> Callable[[], Any]:
-    return lambda: fitness(vectors)
-
-
-def _workers_cpu(client: Client) -> Callable[[], float]:
-    return lambda: sum(client.run(time.process_time).values())
 
 
 class Nothing(gacnn.Evaluator):
@@ -178,17 +215,25 @@ def predicted(case: Case, workers: int, image: float, task: float) -> float:
 algorithm_seconds_of: dict[int, float] = {}
 
 
-def print_costs(costs: dict[str, Cost], fitness: gacnn.Fitness) -> None:
+def overhead(name: str, rounds: dict[str, list[Cost]], what: str) -> str:
+    """Return a cost beside that of two threads: the median of the rounds, and their quartiles."""
+    pairs = zip(rounds[name], rounds["here, 2 threads"], strict=True)
+    shares = [getattr(cost, what) / base.cpu - 1 for cost, base in pairs]
+    low, middle, high = statistics.quantiles(shares, n=4)
+    return f"{middle:+.1%} ({low:+.0%} … {high:+.0%})"
+
+
+def print_costs(costs: dict[str, Cost], overheads: dict[str, str], fitness: gacnn.Fitness) -> None:
     tasks, sent, received = fitness.shards.journey
-    base = costs["here, 2 threads"]
     print(f"{MEMBERS} networks x {IMAGES:,} images, {tasks} tasks\n")
-    print("                     wall ms   CPU ms  driver ms   efficiency   CPU beside 2 threads")
+    head = "wall ms   CPU ms  driver ms   efficiency   CPU beside 2 threads, and in tasks"
+    print(f"{'':21}{head}")
     for name, cost in costs.items():
         number = 2 if "2" in name else 1
         share = costs["here, 1 thread"].wall / (number * cost.wall)
         print(
             f"{name:<18}{1e3 * cost.wall:>10.0f}{1e3 * cost.cpu:>9.0f}{1e3 * cost.driver:>11.1f}"
-            f"{share:>13.0%}{cost.cpu / base.cpu - 1:>+23.1%}"
+            f"{share:>13.0%}   {overheads.get(name, '')}"
         )
     print(
         f"\nbytes of a generation: {sent:,} out, {received:,} back; on the device "
@@ -230,7 +275,8 @@ def driver_seconds_of_a_task() -> float:
         fitness = gacnn.Fitness(model, X, y, batch_size=2, shard=1, executor=cluster)
         with fitness.session():
             fitness(vectors)
-            costs = [measured(_scoring(fitness, vectors), lambda: 0.0) for _ in range(8)]
+            nothing = partial(Spent, 0.0, 0.0)
+            costs = [measured(partial(fitness, vectors), nothing) for _ in range(8)]
     return min(cost.driver for cost in costs) / 64
 
 
@@ -279,13 +325,16 @@ def main() -> None:
     parser.add_argument("--generations", type=int, default=0, help="to note the memory over (0)")
     options = parser.parse_args()
     one, _ = race(1, options.rounds)
-    rounds, fitness = race(2, options.rounds)
-    rounds = {
-        **{name: [*one[name], *rounds.get(name, [])] for name in one},
-        **{name: rounds[name] for name in rounds.keys() - one.keys()},
+    two, fitness = race(2, options.rounds)
+    overheads = {
+        name: "   ".join(overhead(name, rounds, what) for what in ("cpu", "in_tasks"))
+        for rounds in (one, two)
+        for name in rounds
+        if "here" not in name
     }
+    rounds = {name: one.get(name, []) + two.get(name, []) for name in one | two}
     costs = {name: Cost(*map(min, zip(*each, strict=True))) for name, each in rounds.items()}
-    print_costs(costs, fitness)
+    print_costs(costs, overheads, fitness)
     task = driver_seconds_of_a_task()
     print_predictions(costs, fitness.shards.journey.tasks, task)
     if options.generations:

@@ -46,7 +46,7 @@ class FirstLayer(NamedTuple):
         X = np.concatenate([data.X, data.X[:, :, ::-1]])
         return data._replace(X=X, y=np.concatenate([data.y, data.y]))
 
-    def model(self, X: Array, seed: int) -> cnn.Model:
+    def model(self, X: Array, seed: int, device: str | None) -> cnn.Model:
         """Return the network for images X, with a head of zeros."""
         filters = cnn.patch_filters(X, self.size, self.filters, random_seed=seed)
         stride = -(-(X.shape[1] - self.size + 1) // self.cells)
@@ -57,7 +57,8 @@ class FirstLayer(NamedTuple):
             cnn.SquareRoot(),
             cnn.Flatten(),
         ]
-        layers.append(self._reducing(cnn.Model(layers).forward(X[:: -(-len(X) // LOOKED_AT)])))
+        some = X[:: -(-len(X) // LOOKED_AT)]
+        layers.append(self._reducing(cnn.Model(layers).forward(some, device=device)))
         inputs = cnn.Model(layers).output_shape[0]
         nothing = np.zeros((inputs, 10)), np.zeros(10)
         return cnn.Model([*layers, cnn.Dense(10, None, "softmax", weights=nothing)])

@@ -116,9 +116,9 @@ def row(
     return Row(case, method, seed, fold, size, measure, score, cost, seconds)
 
 
-def accuracy(model: cnn.Model, X: Array, y: Array) -> float:
+def accuracy(model: cnn.Model, X: Array, y: Array, device: str | None = None) -> float:
     """Share of the images that are right."""
-    return float(np.mean(model.predict(X) == y))
+    return float(np.mean(model.predict(X, device=device) == y))
 
 
 def adam(
@@ -235,11 +235,11 @@ def first_layer(case: str, options: Options) -> Iterator[Row]:
     device = options.device or "cpu"
     for seed in options.seeds:
         start = time.perf_counter()
-        model = task.model(X, seed)
+        model = task.model(X, seed, options.device)
         if task.solved:
             model = gacnn.with_ridge_head(model, X, y, alpha=task.alpha, device=options.device)
             seconds = time.perf_counter() - start
-            score, size = accuracy(model, X_test, y_test), model.num_weights
+            score, size = accuracy(model, X_test, y_test, options.device), model.num_weights
             yield Row(case, "ridge", seed, 0, size, "accuracy", score, len(X), seconds, device)
         if task.rates is None:
             continue
@@ -247,7 +247,7 @@ def first_layer(case: str, options: Options) -> Iterator[Row]:
             model, X, y, seed, spread=0.0, device=options.device, **task.options(options.budget)
         )
         seconds = time.perf_counter() - start
-        score = accuracy(run[0].model, X_test, y_test)
+        score = accuracy(run[0].model, X_test, y_test, options.device)
         line = row(case, "evolution", seed, 0, run, score)
         yield line._replace(seconds=seconds, device=device)
 

@@ -6,7 +6,8 @@ History, EarlyStopping, WeightAverage, ProgressBar (to a file), TimeLimit and a 
 a run of 8 networks of 22 weights. In each of 20 parts of it, printed as it ends: the median time
 of a generation, the resident memory, the open files, the threads, the bytes of what the progress
 bar and the loggers have written in this part, and those of the files of the checkpoint. Only the
-rows of the History, and the best fitness, which PyGAD keeps, may grow.
+rows of the History, and the best fitness, which PyGAD keeps, may grow: 240 and 80 bytes a
+generation, and by tracemalloc nothing else does.
 """
 
 import argparse

@@ -46,7 +46,11 @@ def main() -> None:
         images, digits.target, test_size=0.2, stratify=digits.target, random_state=0
     )
     result = gacnn.GACNN(network(), random_seed=0).train(
-        X, y, gene_space=[-1, 0, 1], time_limit=arguments.time_limit
+        X,
+        y,
+        gene_space=[-1, 0, 1],
+        metric=gacnn.CrossEntropy(temperature=3),
+        time_limit=arguments.time_limit,
     )
     values, counts = np.unique(result.model.weights, return_counts=True)
     print("\nweights:", dict(zip(values.tolist(), counts.tolist(), strict=True)))

@@ -18,8 +18,8 @@ import gacnn
 from cnn import datasets
 from gacnn import plots
 
-# As Engine.run has it, and an Enum's own.
-ELSEWHERE = {"NumpyEngine.run", "TorchEngine.run", "Kind"}
+# As Engine has them, and an Enum's own.
+ELSEWHERE = {"NumpyEngine.run", "TorchEngine.run", "TorchEngine.reduce", "Kind"}
 MODULES = [name_of(path) for package in ("cnn", "gacnn") for path in modules(package)]
 LISTED = [
     name

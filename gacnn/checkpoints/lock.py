@@ -30,6 +30,11 @@ class Lock:
         self.what = what
         self._handle: int | None = None
 
+    @property
+    def is_held(self) -> bool:
+        """Whether this process holds it: one that the holder has forked does not."""
+        return self._handle is not None
+
     def acquire(self) -> None:
         """Take it, at once or never.
 

@@ -89,6 +89,11 @@ class Store:
         self._kept = trees.Encoded.of(tree).copied()
 
     def _write(self, encoded: trees.Encoded) -> float:
+        if self._lock is None or not self._lock.is_held:
+            raise ValueError(
+                f"{os.fspath(self.path)} belongs to a run of another process, which this one was "
+                "forked from; give a Checkpoint of another path to what shall go on here"
+            )
         tree, arrays, growing = encoded
         arrays = list(arrays)
         rows = {
@@ -127,7 +132,7 @@ class Store:
 
     def close(self) -> None:
         """Write what was kept, remove the second copy, and let others have the path."""
-        if self._lock is None:
+        if self._lock is None or not self._lock.is_held:
             return
         if self._kept is not None:
             self._write_kept(self._kept)
@@ -143,7 +148,7 @@ class Store:
         self._kept = None
         try:
             self._write(kept)
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             checks.warn(f"{os.fspath(self.path)} stays as it was some generations ago: {error}")
 
 

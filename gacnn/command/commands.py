@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -51,7 +52,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     if generations is None and options.time_limit is None:
         generations = NUM_GENERATIONS
     return Settings(
-        data=options.data if options.data == DIGITS else str(Path(options.data).resolve()),
+        data=options.data if options.data == DIGITS else os.path.realpath(options.data),
         size=options.size,
         test_share=options.test_share,
         shift=options.shift,

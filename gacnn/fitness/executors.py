@@ -7,10 +7,10 @@ import functools
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import ModuleType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from cnn import checks
 from gacnn.fitness.version import VERSION
@@ -34,7 +34,20 @@ class Executor(Protocol):
     """What runs functions elsewhere, in the words of `concurrent.futures`."""
 
     def submit(self, function: Function, /, *args: Any) -> Any:
-        """Return a future, whose `result()` is that of the function for the arguments."""
+        """Return a `Future` of the function's result for the arguments."""
+        ...
+
+
+@runtime_checkable
+class Future(Protocol):
+    """What an executor returns for a task."""
+
+    def result(self) -> Any:
+        """Wait for the result, and return it or raise what the task has raised."""
+        ...
+
+    def cancel(self) -> Any:
+        """Give the task up if it has not begun."""
         ...
 
 
@@ -93,7 +106,7 @@ class Workers:
 
     def _submitted(self, function: Function, row: Sequence[Any]) -> Any:
         try:
-            return self.executor.submit(function, *row)
+            future = self.executor.submit(function, *row)
         except concurrent.futures.BrokenExecutor:
             raise
         except RuntimeError as error:  # concurrent.futures' way to say that it is closed
@@ -101,6 +114,20 @@ class Workers:
                 f"the {type(self.executor).__name__} takes no tasks ({error}): make a new one; "
                 f"{GO_ON}"
             ) from error
+        if not isinstance(future, Future):
+            raise TypeError(
+                f"the {type(self.executor).__name__} must return a future from submit, with result "
+                f"and cancel, not {future!r}"
+            )
+        return future
+
+
+class _DaskTask(NamedTuple):
+    """A future, the arguments of its call, and the workers that it is for, None for all."""
+
+    future: Any
+    row: Sequence[Any]
+    workers: list[str] | None
 
 
 class DaskWorkers(Workers):
@@ -166,27 +193,14 @@ class DaskWorkers(Workers):
         import dask
         import distributed
 
-        client, futures = self._client, []
+        client, tasks = self._client, list[_DaskTask]()
         quiet = {"distributed.admin.large-graph-warning-threshold": "1 TiB"}
         try:
             self._check_scheduler()
             with dask.config.set(quiet):
-                if places is None:
-                    columns = zip(*rows, strict=True)
-                    futures = client.map(function, *columns, pure=False, workers=self._allowed())
-                else:
-                    for row, place in zip(rows, places, strict=True):
-                        futures.append(
-                            client.submit(
-                                function,
-                                *row,
-                                pure=False,
-                                workers=[place],
-                                allow_other_workers=not self._refused,
-                            )
-                        )
-            self._wait(futures)
-            return list(client.gather(futures))
+                tasks.extend(self._tasks(function, rows, places))  # keeps some where one fails
+                self._wait(tasks, function)
+            return list(client.gather([task.future for task in tasks]))
         except distributed.scheduler.KilledWorker as error:
             raise ExecutorError(
                 f"a task has taken {error.allowed_failures + 1} workers with it, the last of them "
@@ -197,8 +211,35 @@ class DaskWorkers(Workers):
             self._check_scheduler()
             raise
         finally:
-            for future in futures:
-                future.release()
+            for task in tasks:
+                task.future.release()
+
+    def _tasks(
+        self,
+        function: Function,
+        rows: Sequence[Sequence[Any]],
+        places: Sequence[str] | None,
+    ) -> Iterator[_DaskTask]:
+        """Yield a task for each row, given to the scheduler."""
+        if places is None:
+            allowed, columns = self._allowed(), zip(*rows, strict=True)
+            futures = self._client.map(function, *columns, pure=False, workers=allowed)
+            yield from (_DaskTask(*each, allowed) for each in zip(futures, rows, strict=True))
+            return
+        for row, place in zip(rows, places, strict=True):
+            how = {"workers": [place], "allow_other_workers": not self._refused}
+            yield _DaskTask(self._client.submit(function, *row, pure=False, **how), row, [place])
+
+    def _move(self, tasks: list[_DaskTask], function: Function, there: Container[str]) -> None:
+        """Give anew what is kept for workers that are gone.
+
+        Once it was without any worker, Dask keeps it for them for ever, though others may have it.
+        """
+        for index, task in enumerate(tasks):
+            is_kept = task.workers and not any(worker in there for worker in task.workers)
+            if is_kept and task.future.status == "pending":
+                task.future.release()
+                (tasks[index],) = self._tasks(function, [task.row], None)
 
     def _check_scheduler(self) -> None:
         if self._client.status != "running":
@@ -206,7 +247,7 @@ class DaskWorkers(Workers):
                 f"the Dask scheduler at {_shown(self.found_by)} is gone: start it again; {GO_ON}"
             )
 
-    def _wait(self, futures: Sequence[Any]) -> None:
+    def _wait(self, tasks: list[_DaskTask], function: Function) -> None:
         """Wait until all are done or one has failed; say where no worker is there for a while."""
         import distributed
 
@@ -214,14 +255,16 @@ class DaskWorkers(Workers):
         while True:
             try:
                 with self._client.as_current():
-                    distributed.wait(futures, timeout=POLL)
+                    distributed.wait([task.future for task in tasks], timeout=POLL)
                 return
             except TimeoutError:
                 self._check_scheduler()
-            if any(future.status == "error" for future in futures):
+            if any(task.future.status == "error" for task in tasks):
                 return
-            if self._number():
+            there = self._there()
+            if there:
                 alone_since = None
+                self._move(tasks, function, there)
             elif alone_since is None:
                 alone_since = time.monotonic() - POLL
             elif alone_since and time.monotonic() - alone_since >= PATIENCE:
@@ -231,11 +274,12 @@ class DaskWorkers(Workers):
                     "waiting for one; Ctrl-C twice ends the run"
                 )
 
-    def _number(self) -> int:
+    def _there(self) -> Container[str]:
+        """Return the addresses of the workers."""
         try:
-            return len(self._client.nthreads())
+            return set(self._client.nthreads())
         except OSError:  # the next look will tell
-            return 0
+            return set()
 
 
 def prepare_scheduler(dask_scheduler: Any) -> str:
@@ -299,6 +343,11 @@ def workers_of(executor: Any) -> Workers:
         return DaskWorkers(executor)
     if distributed is not None and isinstance(executor, distributed.deploy.cluster.Cluster):
         _check_synchronous(executor)
+        if executor.status.name in ("closing", "closed", "failed"):
+            raise ValueError(
+                f"executor is a {type(executor).__name__} that is {executor.status.name}: make a "
+                "new one"
+            )
         return DaskWorkers(executor)
     if isinstance(executor, type) or not isinstance(executor, Executor):
         raise TypeError(

@@ -846,6 +846,30 @@ def test_children_of_a_dead_run_do_not_keep_its_path(path: Path) -> None:
         process.communicate()
 
 
+@NEEDS_FORK
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_forked_child_touches_nothing(path: Path) -> None:
+    """It may leave the run by an exception, or go on with it; the run is its parent's."""
+    store = write(path, 3, close=False)
+    store.keep(tree(5))
+    child = os.fork()
+    if not child:
+        try:
+            with pytest.raises(ValueError, match="ck belongs to a run of another process"):
+                store.write(tree(4))
+            store.keep(tree(4))
+            store.close()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert_holds(path, 3)
+    with pytest.raises(ValueError, match="ck is being written by process"):
+        write(path, 9)
+    store.close()
+    assert_holds(path, 5)
+
+
 def test_two_runs_of_one_process(path: Path) -> None:
     store = write(path, 5, close=False)
     for _ in range(2):

@@ -53,6 +53,17 @@ WRITTEN = ("settings.json", "results.json", "model.npz", "history.csv", "fitness
 WRITTEN += ("checkpoint.history.jsonl", ".lock", ".checkpoint.spare", ".checkpoint.lock")
 
 
+@pytest.mark.parametrize("command", ["train", "resume", "predict", "evaluate", "info", "export"])
+def test_links_that_lead_in_a_circle(run, command, tmp_path, capsys):
+    for name, other in (("one", "two"), ("two", "one")):
+        (tmp_path / name).symlink_to(tmp_path / other)
+    circle = str(tmp_path / "one")
+    more = {"predict": [run], "evaluate": [run], "export": [run]}.get(command, [])
+    rest = {"train": ["--out", tmp_path / "new"]}.get(command, [])
+    assert gacnn(command, *more, circle, *rest) == 1
+    assert circle in capsys.readouterr().err
+
+
 @NEEDS_PIPES
 @pytest.mark.parametrize("kind", ["link", "dangling", "pipe", "folder"])
 @pytest.mark.parametrize("name", WRITTEN)

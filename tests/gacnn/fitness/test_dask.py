@@ -19,10 +19,13 @@ import cnn
 import gacnn
 from gacnn.fitness import executors, shards, worker
 
+dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals")
 
 LIMIT = 60  # seconds that a test may take
+# New workers may take more than ten seconds to come on a busy machine, which is then said.
+ALL_DIE = pytest.mark.filterwarnings("ignore:.*has had no worker for 10 seconds:UserWarning")
 SHARD = 3
 QUIET = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "threads_per_worker": 1}
 
@@ -47,8 +50,14 @@ def _bounded():
 
 @pytest.fixture(scope="module")
 def cluster():
+    """Two workers, each of which comes again however often it is killed.
+
+    A cluster gives a worker up that is away 15 seconds after it was killed, also when it was back
+    meanwhile and has been killed again.
+    """
     environment = dict(os.environ)
-    with distributed.LocalCluster(n_workers=2, **QUIET) as local:
+    patient = dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"})
+    with patient, distributed.LocalCluster(n_workers=2, **QUIET) as local:
         os.environ.clear()
         os.environ.update(environment)  # Dask leaves its own in it
         yield local
@@ -217,6 +226,7 @@ def test_workers_keep_freed_memory(client):
 # Faults
 
 
+@ALL_DIE
 @pytest.mark.parametrize("number", [1, 2])
 def test_workers_that_are_killed_in_a_generation(number, client, expected):
     victims = list(pids(client).values())[:number]
@@ -226,6 +236,7 @@ def test_workers_that_are_killed_in_a_generation(number, client, expected):
     wait_until(lambda: len(set(pids(client).values()) - set(victims)) == 2)
 
 
+@ALL_DIE
 def test_the_only_holder_of_the_data_is_killed(client, cluster, expected):
     cluster.scale(1)
     wait_until(lambda: len(client.nthreads()) == 1)
@@ -233,6 +244,31 @@ def test_the_only_holder_of_the_data_is_killed(client, cluster, expected):
     result = train(client, callbacks=callbacks)
     assert np.array_equal(result.ga.population, expected)
     assert len(result.ga.evaluator.shards.answered) == 2
+
+
+@ALL_DIE
+def test_all_workers_are_gone_that_the_data_were_on_their_way_to(client, cluster, expected):
+    """Dask would keep these tasks for them, for ever."""
+    cluster.scale(1)
+    wait_until(lambda: len(client.nthreads()) == 1)
+    (victim,) = pids(client).values()
+
+    def once(outputs, labels):
+        if os.getpid() == victim:
+            os._exit(1)
+        return float(outputs[np.arange(len(labels)), labels].mean())
+
+    assert np.array_equal(train(client, metric=once).ga.population, expected)
+
+
+@ALL_DIE
+def test_metric_that_ends_every_process(client, cluster):
+    cluster.scale(1)
+    wait_until(lambda: len(client.nthreads()) == 1)
+    with pytest.raises(
+        ConnectionError, match=r"a task has taken 4 workers with it.*the metric ends"
+    ):
+        train(client, metric=lambda outputs, labels: os._exit(1))
 
 
 def test_worker_that_stops_for_seconds(client, expected):
@@ -428,6 +464,10 @@ def test_worker_that_a_task_takes_with_it_again_and_again(client, cluster, monke
 def test_clients_that_are_no_good(cluster):
     closed = distributed.Client(cluster)
     closed.close()
+    with distributed.LocalCluster(processes=False, n_workers=1, dashboard_address=None) as local:
+        pass
+    with pytest.raises(ValueError, match="executor is a LocalCluster that is closed"):
+        train(local)
     with pytest.raises(ValueError, match="executor is a Client that is closed"):
         train(closed)
 

@@ -377,6 +377,15 @@ def test_an_address_needs_dask(monkeypatch):
         gacnn.Fitness(network(), X, y, executor="tcp://127.0.0.1:8786")
 
 
+def test_executors_that_return_no_future():
+    class Eager:
+        def submit(self, function, /, *args):
+            return function(*args)
+
+    with pytest.raises(TypeError, match="the Eager must return a future from submit, with result"):
+        train(Eager())
+
+
 def test_an_executor_that_is_closed():
     pool = concurrent.futures.ThreadPoolExecutor(1)
     pool.shutdown()
