@@ -37,6 +37,7 @@ class Kind(StrEnum):
     """What operations do; an engine of one's own may know others, by any string."""
 
     CONVOLVE = "convolve"
+    DEPTHWISE = "depthwise"
     DENSE = "dense"
     BIAS = "bias"
     SCALE = "scale"
