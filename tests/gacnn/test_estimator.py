@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -78,6 +79,16 @@ def test_series_are_taken_where_the_network_begins_with_them():
         classifier(*layers).fit(X, y)
 
 
+def test_images_of_few_columns_may_be_series():
+    X, y = images(shape=(20, 2))
+    with pytest.warns(UserWarning, match=r"grey images of 20 x 2 .*cnn.Input1D\(\(20, 2\)\)"):
+        classifier().fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        classifier(input_shape=(20, 2)).fit(X, y)
+        classifier().fit(*images(shape=(6, 5)))
+
+
 def classifier(*layers, **settings):
     """A classifier that takes no time, of these layers if there are any."""
     return CNNClassifier(list(layers) or None, **{**QUICK, **settings})
@@ -108,7 +119,7 @@ def test_ctrl_c_ends_a_search_around_it():
 # Inputs
 
 
-@pytest.mark.parametrize("shape", [(6, 5), (6, 5, 1), (6, 5, 3), (1, 7), (40, 3)])
+@pytest.mark.parametrize("shape", [(6, 5), (6, 5, 1), (6, 5, 3), (1, 7), (40, 13)])
 @pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float32, np.float64])
 def test_images(shape, kind):
     X, y = images(shape=shape)

@@ -183,3 +183,17 @@ def test_arrays_that_are_no_images(arrays, message, runs, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert gacnn("predict", runs / "a", tmp_path / "empty") == 1
     assert "holds no picture" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        (["trian"], "train"),
+        (["train", "digits", "--out", "run", "--metric", "acuracy"], "accuracy"),
+        (["compare", "run", "--x", "second"], "seconds"),
+    ],
+)
+def test_a_mistyped_word_is_told_what_is_meant(said, meant, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(said)
+    assert capsys.readouterr().err.endswith(f"; did you mean '{meant}'?\n")
