@@ -16,6 +16,7 @@ import pytest
 
 import cnn
 import gacnn
+from cnn import patches
 
 pytest.importorskip("sklearn")
 
@@ -873,7 +874,8 @@ def test_an_estimator_that_is_not_fitted_is_not_exported(tmp_path):
         cnn.to_onnx(CNNClassifier, tmp_path / "model.onnx")
 
 
-def test_the_first_layer_comes_from_the_data_if_that_is_said_or_they_are_many():
+def test_the_first_layer_comes_from_the_data_if_that_is_said_or_they_are_many(monkeypatch):
+    monkeypatch.setattr(patches, "PATCHES", 3000)
     rng = np.random.default_rng(0)
     X, y = rng.random((5000, 16, 16), np.float32), np.arange(5000) % 2
     quick = {"num_generations": 1, "num_solutions": 2}
