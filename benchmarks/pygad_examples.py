@@ -1,9 +1,10 @@
 """The documented examples of pygad.gann, pygad.torchga and pygad.kerasga, side by side with this.
 
 XOR, a regression and images, each with the network, solutions and generations that PyGAD's
-documentation gives it, and here by `GACNN.train` with the same network, as many solutions and as
-many generations. Prints scores and CPU seconds of both as a table, medians of the seeds, which
-take turns. Of the frameworks those that are installed; images are PyGAD's 80 photographs of fruits:
+documentation gives it, and twice here with the same network, as many solutions and as many
+generations: by `gacnn.GA` with PyGAD's default operators, and by `GACNN.train`. Prints scores and
+CPU seconds of all three as a table, medians of the seeds, which take turns. Of the frameworks those
+that are installed; the images are PyGAD's 80 photographs of fruits:
 
     pip install torch tensorflow matplotlib
     python benchmarks/pygad_examples.py --fruits fruits.npz
@@ -171,10 +172,17 @@ def by_module(
 
 
 def evolved(
-    population: Any, fitness: Any, generations: int, parents: int, seed: int, **settings: Any
+    population: Any,
+    fitness: Any,
+    generations: int,
+    parents: int,
+    seed: int,
+    *,
+    kind: type[pygad.GA] = pygad.GA,
+    **settings: Any,
 ) -> Any:
-    """Return the best solution that pygad.GA finds, its fitness and its place."""
-    ga = pygad.GA(
+    """Return the best solution that a genetic algorithm finds, its fitness and its place."""
+    ga = kind(
         num_generations=generations,
         num_parents_mating=parents,
         initial_population=population,
@@ -190,21 +198,37 @@ def evolved(
 # Here
 
 
-def here(seed: int, example: Example) -> Any:
+def with_ga(seed: int, example: Example) -> Any:
+    """Return the outputs for X of the network that `gacnn.GA` finds with PyGAD's operators."""
+    networks, X = networks_for(seed, example), scaled(example.X)
+    vectors = networks.population_as_vectors()
+    fitness = networks.fitness(X, example.y, metric=metric_of(example))
+    best = evolved(vectors, fitness, example.generations, 5, seed, kind=gacnn.GA)[0]
+    return networks.model.forward(X, np.float32(best)[None])[0]
+
+
+def with_train(seed: int, example: Example) -> Any:
     """Return the outputs for X of the network that `train` finds."""
-    model = cnn.Model(example.layers(), random_seed=seed)
-    networks = gacnn.GACNN(model, example.networks, random_seed=seed)
-    X = scaled(example.X)
+    networks, X = networks_for(seed, example), scaled(example.X)
     result = networks.train(
         X,
         example.y,
         num_generations=example.generations,
-        metric="mse" if example.is_regression else "cross_entropy",
+        metric=metric_of(example),
         validation=None,
         patience=None,
         verbose=False,
     )
     return result.model.forward(X)
+
+
+def networks_for(seed: int, example: Example) -> gacnn.GACNN:
+    model = cnn.Model(example.layers(), random_seed=seed)
+    return gacnn.GACNN(model, example.networks, random_seed=seed)
+
+
+def metric_of(example: Example) -> str:
+    return "mse" if example.is_regression else "cross_entropy"
 
 
 def scaled(X: Any) -> Any:
@@ -214,7 +238,7 @@ def scaled(X: Any) -> Any:
     return (X - X.mean(axis=0)) / X.std(axis=0) if np.abs(X).max() > 10 else X
 
 
-# Both
+# All three
 
 
 def loss(outputs: Any, example: Example) -> float:
@@ -281,25 +305,29 @@ def timed(run: Callable[[int, Example], Any], seed: int, example: Example) -> tu
 
 def row(example: Example, seeds: Sequence[int]) -> str:
     """Return a line of the table."""
-    runs = [(timed(example.there, seed, example), timed(here, seed, example)) for seed in seeds]
-    there, ours = (list(zip(*side, strict=True)) for side in zip(*runs, strict=True))
-    scores = [statistics.median(side[0]) for side in (there, ours)]
-    seconds = [statistics.median(side[1]) for side in (there, ours)]
-    shown = [f"error {each:.3f}" if example.is_regression else f"{each:.1%}" for each in scores]
-    size = f"{example.networks} x {example.generations}"
-    cells = [f"pygad.{example.module}", example.name, size, *shown]
-    return f"| {' | '.join(cells)} | {seconds[0]:.2f} | {seconds[1]:.2f} |"
+    ways = (example.there, with_ga, with_train)
+    runs = [[timed(way, seed, example) for way in ways] for seed in seeds]
+    medians = [
+        [statistics.median(each) for each in zip(*way, strict=True)]
+        for way in zip(*runs, strict=True)
+    ]
+    how = "error {:.3f}" if example.is_regression else "{:.1%}"
+    cells = [f"pygad.{example.module}", example.name, f"{example.networks} x {example.generations}"]
+    cells += [f"{how.format(score)}, {seconds:.2g} s" for score, seconds in medians]
+    return f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fruits", type=Path, help=".npz of x_train (80, 100, 100, 3), y_train")
+    parser.add_argument("--module", choices=("gann", "torchga", "kerasga"), help="only this one")
     parser.add_argument("--seeds", type=int, default=3, help="(3)")
     arguments = parser.parse_args()
-    print("| module | example | networks x generations | there | here | s there | s here |")
-    print("|---|---|---|---|---|---|---|")
+    print("| module | example | networks x generations | there | gacnn.GA | train |")
+    print("|---|---|---|---|---|---|")
     for example in examples(arguments.fruits):
-        print(row(example, range(arguments.seeds)), flush=True)
+        if arguments.module in (None, example.module):
+            print(row(example, range(arguments.seeds)), flush=True)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from cnn.components import principal_components
 from cnn.engines.engine import Engine
 from cnn.engines.numpy.engine import NumpyEngine
 from cnn.engines.torch.engine import TorchEngine
-from cnn.layers.convolution import Conv1D, Conv2D
+from cnn.layers.convolution import Conv1D, Conv2D, DepthwiseConv2D
 from cnn.layers.elementwise import LeakyReLU, ReLU, Sigmoid, Softmax, SquareRoot, Step, Tanh
 from cnn.layers.layer import Flatten, Input1D, Input2D
 from cnn.layers.pooling import (
@@ -49,6 +49,7 @@ __all__ = [
     "Conv1D",
     "Conv2D",
     "Dense",
+    "DepthwiseConv2D",
     "Engine",
     "Flatten",
     "GlobalAveragePooling1D",

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import cnn
-from cnn.layers.convolution import Convolution
+from cnn.layers.convolution import ConvolvingLayer
 from cnn.layers.elementwise import ActivationLayer
 from cnn.layers.layer import Layer
 from cnn.layers.pooling import GlobalPoolingLayer, PoolingLayer
@@ -56,7 +56,7 @@ def layer(spec: Layer, x: Array, *weights: Array) -> Array:
         y = layer(spec, x[:, :, None], *filters, *weights[1:])
         return y[:, :, 0] if y.ndim == 4 else y
     if isinstance(spec, WeightedLayer):
-        y = conv(spec, x, weights[0]) if isinstance(spec, Convolution) else x @ weights[0]
+        y = conv(spec, x, weights[0]) if isinstance(spec, ConvolvingLayer) else x @ weights[0]
         return activate(spec.activation_function, y + weights[1] if spec.use_bias else y)
     if isinstance(spec, ActivationLayer):
         return activate(spec.name, x, getattr(spec, "negative_slope", 0.01))
@@ -83,10 +83,9 @@ def activate(name: str | None, x: Array, slope: float = 0.01) -> Array:
     return functions[name]
 
 
-def conv(spec: Convolution, x: Array, filters: Array) -> Array:
-    return np.moveaxis(
-        windows(spec, x, 0.0, lambda part: np.einsum("nhwc,fhwc->nf", part, filters)), 2, 0
-    )
+def conv(spec: ConvolvingLayer, x: Array, filters: Array) -> Array:
+    terms = "nhwc,hwc->nc" if isinstance(spec, cnn.DepthwiseConv2D) else "nhwc,fhwc->nf"
+    return np.moveaxis(windows(spec, x, 0.0, lambda part: np.einsum(terms, part, filters)), 2, 0)
 
 
 def pool(spec: PoolingLayer, x: Array) -> Array:
@@ -119,7 +118,7 @@ def geometry(spec: Any, lengths: tuple[int, ...]) -> tuple[Any, Any, Any, Any]:
     def sizes(value: Any, across: int = 1) -> Any:
         return (value, across) if spec.axes == 1 else both(value)
 
-    size = sizes(spec.kernel_size if isinstance(spec, Convolution) else spec.pool_size)
+    size = sizes(spec.kernel_size if isinstance(spec, ConvolvingLayer) else spec.pool_size)
     stride, dilation = sizes(spec.stride), sizes(getattr(spec, "dilation", 1))
     if spec.padding == "valid":
         return size, stride, dilation, ((0, 0), (0, 0))

@@ -44,16 +44,18 @@ PADDINGS: st.SearchStrategy[Any] = (
 
 @st.composite
 def convolutions(draw: Any, exact: bool) -> Layer:
-    return cnn.Conv2D(
-        draw(SMALL),
-        draw(SIZES),
-        activation_function=draw(st.sampled_from(EXACT_ACTIVATIONS if exact else ACTIVATIONS)),
-        stride=draw(st.just(1) | STRIDES),
-        padding=draw(PADDINGS),
-        dilation=draw(st.just(1) | SIZES),
-        use_bias=draw(st.sampled_from([True, True, False])),
-        trainable=draw(st.sampled_from([True, True, False])),
-    )
+    settings = {
+        "kernel_size": draw(SIZES),
+        "activation_function": draw(st.sampled_from(EXACT_ACTIVATIONS if exact else ACTIVATIONS)),
+        "stride": draw(st.just(1) | STRIDES),
+        "padding": draw(PADDINGS),
+        "dilation": draw(st.just(1) | SIZES),
+        "use_bias": draw(st.sampled_from([True, True, False])),
+        "trainable": draw(st.sampled_from([True, True, False])),
+    }
+    if draw(st.sampled_from([False, False, True])):
+        return cnn.DepthwiseConv2D(**settings)
+    return cnn.Conv2D(draw(SMALL), **settings)
 
 
 @st.composite

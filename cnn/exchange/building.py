@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from cnn import checks
-from cnn.layers.convolution import Convolution
+from cnn.layers.convolution import ConvolvingLayer
 from cnn.layers.elementwise import ActivationLayer
 from cnn.layers.layer import Layer, Shape, maps_of
 from cnn.layers.network import check_known
@@ -51,7 +51,7 @@ class Converted:
             and isinstance(before, WeightedLayer)
             and "activation_function" in before.arguments
             and before.activation_function is None
-            and not (isinstance(before, Convolution) and layer.name == "softmax")
+            and not (isinstance(before, ConvolvingLayer) and layer.name == "softmax")
         ):
             self.last = before.with_activation(layer.name)
         else:

@@ -21,7 +21,7 @@ from cnn.exchange.building import (
     with_margins,
 )
 from cnn.layers.activation import NEGATIVE_SLOPE
-from cnn.layers.convolution import Conv1D, Conv2D, Convolution
+from cnn.layers.convolution import Conv1D, Conv2D, Convolution, DepthwiseConv2D
 from cnn.layers.elementwise import (
     ActivationLayer,
     LeakyReLU,
@@ -73,6 +73,8 @@ def to_keras(model: Model | HasModel) -> Any:
         kernel, *bias = ours.trained
         if isinstance(ours, Convolution):
             kernel = np.moveaxis(kernel, 0, -1)
+        elif isinstance(ours, DepthwiseConv2D):
+            kernel = kernel[..., None]
         theirs.set_weights([kernel, *bias])
     return network
 
@@ -134,8 +136,9 @@ def _weighted(kinds: Any, layer: Any) -> list[Any]:
         margins = layer.margins(layer.input_maps)
         around = margins if layer.axes == 2 else margins[0]
         padding.append(getattr(kinds, f"ZeroPadding{layer.axes}D")(around, **_LAST))
+    filters = [layer.num_filters] if isinstance(layer, Convolution) else []
     convolution = getattr(kinds, type(layer).__name__)(
-        layer.num_filters,
+        *filters,
         layer.kernel_size,
         layer.stride,
         by_name,
@@ -236,34 +239,65 @@ def _activate(keras: Any, chain: Converted, function: Any) -> None:
     raise ValueError(f"{function} is no activation here; use {', '.join(_ACTIVATIONS)} or linear")
 
 
-def _arrays(layer: Any) -> list[Any]:
+def _arrays(*variables: Any) -> list[Any]:
+    """Return those of the variables that there are as arrays."""
     from keras import ops
 
-    variables = (layer.kernel, layer.bias)
     return [ops.convert_to_numpy(each) for each in variables if each is not None]
 
 
 def _read_convolution(chain: Converted, layer: Any, before: Any, after: Any) -> None:
     if layer.groups != 1:
-        raise ValueError(f"it has {layer.groups} groups; use groups=1")
-    make = functools.partial(
-        _CONVOLUTIONS[type(layer).__name__],
-        layer.filters,
+        raise ValueError(f"it has {layer.groups} groups; use groups=1, or DepthwiseConv2D")
+    make = _maker(_CONVOLUTIONS[type(layer).__name__], layer, layer.filters)
+    kernel, *bias = _arrays(layer.kernel, layer.bias)
+    chain.add(_padded(chain, make, layer, before), np.moveaxis(kernel, -1, 0), *bias)
+
+
+def _read_depthwise(chain: Converted, layer: Any, before: Any, after: Any) -> None:
+    _check_multiplier(layer)
+    kernel, *bias = _arrays(layer.kernel, layer.bias)
+    make = _maker(DepthwiseConv2D, layer)
+    chain.add(_padded(chain, make, layer, before), kernel[..., 0], *bias)
+
+
+def _read_separable(chain: Converted, layer: Any, before: Any, after: Any) -> None:
+    """Read it as what it is: a depthwise convolution, and one of a single pixel."""
+    _check_multiplier(layer)
+    kernel, mixing, *bias = _arrays(layer.depthwise_kernel, layer.pointwise_kernel, layer.bias)
+    make = functools.partial(_maker(DepthwiseConv2D, layer), use_bias=False)
+    chain.add(_padded(chain, make, layer, before), kernel[..., 0])
+    ours = Conv2D(layer.filters, 1, use_bias=layer.use_bias, trainable=layer.trainable)
+    chain.add(ours, np.moveaxis(mixing, -1, 0), *bias)
+
+
+def _check_multiplier(layer: Any) -> None:
+    if layer.depth_multiplier != 1:
+        raise ValueError(f"it has depth_multiplier={layer.depth_multiplier}; use 1")
+
+
+def _maker(kind: Any, layer: Any, *filters: int) -> Callable[..., Any]:
+    """Return what makes a layer of this kind with the settings of Keras's, but for the padding."""
+    return functools.partial(
+        kind,
+        *filters,
         size(layer.kernel_size),
         stride=size(layer.strides),
         dilation=size(layer.dilation_rate),
         use_bias=layer.use_bias,
         trainable=layer.trainable,
     )
-    ours: Layer = make(padding=layer.padding)
-    if type(before).__name__ in _PADDINGS:
-        if layer.padding != "valid":
-            raise ValueError(f'it pads behind {before}; use padding="valid"')
-        maps = type(before).__name__ == "ZeroPadding2D"
-        margins = before.padding if maps else (before.padding, (0, 0))
-        ours = with_margins(make, margins, chain.last.layer_output_size)
-    kernel, *bias = _arrays(layer)
-    chain.add(ours, np.moveaxis(kernel, -1, 0), *bias)
+
+
+def _padded(chain: Converted, make: Callable[..., Any], layer: Any, before: Any) -> Layer:
+    """Return the layer with the padding of Keras's, or of the padding layer before it."""
+    if type(before).__name__ not in _PADDINGS:
+        return make(padding=layer.padding)  # type: ignore[no-any-return]
+    if layer.padding != "valid":
+        raise ValueError(f'it pads behind {before}; use padding="valid"')
+    maps = type(before).__name__ == "ZeroPadding2D"
+    margins = before.padding if maps else (before.padding, (0, 0))
+    return with_margins(make, margins, chain.last.layer_output_size)
 
 
 def _read_dense(chain: Converted, layer: Any, before: Any, after: Any) -> None:
@@ -273,7 +307,7 @@ def _read_dense(chain: Converted, layer: Any, before: Any, after: Any) -> None:
         use_bias=layer.use_bias,
         trainable=layer.trainable,
     )
-    chain.add(ours, *_arrays(layer))
+    chain.add(ours, *_arrays(layer.kernel, layer.bias))
 
 
 def _read_normalization(chain: Converted, layer: Any, before: Any, after: Any) -> None:
@@ -294,7 +328,7 @@ def _read_normalization(chain: Converted, layer: Any, before: Any, after: Any) -
 
 def _read_padding(chain: Converted, layer: Any, before: Any, after: Any) -> None:
     """Leave it to the convolution behind."""
-    if type(after).__name__ not in _CONVOLUTIONS:
+    if type(after).__name__ not in (*_CONVOLUTIONS, "DepthwiseConv2D", "SeparableConv2D"):
         raise ValueError("zeros can be padded only before a convolution; put it there")
 
 
@@ -375,6 +409,8 @@ _IDLE = {
 _READERS: dict[str, Callable[[Converted, Any, Any, Any], None]] = {
     **dict.fromkeys(_CONVOLUTIONS, _read_convolution),
     "Dense": _read_dense,
+    "DepthwiseConv2D": _read_depthwise,
+    "SeparableConv2D": _read_separable,
     "Normalization": _read_normalization,
     **dict.fromkeys(_POOLINGS, _read_pooling),
     **dict.fromkeys(_GLOBAL, _read_global),

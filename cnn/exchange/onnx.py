@@ -12,7 +12,7 @@ import numpy as np
 from cnn import __version__, files
 from cnn.exchange.building import HasModel, checked_model
 from cnn.layers.activation import NEGATIVE_SLOPE
-from cnn.layers.convolution import Convolution
+from cnn.layers.convolution import Convolution, DepthwiseConv2D
 from cnn.layers.elementwise import ActivationLayer
 from cnn.layers.layer import Flatten, Kind, Layer
 from cnn.layers.pooling import GlobalPoolingLayer, PoolingLayer
@@ -145,6 +145,11 @@ def _add(nodes: _Nodes, layer: Layer) -> None:
         weights, *bias = layer.trained
         filters = np.moveaxis(weights, -1, 1)
         nodes.add("Conv", filters, *bias, dilations=_dilations(layer), **_window(layer))
+    elif isinstance(layer, DepthwiseConv2D):
+        weights, *bias = layer.trained
+        kernels = weights.transpose(2, 0, 1)[:, None]
+        groups = {"group": len(kernels), "dilations": _dilations(layer)}
+        nodes.add("Conv", kernels, *bias, **groups, **_window(layer))
     elif isinstance(layer, Dense):
         nodes.add("Gemm", *layer.trained)
     elif isinstance(layer, Standardization):

@@ -25,7 +25,7 @@ from cnn.exchange.building import (
     with_margins,
 )
 from cnn.layers.activation import NEGATIVE_SLOPE
-from cnn.layers.convolution import Conv1D, Conv2D, Convolution
+from cnn.layers.convolution import Conv1D, Conv2D, Convolution, DepthwiseConv2D
 from cnn.layers.elementwise import (
     ActivationLayer,
     LeakyReLU,
@@ -142,8 +142,8 @@ def _modules(torch: Any, layer: Layer) -> list[Any]:
     if isinstance(layer, Standardization):
         return [_standardization(layer)]
     if isinstance(layer, WeightedLayer):
-        module = (_convolution if isinstance(layer, Convolution) else _linear)(torch, layer)
         name = layer.activation_function
+        module = _weighted(torch, layer)
         return [*module, *([] if name is None else [_activation(nn, name)])]
     if isinstance(layer, ActivationLayer):
         return [_activation(nn, layer.name, getattr(layer, "negative_slope", NEGATIVE_SLOPE))]
@@ -152,6 +152,12 @@ def _modules(torch: Any, layer: Layer) -> list[Any]:
     if isinstance(layer, PoolingLayer):
         return _pooling(nn, layer)
     return [nn.Flatten()]
+
+
+def _weighted(torch: Any, layer: WeightedLayer) -> list[Any]:
+    if isinstance(layer, DepthwiseConv2D):
+        return _depthwise(torch, layer)
+    return (_convolution if isinstance(layer, Convolution) else _linear)(torch, layer)
 
 
 def _convolution(torch: Any, layer: Any) -> list[Any]:
@@ -172,6 +178,26 @@ def _convolution(torch: Any, layer: Any) -> list[Any]:
     return [*padding, module]
 
 
+def _depthwise(torch: Any, layer: Any) -> list[Any]:
+    amounts, padding = _padding(torch.nn, layer, 0.0)
+    kernels, *bias = layer.trained
+    channels = layer.layer_input_size[2]
+    module = _filled(
+        torch,
+        layer,
+        [kernels.transpose(2, 0, 1)[:, None], *bias],
+        torch.nn.Conv2d,
+        channels,
+        channels,
+        layer.kernel_size,
+        layer.stride,
+        amounts,
+        layer.dilation,
+        groups=channels,
+    )
+    return [*padding, module]
+
+
 def _linear(torch: Any, layer: Any) -> list[Any]:
     weights, *bias = layer.trained
     order = _feature_order(layer.previous_layer)
@@ -188,9 +214,12 @@ def _standardization(layer: Standardization) -> Any:
     return torch_modules.Standardization(scale, shift)
 
 
-def _filled(torch: Any, layer: WeightedLayer, arrays: list[Any], kind: Any, *sizes: Any) -> Any:
+def _filled(
+    torch: Any, layer: WeightedLayer, arrays: list[Any], kind: Any, *sizes: Any, **settings: Any
+) -> Any:
     """Return a module of this kind with these parameters; nothing is drawn at random for it."""
-    module = torch.nn.utils.skip_init(kind, *sizes, bias=layer.use_bias, dtype=torch.float32)
+    settings |= {"bias": layer.use_bias, "dtype": torch.float32}
+    module = torch.nn.utils.skip_init(kind, *sizes, **settings)
     with torch.no_grad():
         for parameter, array in zip(module.parameters(), arrays, strict=True):
             parameter.copy_(torch.tensor(array))
@@ -285,8 +314,13 @@ def _weighted_settings(module: Any) -> dict[str, Any]:
 
 
 def _read_convolution(chain: Converted, module: Any, before: Any, after: Any) -> None:
-    if module.groups != 1:
-        raise ValueError(f"it has {module.groups} groups; use groups=1")
+    name, channels = type(module).__name__, (module.in_channels, module.out_channels)
+    each = name == "Conv2d" and channels == (module.groups, module.groups) != (1, 1)
+    if module.groups != 1 and not each:
+        raise ValueError(
+            f"it has {module.groups} groups; use groups=1, or Conv2d with as many as "
+            "it takes and gives channels"
+        )
     if module.padding_mode != "zeros":
         raise ValueError(f'it pads with {module.padding_mode!r}; use padding_mode="zeros"')
     shape = chain.last.layer_output_size
@@ -295,16 +329,18 @@ def _read_convolution(chain: Converted, module: Any, before: Any, after: Any) ->
             f"it takes {module.in_channels} channels, and its input is {shape}; give input_shape "
             "as (height, width, channels), or (length, channels)"
         )
+    kind = functools.partial(_CONVOLUTIONS[name], module.out_channels)
     make = functools.partial(
-        _CONVOLUTIONS[type(module).__name__],
-        module.out_channels,
+        DepthwiseConv2D if each else kind,
         size(module.kernel_size),
         stride=size(module.stride),
         dilation=size(module.dilation),
         **_weighted_settings(module),
     )
     filters, *bias = _weights(module)
-    chain.add(_padded(chain, make, module, before), np.moveaxis(filters, 1, -1), *bias)
+    last = np.moveaxis(filters, 1, -1)  # the channels
+    kernels = last[..., 0].transpose(1, 2, 0) if each else last
+    chain.add(_padded(chain, make, module, before), kernels, *bias)
 
 
 def _read_linear(chain: Converted, module: Any, before: Any, after: Any) -> None:

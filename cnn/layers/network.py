@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from cnn.layers.convolution import Conv1D, Conv2D
+from cnn.layers.convolution import Conv1D, Conv2D, DepthwiseConv2D
 from cnn.layers.elementwise import LeakyReLU, ReLU, Sigmoid, Softmax, SquareRoot, Step, Tanh
 from cnn.layers.layer import Flatten, Input1D, Input2D, Layer
 from cnn.layers.pooling import (
@@ -25,10 +25,10 @@ from cnn.layers.weighted import Dense, WeightedLayer
 LAYERS: dict[str, type[Layer]] = {
     kind.__name__: kind
     for kind in (
-        Input2D, Input1D, Conv2D, Conv1D, MaxPooling2D, MaxPooling1D, AveragePooling2D,
-        AveragePooling1D, GlobalMaxPooling2D, GlobalMaxPooling1D, GlobalAveragePooling2D,
-        GlobalAveragePooling1D, Flatten, Dense, ReLU, LeakyReLU, Sigmoid, Tanh, Step, Softmax,
-        SquareRoot, Standardization,
+        Input2D, Input1D, Conv2D, Conv1D, DepthwiseConv2D, MaxPooling2D, MaxPooling1D,
+        AveragePooling2D, AveragePooling1D, GlobalMaxPooling2D, GlobalMaxPooling1D,
+        GlobalAveragePooling2D, GlobalAveragePooling1D, Flatten, Dense, ReLU, LeakyReLU, Sigmoid,
+        Tanh, Step, Softmax, SquareRoot, Standardization,
     )
 }  # fmt: skip
 

@@ -34,6 +34,9 @@ class WeightedLayer(Layer):
     product: ClassVar[Kind]
     """What is done with the weights, before bias and activation."""
 
+    unit_axis: ClassVar[int] = 0
+    """The axis of the weights that has one place for each filter, or unit."""
+
     activation_function: str | None
     use_bias: bool
     trainable: bool
@@ -217,6 +220,7 @@ class Dense(WeightedLayer):
     """
 
     product = Kind.DENSE
+    unit_axis = -1
     arguments = ("num_neurons", "activation_function", "use_bias", "trainable")
 
     def __init__(

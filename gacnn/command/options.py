@@ -13,8 +13,9 @@ from gacnn.training.defaults import NUM_GENERATIONS, NUM_SOLUTIONS
 
 LAYERS = (
     'the network, such as "conv 16x5 s2, pool 2, conv 32x3 same, dense 10": filters x their size, '
-    "s for stride; pool (or mean) for pooling; global for global pooling; an activation after conv "
-    "or dense, relu if none is said; the last dense is the output"
+    "s for stride; separable 32x3 for one with few weights, and depthwise 3 for its first half; "
+    "pool (or mean) for pooling; global for global pooling; an activation after conv or dense, "
+    "relu if none is said; the last dense is the output"
 )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
+from cnn import checks
 from cnn.checks import printable
 from gacnn.command.wording import in_options
 
@@ -41,6 +43,12 @@ def cell(text: object) -> str:
 
 class Parser(argparse.ArgumentParser):
     """Reads a command line, and repeats of it only what steers no terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and, of a word that is nearly another one, what was meant."""
+        found = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)$", message)
+        meant = checks.nearest(found[1], re.findall(r"\w+", found[2])) if found else ""
+        super().error(message + meant)
 
     def _print_message(self, message: str, file: IO[str] | None = None) -> None:  # type: ignore[override]
         super()._print_message(lines(message), file)

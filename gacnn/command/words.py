@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import cnn
 from cnn.layers.layer import Layer
 
 _POOLS = {"pool": cnn.MaxPooling2D, "mean": cnn.AveragePooling2D}
 _ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh", "step")
+
+_CONVOLVING = {
+    kind: {"stride", "same", "activation"} for kind in ("conv", "depthwise", "separable")
+}
 
 
 def network(text: str, input_shape: tuple[int, ...], classes: int, random_seed: int) -> cnn.Model:
@@ -21,11 +26,11 @@ def network(text: str, input_shape: tuple[int, ...], classes: int, random_seed: 
     words = [each.split() for each in text.lower().split(",")]
     layers: list[Layer] = [cnn.Input2D(input_shape)]
     for number, word in enumerate(words):
-        layer = _layer(word, is_output=number == len(words) - 1)
+        added = _layers(word, is_output=number == len(words) - 1)
         flat = any(isinstance(each, cnn.Flatten | cnn.GlobalAveragePooling2D) for each in layers)
-        if isinstance(layer, cnn.Dense) and not flat:
+        if isinstance(added[0], cnn.Dense) and not flat:
             layers.append(cnn.Flatten())
-        layers.append(layer)
+        layers += added
     last = layers[-1]
     if not isinstance(last, cnn.Dense) or last.num_neurons != classes:
         raise ValueError(
@@ -39,33 +44,40 @@ def network(text: str, input_shape: tuple[int, ...], classes: int, random_seed: 
         raise
 
 
-def _layer(words: list[str], *, is_output: bool) -> Layer:
-    """Return the layer of a few words."""
+def _layers(words: list[str], *, is_output: bool) -> list[Layer]:
+    """Return the layer of a few words, or the two of a separable convolution."""
     kind, *rest = words or [""]
     said = {name: [each for each in rest if matches(each)] for name, matches in _MATCHES.items()}
     number = said.pop("number")
-    known = {"conv": {"stride", "same", "activation"}, "dense": {"activation"}, "global": set()}
+    known = {**_CONVOLVING, "dense": {"activation"}, "global": set()}
     allowed = known.get(kind, {"stride"} if kind in _POOLS else None)
     understood = sum(map(len, said.values())) + len(number) == len(rest)
     numbers = 0 if kind == "global" else 1
     extra = [name for name, found in said.items() if found and name not in (allowed or ())]
-    if allowed is None or not understood or len(number) != numbers or extra:
+    sized = any("x" in each for each in number) and kind not in ("conv", "separable")
+    if allowed is None or not understood or len(number) != numbers or extra or sized:
         raise ValueError(
             f'--layers has "{" ".join(words)}", which is none of: conv 16x5 [s2] [same] [tanh], '
-            "pool 2 [s2], mean 2 [s2], global, dense 32 [tanh]"
+            "separable 32x3 [s2] [same] [tanh], depthwise 3 [s2] [same] [tanh], pool 2 [s2], "
+            "mean 2 [s2], global, dense 32 [tanh]"
         )
     stride = int(said["stride"][0][1:]) if said["stride"] else None
     activation = said["activation"][0] if said["activation"] else "relu"
     first, *others = map(int, number[0].split("x")) if number else (0,)
+    moves: dict[str, Any] = {"stride": stride or 1, "padding": "same" if said["same"] else "valid"}
+    size = others[0] if others else 3
     if kind == "conv":
-        padding = "same" if said["same"] else "valid"
-        size = others[0] if others else 3
-        return cnn.Conv2D(first, size, None, activation, stride=stride or 1, padding=padding)
+        return [cnn.Conv2D(first, size, None, activation, **moves)]
+    if kind == "depthwise":
+        return [cnn.DepthwiseConv2D(first, None, activation, **moves)]
+    if kind == "separable":
+        mixing = cnn.Conv2D(first, 1, None, activation)
+        return [cnn.DepthwiseConv2D(size, use_bias=False, **moves), mixing]
     if kind == "global":
-        return cnn.GlobalAveragePooling2D()
+        return [cnn.GlobalAveragePooling2D()]
     if kind == "dense":
-        return cnn.Dense(first, activation_function="softmax" if is_output else activation)
-    return _POOLS[kind](first, stride=stride or first)
+        return [cnn.Dense(first, activation_function="softmax" if is_output else activation)]
+    return [_POOLS[kind](first, stride=stride or first)]
 
 
 _MATCHES: dict[str, Callable[[str], object]] = {

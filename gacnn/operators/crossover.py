@@ -252,12 +252,11 @@ def _numbered(model: Model, *, units: bool) -> Array:
     """Number the layers, or their units, and return the number of each weight."""
     blocks = np.empty(model.num_weights, np.intp)
     next_block = 0
-    for arrays in split(model.trainable_layers, blocks):
-        weights = arrays[0]
-        count = (weights.shape[-1] if weights.ndim == 2 else len(weights)) if units else 1
-        numbers = next_block + np.arange(count)
-        for array in arrays:
-            # the units are a dense layer's columns, but a convolution's first axis
-            array[...] = numbers if array.ndim <= 2 else numbers[:, None, None, None]
+    layers = model.trainable_layers
+    for layer, (weights, *bias) in zip(layers, split(layers, blocks), strict=True):
+        by_unit = np.moveaxis(weights, layer.unit_axis, -1)
+        count = by_unit.shape[-1] if units else 1
+        for array in (by_unit, *bias):
+            array[...] = next_block + np.arange(count)
         next_block += count
     return blocks

@@ -16,6 +16,7 @@ LAYERS_WITH_SIZES = [
     (lambda value: cnn.Conv2D(2, value), "kernel_size"),
     (lambda value: cnn.Conv2D(2, 3, stride=value), "stride"),
     (lambda value: cnn.Conv2D(2, 3, dilation=value), "dilation"),
+    (lambda value: cnn.DepthwiseConv2D(value), "kernel_size"),
     (lambda value: cnn.MaxPooling2D(value), "pool_size"),
     (lambda value: cnn.AveragePooling2D(2, stride=value), "stride"),
 ]
@@ -96,6 +97,7 @@ def test_padding_of_a_whole_window():
         (lambda: cnn.Conv2D(2, 9, IMAGE), "9 x 9"),
         (lambda: cnn.Conv2D(2, (3, 9), IMAGE), "3 x 9"),
         (lambda: cnn.Conv2D(2, 3, IMAGE, dilation=4), "9 x 9"),
+        (lambda: cnn.DepthwiseConv2D(9, IMAGE), "9 x 9"),
         (lambda: cnn.MaxPooling2D(9, IMAGE), "9 x 9"),
         (lambda: cnn.AveragePooling2D((9, 1), IMAGE), "9 x 1"),
     ],
@@ -222,6 +224,8 @@ def test_series_are_wanted_where_there_are_none(layer):
         cnn.Model([cnn.Input1D(8), layer])
     with refuses(ValueError, "needs maps", "the shape (8, 1)", "use Conv1D, or begin with Input2D"):
         cnn.Model([cnn.Input1D((8, 1)), cnn.Conv2D(2, 3)])
+    with refuses(ValueError, "needs maps", "gives the shape (8, 1); begin with Input2D"):
+        cnn.Model([cnn.Input1D((8, 1)), cnn.DepthwiseConv2D(3)])
 
 
 @pytest.mark.parametrize("method", ["forward", "predict", "log_proba"])

@@ -21,7 +21,9 @@ from cnn.types import AnyArray, Array
 LOWEST = float(np.finfo(np.float32).min)
 
 _POOLS = {Kind.MAX_POOL: np.maximum, Kind.AVERAGE_POOL: np.add}
-_PRODUCTS = Kind.CONVOLVE, Kind.DENSE
+_PRODUCTS = Kind.CONVOLVE, Kind.DEPTHWISE, Kind.DENSE
+_WINDOWED = Kind.CONVOLVE, Kind.DEPTHWISE, *_POOLS
+FULL = 16  # rows that a matrix product needs to run at full speed
 _ACTIVATIONS: dict[str, Callable[..., Array]] = {
     "relu": kernels.relu,
     "leaky_relu": kernels.leaky_relu,
@@ -46,11 +48,15 @@ class Part(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One kernel call; `floats` counts what it returns for one image and one member."""
+    """One kernel call; `floats` counts what it returns for one image and one member.
+
+    filters: rows of the matrix product that it is for one member, or as many as are enough.
+    """
 
     run: Callable[..., Array]
     weights: int | None
     floats: int
+    filters: int = FULL
 
 
 class Program(NamedTuple):
@@ -196,7 +202,7 @@ def _extents(parts: Sequence[Part], last: MapShape) -> list[Extent]:
 
 def _extent_before(part: Part, after: Extent) -> Extent:
     layer = part.layer
-    if part.kind not in (Kind.CONVOLVE, *_POOLS) or not isinstance(layer, WindowedLayer):
+    if part.kind not in _WINDOWED or not isinstance(layer, WindowedLayer):
         return after
     padded = after.before(*_windows(layer))
     height, width, _ = layer.input_maps
@@ -230,7 +236,12 @@ def _map_steps(parts: Sequence[Part], extents: Sequence[Extent], channels: int) 
             lower = partial(kernels.patches, rows=rows, columns=columns)
             yield Step(lower, None, _lowered(layer, after) * channels)
             channels = layer.output_maps[2]
-            yield Step(kernels.convolve, part.weights, after.floats * channels)
+            yield Step(kernels.convolve, part.weights, after.floats * channels, channels)
+        elif part.kind == Kind.DEPTHWISE:
+            lowered = rows.inputs(after.rows) * after.phases * after.columns * columns.size
+            yield Step(partial(kernels.kernel_columns, columns=columns), None, lowered * channels)
+            convolve = partial(kernels.convolve_channels, rows=rows)
+            yield Step(convolve, part.weights, after.floats * channels)
         else:
             pool = partial(kernels.pool, rows=rows, columns=columns, reduce=_POOLS[Kind(part.kind)])
             yield Step(pool, None, after.floats * channels)

@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 from cnn import checks
 from cnn.engines.families import have_images_of_their_own
 from cnn.engines.numpy import kernels
-from cnn.engines.numpy.lowering import Program, Step
+from cnn.engines.numpy.lowering import FULL, Program, Step
 from cnn.engines.numpy.memory import keep_freed_memory
 from cnn.engines.numpy.threads import single_threaded_blas, work_at
 from cnn.types import Array
 
 MAP_BYTES = 3_400_000  # of the largest maps of a block: with less, Python takes more of the time
 BLOCK_IMAGES = 8, 256  # fewer make short rows, more gain nothing
-PRODUCT_ROWS = 16  # that a matrix product needs to run at full speed
 TASKS = 12  # enough for the threads to end together
 SHARED_PART = 4  # a task spends at most one part in so many on layers that members share
 
@@ -74,7 +73,7 @@ def choose_blocks(
         if any(step.weights is not None for step in program.steps[:first]):
             most = _block_of_shared(entered[1:], floats, members // unit, images)
         units = members // unit if unit == whole else 1
-        least = min(units, -(-PRODUCT_ROWS // filters))
+        least = min(units, -(-FULL // filters))
         block, group, needed = _block(entered, floats, least, units, most, images, memory_limit)
         if needed <= (memory_limit if unit == 1 else memory_limit // 8):
             chunks = -(-TASKS // -(-images // block))
@@ -157,7 +156,8 @@ def evaluate(
     own_images = have_images_of_their_own(images, program.input_shape)
     families = _families(program, weights, members, 1 if own_images else members)
     first = sum(1 for family in families if family == members > 1)
-    filters = PRODUCT_ROWS if own_images else _filters(program, weights, first)
+    filters = program.steps[first].filters if first < len(program.steps) else FULL
+    filters = FULL if own_images else filters
     blocks = choose_blocks(
         program, families, first, filters, members, number, memory_limit, own_images=own_images
     )
@@ -251,14 +251,6 @@ def _families(program: Program, weights: Sequence[Array], members: int, family: 
             family = members // len(weights[step.weights])
         families.append(family)
     return families
-
-
-def _filters(program: Program, weights: Sequence[Array], first: int) -> int:
-    """Return the filters of the step at a position, or many where it does not convolve."""
-    index = program.steps[first].weights if first < len(program.steps) else None
-    if index is None or weights[index].ndim < 4:  # those of Dense layers have three
-        return PRODUCT_ROWS
-    return int(weights[index].shape[1])
 
 
 def _run(

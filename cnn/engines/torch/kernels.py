@@ -131,6 +131,41 @@ def convolve_in_groups(
     return convolved.permute(0, 2, 3, 1).unflatten(3, (members, depth))
 
 
+def convolve_channels(
+    maps: Tensor,
+    kernels: Tensor,
+    bias: Tensor | None = None,
+    *,
+    rows: Window,
+    columns: Window,
+    margins: Margins,
+) -> Tensor:
+    """Convolve each channel of maps (…, sets, channels) by kernels (members, kh, kw, channels).
+
+    Every channel is a group. Each set serves as many consecutive members as there are members to
+    a set, and is convolved to as many channels beside each other.
+    """
+    from torch.nn.functional import conv2d
+
+    (above, below), (left, right) = margins
+    if above != below or left != right:
+        maps, above, left = pad(maps, margins, 0), 0, 0
+    sets, channels = maps.shape[3:]
+    members, tall, wide, _ = kernels.shape
+    beside = kernels.view(sets, -1, tall, wide, channels).permute(0, 4, 1, 2, 3)
+    convolved = conv2d(
+        maps.flatten(3).permute(0, 3, 1, 2),
+        beside.reshape(members * channels, 1, tall, wide),
+        None if bias is None else bias.view(sets, -1, channels).mT.flatten(),
+        stride=(rows.stride, columns.stride),
+        padding=(above, left),
+        dilation=(rows.dilation, columns.dilation),
+        groups=sets * channels,
+    )
+    apart = convolved.permute(0, 2, 3, 1).unflatten(3, (sets, channels, -1))
+    return apart.transpose(4, 5).flatten(3, 4)
+
+
 def convolve_to_maxima(
     maps: Tensor,
     filters: Tensor,

@@ -42,7 +42,8 @@ from cnn.layers.layer import Kind, Operation, Shape
 from cnn.layers.window import Window
 from cnn.layers.windowed import WindowedLayer
 
-_PRODUCTS = Kind.CONVOLVE, Kind.DENSE
+_PRODUCTS = Kind.CONVOLVE, Kind.DEPTHWISE, Kind.DENSE
+_FUSED = Kind.CONVOLVE, Kind.DENSE
 _ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
     "relu": kernels.relu,
     "leaky_relu": kernels.leaky_relu,
@@ -182,13 +183,17 @@ def steps_of(
     """
     operation, layer = part.operation, part.operation.layer
     floats = _floats(layer.layer_output_size)
-    if products.kind == "fused" and operation.kind in _PRODUCTS:
+    if products.kind == "fused" and operation.kind in _FUSED:
         return _fused(part, following, products.precision)
     if operation.kind == Kind.CONVOLVE:
         together = _pooled_convolution(part, following, sets=sets, filters=filters)
         if together is not None:
             return [together], 2
         return _convolution(part, sets, filters, products.kind == "batched"), 1
+    if operation.kind == Kind.DEPTHWISE:
+        assert isinstance(layer, WindowedLayer)
+        run = partial(kernels.convolve_channels, **_looks(layer))
+        return [Step(run, floats, part.weights, _as_they_are)], 1
     if operation.kind == Kind.DENSE:
         return [Step(kernels.multiply, floats, part.weights, _neurons_first)], 1
     if operation.kind == Kind.BIAS:

@@ -108,6 +108,13 @@ def test_feed_sample_gives_every_layer_its_output(model):
         naive.assert_close(layer.layer_output, values[0])
 
 
+@pytest.mark.parametrize("stride", range(2, 9))
+@pytest.mark.parametrize("layer", networks.LAYERS, ids=lambda kind: kind.__name__)
+def test_activations_of_every_so_many_rows_of_one_image(layer, stride):
+    chain = [cnn.Input2D((33, 1)), cnn.AveragePooling2D(1, stride=(stride, 1)), layer()]
+    assert_like_naive(cnn.Model(chain), number=1)
+
+
 def test_window_that_sees_padding_only():
     model = cnn.Model([cnn.Input2D((3, 2)), cnn.Conv2D(2, 1, stride=9, padding=3)], random_seed=0)
     assert not model.forward(np.ones((2, 3, 2, 1))).any()

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import cnn
-from cnn.layers.convolution import Convolution
+from cnn.layers.convolution import ConvolvingLayer
 from cnn.layers.pooling import GlobalPoolingLayer, PoolingLayer
 
 pytest.importorskip("torch")
@@ -38,7 +38,7 @@ def refuses(error, *parts):
 
 def refused(layer):
     """Whether to_keras has to refuse a layer."""
-    if isinstance(layer, Convolution):
+    if isinstance(layer, ConvolvingLayer):
         return max(naive.both(layer.stride)) > 1 and max(naive.both(layer.dilation)) > 1
     if not isinstance(layer, PoolingLayer) or isinstance(layer, GlobalPoolingLayer):
         return False
@@ -114,6 +114,12 @@ NETWORKS = {
         kl.Activation("linear"),
         kl.Activation("leaky_relu"),
     ],
+    "separable": lambda: [
+        kl.DepthwiseConv2D(3, padding="same", activation="tanh"),
+        kl.Conv2D(8, 1),
+        kl.ZeroPadding2D((1, 0)),
+        kl.DepthwiseConv2D((2, 3), use_bias=False, dilation_rate=2),
+    ],
     "global average": lambda: [kl.Conv2D(4, 3), kl.GlobalAveragePooling2D(), kl.Dense(2)],
     "global maximum": lambda: [
         kl.GlobalMaxPooling2D(keepdims=True),
@@ -137,6 +143,25 @@ def test_layers_of_every_kind(name):
     for got, before in zip(again.get_weights(), network.get_weights(), strict=True):
         np.testing.assert_array_equal(got, before)
     assert len(again.trainable_weights) == len(network.trainable_weights)
+
+
+def test_a_separable_convolution_becomes_two_layers():
+    keras.utils.set_random_seed(0)
+    layers = [kl.SeparableConv2D(6, 3, strides=2, padding="same", activation="relu"), kl.Flatten()]
+    network = keras.Sequential([keras.Input((9, 7, 3)), *layers])
+    X = np.random.default_rng(0).normal(size=(4, 9, 7, 3)).astype(np.float32)
+    model = cnn.from_keras(network)
+    assert list(map(repr, model.layers[1:3])) == [
+        "DepthwiseConv2D(kernel_size=3, stride=2, padding='same', use_bias=False)",
+        "Conv2D(num_filters=6, kernel_size=1, activation_function='relu')",
+    ]
+    naive.assert_close(model.forward(X), outputs_of(network, X))
+    for kind in (
+        kl.SeparableConv2D(6, 3, depth_multiplier=2),
+        kl.DepthwiseConv2D(3, depth_multiplier=2),
+    ):
+        with refuses(ValueError, "it has depth_multiplier=2; use 1"):
+            cnn.from_keras(keras.Sequential([keras.Input((9, 7, 3)), kind]))
 
 
 SERIES = {

@@ -49,6 +49,36 @@ def test_convolution(shape, size, stride, padding, dilation, activation, use_bia
 
 
 @settings(max_examples=150, deadline=None)
+@given(SHAPES, SIZES, STRIDES, PADDINGS, SIZES, st.sampled_from(ACTIVATIONS), st.booleans())
+def test_convolution_of_each_channel(shape, size, stride, padding, dilation, activation, use_bias):
+    layer = cnn.DepthwiseConv2D(
+        size,
+        activation_function=activation,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        use_bias=use_bias,
+    )
+    assert_like_naive(layer, cnn.Input2D(shape))
+
+
+def test_a_depthwise_convolution_is_one_whose_filters_see_one_channel_each():
+    image = cnn.Input2D((19, 11, 5))
+    settings = {"stride": (2, 1), "padding": "same", "dilation": (1, 2)}
+    each = cnn.Model([image, cnn.DepthwiseConv2D((5, 3), **settings)], random_seed=1)
+    whole = cnn.Model([image, cnn.Conv2D(5, (5, 3), **settings)])
+    kernels = each.layers[1].trained_weights
+    filters = whole.layers[1].trained_weights
+    filters[...] = 0
+    for channel in range(5):
+        filters[channel, :, :, channel] = kernels[:, :, channel]
+    X = networks.images_for(each, 4)
+    naive.assert_close(each.forward(X), whole.forward(X))
+    assert (kernels.shape, each.num_weights) == ((5, 3, 5), 5 * 3 * 5 + 5)
+    assert str(each).splitlines()[3].split()[-2:] == ["80", f"{10 * 11 * 75:,}"]
+
+
+@settings(max_examples=150, deadline=None)
 @given(SHAPES, SIZES, STRIDES, st.sampled_from(["valid", "same"]), st.sampled_from(POOLINGS))
 def test_pooling(shape, size, stride, padding, kind):
     assert_like_naive(kind(size, stride=stride, padding=padding), cnn.Input2D(shape))

@@ -54,9 +54,22 @@ def test_a_network_in_words():
     ]
 
 
+def test_separable_convolutions_in_words():
+    text = "separable 16x3 s2 tanh, depthwise 5 same, global, dense 3"
+    model = words.network(text, (28, 28, 2), 3, 0)
+    assert [repr(layer) for layer in model.layers[1:4]] == [
+        "DepthwiseConv2D(kernel_size=3, stride=2, use_bias=False)",
+        "Conv2D(num_filters=16, kernel_size=1, activation_function='tanh')",
+        "DepthwiseConv2D(kernel_size=5, activation_function='relu', padding='same')",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("depthwise 8x3, dense 10", 'has "depthwise 8x3"'),
+        ("pool 2x3, dense 10", 'has "pool 2x3"'),
+        ("dense 16x2, dense 10", 'has "dense 16x2"'),
         ("conv 16x5", 'must end with "dense 10", for the 10 classes of the data, not with "conv'),
         ("dense 9", 'must end with "dense 10"'),
         ("pool, dense 10", 'has "pool", which is none of: conv 16x5'),
@@ -170,3 +183,17 @@ def test_arrays_that_are_no_images(arrays, message, runs, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert gacnn("predict", runs / "a", tmp_path / "empty") == 1
     assert "holds no picture" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        (["trian"], "train"),
+        (["train", "digits", "--out", "run", "--metric", "acuracy"], "accuracy"),
+        (["compare", "run", "--x", "second"], "seconds"),
+    ],
+)
+def test_a_mistyped_word_is_told_what_is_meant(said, meant, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(said)
+    assert capsys.readouterr().err.endswith(f"; did you mean '{meant}'?\n")

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+import cnn
 import gacnn
 from gacnn.operators.crossover import blend, block_crossover, standardised
 
@@ -243,6 +244,14 @@ def test_blocks_of_a_network(operator, whole):
     blocks = operator.blocks(model)
     np.testing.assert_array_equal(blocks, naive_blocks(model, whole))
     assert blocks.max() + 1 == (4 if whole else 3 + 2 + 4 + 3)
+
+
+def test_units_of_series_and_of_single_channels():
+    series = cnn.Model([cnn.Input1D((5, 2)), cnn.Conv1D(2, 2)])
+    assert gacnn.FilterCrossover().blocks(series).tolist() == [0] * 4 + [1] * 4 + [0, 1]
+    each = cnn.Model([cnn.Input2D((3, 3, 2)), cnn.DepthwiseConv2D((1, 2))])
+    assert gacnn.FilterCrossover().blocks(each).tolist() == [0, 1, 0, 1, 0, 1]
+    assert gacnn.LayerCrossover().blocks(each).tolist() == [0] * 6
 
 
 @pytest.mark.parametrize("kind", [gacnn.FilterCrossover, gacnn.LayerCrossover])
