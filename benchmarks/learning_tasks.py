@@ -246,6 +246,17 @@ STRATEGIES = {
         **_NESTED,
     ),
     "mnist-328M": Strategy(mnist_network, "mnist.npz", 328e6, (1.5, 0.05), (0.0627, None)),
+    "mnist-solved-25M": Strategy(
+        wide_mnist_network,
+        "mnist.npz",
+        25e6,
+        (2.0, 0.3),
+        (0.03, 0.012),
+        (3e-4, 5e-5),
+        batch_size=64,
+        settings={"callbacks": (gacnn.RidgeHead(50),)},
+        **_NESTED,
+    ),
     "mnist-ternary": Strategy(
         wide_mnist_network,
         "mnist.npz",

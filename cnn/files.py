@@ -17,6 +17,8 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn import checks
+
 if TYPE_CHECKING:
     from zipfile import ZipFile, ZipInfo
 
@@ -62,7 +64,8 @@ def replacing(path: FilePath, follow: bool = True) -> Iterator[IO[bytes]]:
 
 def replaceable(path: FilePath, follow: bool = True) -> Path:
     """Return where a file for `path` is to be; OSError if something else than a file is there."""
-    target = Path(os.path.realpath(path) if follow else path)
+    # Absolute, for the program may go to another folder.
+    target = Path(os.path.realpath(path)) if follow else Path(path).absolute()
     with suppress(FileNotFoundError):
         check_regular(path, os.lstat(target))
     return target
@@ -219,7 +222,7 @@ def _item(archive: ZipFile, name: str) -> ZipInfo:
     try:
         item = archive.getinfo(f"{name}.npy")
     except KeyError:
-        raise ValueError(f"it holds no {name}") from None
+        raise ValueError(f"it holds no {checks.printable(name)}") from None
     if item.compress_type != _STORED:
         raise ValueError("it is compressed, which this format is not")
     return item

@@ -128,6 +128,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
             inputs = _shaped(X, shape)
             if self.layers is None and len(shape) == 1:
                 _say_dense(X)
+            if self.layers is None and self.input_shape is None and X.ndim == 3:
+                _say_images(X)
             self.input_scaler_ = _scaler(_columns(inputs), sample_weight)
             self.input_range_ = InputRange.of(inputs)
             self.input_shape_ = shape
@@ -554,6 +556,17 @@ def _shaped(X: Array, shape: tuple[int, ...]) -> Array:
             f"features, but X has the shape {X.shape}"
         )
     return X.reshape(len(X), *shape)
+
+
+def _say_images(X: Array) -> None:
+    """Warn of images of few columns, which may be meant as series."""
+    if 4 * X.shape[2] <= X.shape[1]:
+        length, channels = X.shape[1:]
+        checks.warn(
+            f"X of the shape {X.shape} is taken as grey images of {length} x {channels} pixels; "
+            f"for series of {channels} channels give layers=[cnn.Input1D(({length}, {channels})), "
+            f"…]; if they are images, input_shape=({length}, {channels}, 1) says so"
+        )
 
 
 def _say_dense(X: Array) -> None:

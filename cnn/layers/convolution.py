@@ -199,6 +199,7 @@ class DepthwiseConv2D(ConvolvingLayer):
         4640
     """
 
+    is_for_both = False
     product = Kind.DEPTHWISE
     unit_axis = -1
     arguments = (

@@ -194,7 +194,7 @@ _WORDS = {  # of Keras and PyTorch, and what is meant
 }
 _TAKEN = "; the layer takes that from the one before it: leave it out"
 _CURES = {
-    "input_shape": "; a network begins with Input2D(input_shape), the first of the list",
+    "input_shape": "; a network begins with Input2D(input_shape), or Input1D, first in the list",
     **dict.fromkeys(("in_channels", "in_features", "input_dim", "num_inputs"), _TAKEN),
 }
 

@@ -16,6 +16,8 @@ class WindowedLayer(Layer):
     """
 
     axes: ClassVar[int] = 2
+    is_for_both: ClassVar[bool] = True
+    """Whether there is such a layer for maps and another for series."""
     rows: Window
     columns: Window
     _amounts: tuple[int | str, int | str] = (0, 0)
@@ -93,6 +95,8 @@ class WindowedLayer(Layer):
         if isinstance(shape, tuple):
             other = type(self).__name__.replace(f"{self.axes}D", f"{3 - self.axes}D")
             gives, cure = f"the shape {shape}", f"use {other}, or begin with {first}"
+            if not self.is_for_both:
+                cure = f"begin with {first}"
         raise ValueError(f"{self} needs {wanted}, but {previous} gives {gives}; {cure}")
 
 

@@ -251,7 +251,7 @@ class GA(Remembering, Run):
             with errors_said_once():
                 super().__init__(*bound.args, **bound.kwargs)
         except TypeError as error:
-            raise unknown_operator(error) from error
+            raise unknown_operator(error) from None
         self.interrupted_by: int | None = None
         self.remember_settings(bound.arguments)
         write_networks(self._networks, self.population)

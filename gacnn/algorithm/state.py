@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -232,6 +232,7 @@ class Remembering(PygadSteps):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a `state` at the next `run()`; what depends on the run follows there."""
+        _course(state)  # what is wrong with it is said at once
         for name, value in state["tuned"].items():
             setattr(self, name, value)
         self.take_population(state["population"])
@@ -261,17 +262,24 @@ class Remembering(PygadSteps):
         """Restore what a run sets anew when it begins; return the fitness that was known."""
         self._resumed = None
         self.took_up = True
-        self.course = Course(**{**state["course"], "until": self.course.until})
+        self.course = replace(_course(state), until=self.course.until)
         self._drawn_for = self.generations_completed
         self.num_fitness_evaluations = state["num_fitness_evaluations"]
         self.run_start_time -= state["seconds"]
         self.numpy_random_generator.set_state(state["numpy_random"])
         version, internal, gauss = state["python_random"]
+        if version != self.python_random_generator.VERSION:
+            raise ValueError("the checkpoint has random numbers of another version of Python")
         self.python_random_generator.setstate((version, tuple(internal.tolist()), gauss))
         for callback, its_state in zip(self.kept_callbacks, state["callbacks"], strict=True):
             call(callback.restore, "restore", its_state)
         self.evaluator.restore(state["evaluator"])
         return self.validated(state["last_generation_fitness"], "checkpoint")
+
+
+def _course(state: dict[str, Any]) -> Course:
+    kept = state["course"]
+    return Course(**{field.name: kept[field.name] for field in fields(Course)})
 
 
 @contextmanager

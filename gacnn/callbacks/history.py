@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnn import files, tables
+from cnn.checks import printable
 from gacnn import plots
 from gacnn.callbacks.callback import Callback
 from gacnn.operators.run import Run
@@ -167,8 +168,9 @@ class History(Callback, dict[str, list[Any]]):
         columns = rows.columns if isinstance(rows, Growing) else state
         if columns.keys() != self.keys():
             raise ValueError(
-                f"the history of the checkpoint has the columns {', '.join(columns)}, and this "
-                f"one {', '.join(self)}; give History a validation as before"
+                "the history of the checkpoint has the columns "
+                f"{printable(', '.join(columns))}, and this one {', '.join(self)}; give History a "
+                "validation as before"
             )
         self.update({name: np.asarray(columns[name]).tolist() for name in self})
 

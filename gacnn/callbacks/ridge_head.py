@@ -50,7 +50,7 @@ class RidgeHead(Callback):
         [0, 1, 1, 0]
     """
 
-    def __init__(self, every: int = 20, alpha: float = 0.01) -> None:
+    def __init__(self, every: int = 20, alpha: float = 0.03) -> None:
         self.every = checks.whole(every, "every")
         self.alpha = positive(alpha, "alpha")
         self._forget()
@@ -119,7 +119,7 @@ def with_ridge_head(
     y: ArrayLike,
     metric: str = "cross_entropy",
     *,
-    alpha: float = 0.01,
+    alpha: float = 0.03,
     device: str | None = None,
 ) -> Model:
     """Return the network with its last dense layer solved by ridge regression, to begin with.

@@ -197,17 +197,25 @@ def resume(
         check_same(path, identity, given, callbacks)
         merged = {name: setting_of(kept) for name, kept in identity["settings"].items()} | given
         population = merged.pop("initial_population", None)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # all has been said when the GA was built first
-            ga = GA(
-                num_generations=_generations_left(stored, num_generations),
-                initial_population=stored["population"][: merged["sol_per_pop"]],
-                callbacks=callbacks,
-                **merged,
-            )
+        merged["num_generations"] = _generations_left(stored, num_generations)
+        merged["initial_population"] = stored["population"][: merged["sol_per_pop"]]
+        ga = _built(path, callbacks, merged)
         ga.restore(stored)
     ga.tie(population)
     return ga
+
+
+def _built(path: FilePath, callbacks: list[Callback], settings: dict[str, Any]) -> GA:
+    """Return the GA of these settings; words of a stranger's in an error steer no terminal."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # all has been said when the GA was built first
+            return GA(callbacks=callbacks, **settings)
+    except (TypeError, ValueError) as error:
+        if str(error).isprintable():
+            raise
+        reason = checks.printable(error, "\n")
+    raise ValueError(f"{os.fspath(path)} is damaged, or of another version: {reason}")
 
 
 def describe(path: FilePath, follow: bool = True) -> dict[str, Any]:

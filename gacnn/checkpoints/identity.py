@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from cnn import Model
+from cnn.checks import printable
 from gacnn.callbacks.callback import Callback
 from gacnn.checkpoints.tree import named_type
 from gacnn.fitness.evaluator import Evaluator
@@ -90,8 +92,18 @@ def setting_of(plain: Any) -> Any:
         return named_type(plain["$type"])
     if "$operator" in plain:
         kind, name, settings = plain["$operator"]
-        return OPERATORS[kind][name](**setting_of(settings))
+        return _operator(OPERATORS[kind][name], setting_of(settings))
     return {key: setting_of(item) for key, item in plain.items()}
+
+
+def _operator(made: Any, settings: dict[str, Any]) -> Any:
+    unknown = settings.keys() - inspect.signature(made).parameters
+    if unknown:
+        raise ValueError(
+            f"the checkpoint is of another version: its {made.__name__} has "
+            f"{printable(', '.join(sorted(unknown)))}"
+        )
+    return made(**settings)
 
 
 def _renewed(plain: Any, name: str) -> Any:
@@ -130,7 +142,8 @@ def check_same(
         differences.append(f"callbacks were {identity['callbacks']} and are {kinds}")
     differences += _fingerprints_differ(identity["fingerprint"], given["fitness_func"])
     if differences:
-        raise ValueError(f"{os.fspath(path)} is of another run: {'; '.join(differences)}")
+        listed = printable("; ".join(differences))  # as a stranger may have written them
+        raise ValueError(f"{os.fspath(path)} is of another run: {listed}")
 
 
 def _fingerprints_differ(before: Any, fitness_func: Any) -> list[str]:
@@ -155,4 +168,4 @@ def shown(plain: Any) -> str:
         given = plain["$operator"][2].values()
         functions = [each["$function"] for each in given if _has_function(each)]
         text = " with ".join([repr(setting_of(plain)), *functions])
-    return text if len(text) <= 200 else text[:200] + " …"
+    return printable(text if len(text) <= 200 else text[:200] + " …")

@@ -113,7 +113,11 @@ def decode(value: Any, take: Callable[[str, list[int]], Array], growing: dict[st
         return _join_types(**decoded["$objects"])
     if "$scalar" in value:
         return decoded["$scalar"][()]
-    return tuple(decoded["$tuple"]) if "$tuple" in value else decoded
+    if "$tuple" in value:
+        return tuple(decoded["$tuple"])
+    if any(key.startswith("$") for key in decoded):
+        raise ValueError(f"it holds something unknown, {next(iter(decoded))!r}")
+    return decoded
 
 
 def _split_types(array: Array) -> dict[str, Any]:

@@ -279,7 +279,8 @@ class Fitness(Evaluator):
         """Take them up again."""
         if self.sampler is not None:
             self.sampler.restore(state["sampler"])
-        self.batch = None if state["batch"] is None else Batch(**state["batch"])
+        batch = state["batch"]
+        self.batch = None if batch is None else Batch(*(batch[name] for name in Batch._fields))
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what tells this fitness from another: network, metric, batch size and data."""

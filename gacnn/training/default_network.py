@@ -29,7 +29,7 @@ LARGEST_CONVOLVED = 32  # pixels a side of the maps that filters see
 LARGEST_POOLED = 8  # and of the last maps
 
 FIRST_LAYERS = "auto", "data", "evolved"
-PATCH = 6  # pixels a side of the filters from the data
+PATCH = 7  # pixels a side of the filters from the data
 PATCH_FILTERS = 256
 CELLS = 3  # a side, in which their responses are averaged
 LARGE_SIDE = 16  # pixels, from which on images have more to them than such filters see

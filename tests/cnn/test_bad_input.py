@@ -224,6 +224,8 @@ def test_series_are_wanted_where_there_are_none(layer):
         cnn.Model([cnn.Input1D(8), layer])
     with refuses(ValueError, "needs maps", "the shape (8, 1)", "use Conv1D, or begin with Input2D"):
         cnn.Model([cnn.Input1D((8, 1)), cnn.Conv2D(2, 3)])
+    with refuses(ValueError, "needs maps", "gives the shape (8, 1); begin with Input2D"):
+        cnn.Model([cnn.Input1D((8, 1)), cnn.DepthwiseConv2D(3)])
 
 
 @pytest.mark.parametrize("method", ["forward", "predict", "log_proba"])

@@ -9,12 +9,14 @@ import re
 import signal
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
 
 import cnn
 import gacnn
+from cnn import patches
 
 pytest.importorskip("sklearn")
 
@@ -78,6 +80,16 @@ def test_series_are_taken_where_the_network_begins_with_them():
         classifier(*layers).fit(X, y)
 
 
+def test_images_of_few_columns_may_be_series():
+    X, y = images(shape=(20, 2))
+    with pytest.warns(UserWarning, match=r"grey images of 20 x 2 .*cnn.Input1D\(\(20, 2\)\)"):
+        classifier().fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        classifier(input_shape=(20, 2)).fit(X, y)
+        classifier().fit(*images(shape=(6, 5)))
+
+
 def classifier(*layers, **settings):
     """A classifier that takes no time, of these layers if there are any."""
     return CNNClassifier(list(layers) or None, **{**QUICK, **settings})
@@ -108,7 +120,7 @@ def test_ctrl_c_ends_a_search_around_it():
 # Inputs
 
 
-@pytest.mark.parametrize("shape", [(6, 5), (6, 5, 1), (6, 5, 3), (1, 7), (40, 3)])
+@pytest.mark.parametrize("shape", [(6, 5), (6, 5, 1), (6, 5, 3), (1, 7), (40, 13)])
 @pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float32, np.float64])
 def test_images(shape, kind):
     X, y = images(shape=shape)
@@ -862,7 +874,8 @@ def test_an_estimator_that_is_not_fitted_is_not_exported(tmp_path):
         cnn.to_onnx(CNNClassifier, tmp_path / "model.onnx")
 
 
-def test_the_first_layer_comes_from_the_data_if_that_is_said_or_they_are_many():
+def test_the_first_layer_comes_from_the_data_if_that_is_said_or_they_are_many(monkeypatch):
+    monkeypatch.setattr(patches, "PATCHES", 3000)
     rng = np.random.default_rng(0)
     X, y = rng.random((5000, 16, 16), np.float32), np.arange(5000) % 2
     quick = {"num_generations": 1, "num_solutions": 2}

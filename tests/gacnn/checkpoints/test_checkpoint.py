@@ -1,5 +1,6 @@
 """Checkpoints: a run that is killed and resumed equals one that was left alone, bit for bit."""
 
+import copy
 import multiprocessing
 import os
 import shutil
@@ -7,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -625,6 +628,29 @@ def test_networks_are_tied_again(tmp_path: Path) -> None:
     np.testing.assert_array_equal(networks, resumed.population.astype(np.float32))
 
 
+def places(tree: Any, *above: Any) -> Iterator[tuple[Any, ...]]:
+    """Where a header has a key, or a value that is no list and no dictionary."""
+    inside = tree.items() if isinstance(tree, dict) else enumerate(tree)
+    for key, value in inside:
+        if isinstance(tree, dict):
+            yield "key", *above, key
+        if isinstance(value, dict | list):
+            yield from places(value, *above, key)
+        else:
+            yield "value", *above, key
+
+
+def spoil(tree: Any, what: str, *place: Any) -> None:
+    """Put into a header what would steer a terminal."""
+    *above, last = place
+    for key in above:
+        tree = tree[key]
+    if what == "key":
+        tree[f"{last}\x1b[31m"] = tree.pop(last)
+    else:
+        tree[last] = "\x1b[31m"
+
+
 class TestRefused:
     @pytest.fixture(scope="class")
     @staticmethod
@@ -727,6 +753,23 @@ class TestRefused:
         same = {"fitness_func": Batches(), "callbacks": [History()], "on_start": print_nothing}
         with pytest.raises(ValueError, match=f"run is damaged, or of another version: .*'{key}'"):
             resume(tmp_path / "run", **same)
+
+    def test_words_of_a_stranger_do_not_steer_a_terminal(self, path: Path, tmp_path: Path) -> None:
+        """Whatever name or text of a checkpoint is another: an error, or no difference."""
+        same = {"fitness_func": Batches(), "callbacks": [History()], "on_start": print_nothing}
+        header, arrays = files.load_arrays(path, store.FORMAT)
+        for file in path.parent.glob("run.*"):
+            shutil.copy(file, tmp_path)
+        for place in list(places(header)):
+            forged = copy.deepcopy(header)
+            spoil(forged, *place)
+            files.save_arrays(tmp_path / "run", forged, arrays)
+            shown = ""
+            try:
+                resume(tmp_path / "run", **same, num_generations=4).run()
+            except (ValueError, TypeError, OSError) as error:
+                shown = "".join(traceback.format_exception(error))
+            assert "\x1b" not in shown, place
 
     def test_what_cannot_be_kept(self, tmp_path: Path) -> None:
         class Odd(Callback):

@@ -694,6 +694,20 @@ def test_a_link_that_the_user_gave_stays_one(tmp_path: Path) -> None:
         Store(link, follow=False).open(IDENTITY)
 
 
+@pytest.mark.parametrize("follow", [True, False])
+def test_a_run_that_goes_to_another_folder(tmp_path: Path, monkeypatch: Any, follow: bool) -> None:
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    store = Store("ck", follow)
+    store.open(IDENTITY)
+    store.write(tree(1))
+    monkeypatch.chdir(tmp_path / "other")
+    store.write(tree(2))
+    store.close()
+    assert names(tmp_path / "other") == []
+    assert_holds(tmp_path / "ck", 2)
+
+
 @NEEDS_PIPES
 def test_what_is_no_file_is_refused_by_its_given_name(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import gacnn
+from cnn import patches
 from gacnn.training.default_network import LARGEST_POOLED, default_layers
 
 
@@ -28,6 +29,12 @@ def test_the_seed_draws_the_weights():
 
 def test_rows_become_a_dense_layer():
     assert [type(layer).__name__ for layer in default_layers((5,))] == ["Dense"]
+
+
+@pytest.fixture(autouse=True)
+def few_patches(monkeypatch):
+    """Filters of fewer patches, which take less time."""
+    monkeypatch.setattr(patches, "PATCHES", 3000)
 
 
 def images(number, *shape):
