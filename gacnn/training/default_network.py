@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from numpy.typing import ArrayLike
 
@@ -110,12 +109,11 @@ def _from_data(
     size = min(PATCH, height), min(PATCH, width)
     seen = images if not shrunk else front.forward(some)
     filters = patch_filters(seen, size, PATCH_FILTERS, random_seed=random_seed)
-    cells: Any = [
-        -(-(side - own + 1) // CELLS) for side, own in zip(seen.shape[1:3], size, strict=True)
-    ]
+    sides = zip(seen.shape[1:3], size, strict=True)
+    windows, strides = zip(*(_cells(side - own + 1) for side, own in sides), strict=True)
     layers = [
         Conv2D(PATCH_FILTERS, size, None, "relu", trainable=False, weights=filters),
-        AveragePooling2D(cells, stride=cells, padding="same"),
+        AveragePooling2D(windows, stride=strides),
         SquareRoot(),
         Flatten(),
     ]
@@ -123,6 +121,17 @@ def _from_data(
     number = min(COMPONENTS, len(features) // 2, features.shape[1] // 2)
     components = principal_components(features, number)
     return [*layers, Dense(number, None, None, trainable=False, weights=components)]
+
+
+def _cells(positions: int) -> tuple[int, int]:
+    """Return window and stride of cells that cover so many positions without padding.
+
+    They overlap where their number does not divide that: what is padded more on one side has no
+    counterpart in PyTorch.
+    """
+    cells = min(CELLS, positions)
+    stride = positions // cells
+    return positions - (cells - 1) * stride, stride
 
 
 def default_network(

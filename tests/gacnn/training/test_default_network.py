@@ -5,7 +5,7 @@ import pytest
 
 import gacnn
 from cnn import patches
-from gacnn.training.default_network import LARGEST_POOLED, default_layers
+from gacnn.training.default_network import LARGEST_POOLED, _cells, default_layers
 
 
 @pytest.mark.parametrize(
@@ -86,3 +86,12 @@ def test_a_first_layer_that_cannot_be_is_refused():
         default_layers((5,), np.ones((3, 5)), first_layer="data")
     with pytest.raises(ValueError, match="first_layer must be one of 'auto', 'data', 'evolved'"):
         gacnn.default_network((8, 8, 1), 3, first_layer="none")
+
+
+@pytest.mark.parametrize("positions", [1, 2, 3, 4, 8, 22, 26, 27])
+def test_cells_cover_all_positions(positions):
+    window, stride = _cells(positions)
+    cells = min(3, positions)
+    assert (positions - window) // stride + 1 == cells
+    assert (cells - 1) * stride + window == positions
+    assert stride <= window
