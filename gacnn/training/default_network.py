@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from cnn import (
@@ -159,10 +161,22 @@ def default_network(
     if number >= 2**31:
         raise ValueError(f"num_classes is too large, {number:,}")
     first = Input2D(input_shape)
-    output = Dense(number, activation_function="softmax")
     hidden = default_layers(
         first.input_shape, images, first_layer=first_layer, random_seed=random_seed
     )
     if not isinstance(hidden[-1], Dense):
         hidden.append(Flatten())
+    output = default_output(hidden, number, "softmax")
     return Model([first, *hidden, output], random_seed=random_seed)
+
+
+def default_output(hidden: Sequence[Layer], outputs: int, activation: str | None) -> Dense:
+    """Return the output layer behind default hidden layers; of zeros, where these are fixed.
+
+    A head alone has no symmetry to break, and drawn weights would have to be unlearned first.
+    """
+    last = hidden[-1]
+    if not isinstance(last, Dense) or last.trainable:
+        return Dense(outputs, activation_function=activation)
+    zeros = np.zeros((last.num_neurons, outputs)), np.zeros(outputs)
+    return Dense(outputs, activation_function=activation, weights=zeros)

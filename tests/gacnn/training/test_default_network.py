@@ -49,6 +49,7 @@ def test_a_first_layer_from_the_data_leaves_the_output_layer_to_evolve(shape):
     assert model.fixed_layers == len(model.layers) - 2  # input and output
     outputs = model.layers[-2].layer_output_size
     assert model.num_weights == 7 * (outputs + 1) <= 7 * 513
+    assert not model.weights.any()
     features = model.cut(len(model.layers) - 1)[0].forward(X)
     np.testing.assert_allclose(features.mean(axis=0), 0, atol=1e-3)
     assert np.square(features).mean() == pytest.approx(1, abs=1e-3)
