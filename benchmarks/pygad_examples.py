@@ -35,6 +35,7 @@ XOR_Y = np.array([0, 1, 1, 0])
 LINE_X = np.array([[0.02, 0.1, 0.15], [0.7, 0.6, 0.8], [1.5, 1.2, 1.7], [3.2, 2.9, 3.1]])
 LINE_Y = np.array([[0.1], [0.6], [1.3], [2.5]])
 TWO_X = np.array([[2, 5, -3, 0.1], [8, 15, 20, 13]])
+SPREAD = 3**-0.5  # deviation of the numbers from -1 to 1 that pygad.torchga adds to a model
 TWO_Y = np.array([[0.1, 0.2], [1.8, 1.5]])
 
 
@@ -166,7 +167,7 @@ def by_module(
     """Return what evolves a population whose fitness is one over the loss, as documented."""
 
     def fitness(ga: Any, solution: Any, index: int) -> float:
-        return 1 / (loss(outputs(solution), example) + 1e-8)
+        return worth(outputs(solution), example)
 
     return lambda seed: outputs(evolved(population, fitness, example.generations, 5, seed)[0])
 
@@ -199,10 +200,14 @@ def evolved(
 
 
 def with_ga(seed: int, example: Example) -> Any:
-    """Return the outputs for X of the network that `gacnn.GA` finds with PyGAD's operators."""
-    networks, X = networks_for(seed, example), scaled(example.X)
+    """Return the outputs for X of the network that `gacnn.GA` finds as PyGAD would.
+
+    With its operators and its fitness, from a population as wide as that of its modules, on the
+    same numbers.
+    """
+    networks, X = networks_for(seed, example, SPREAD), example.X.astype(np.float32)
     vectors = networks.population_as_vectors()
-    fitness = networks.fitness(X, example.y, metric=metric_of(example))
+    fitness = networks.fitness(X, example.y, metric=lambda outputs, y: worth(outputs, example))
     best = evolved(vectors, fitness, example.generations, 5, seed, kind=gacnn.GA)[0]
     return networks.model.forward(X, np.float32(best)[None])[0]
 
@@ -222,9 +227,9 @@ def with_train(seed: int, example: Example) -> Any:
     return result.model.forward(X)
 
 
-def networks_for(seed: int, example: Example) -> gacnn.GACNN:
+def networks_for(seed: int, example: Example, spread: float | None = None) -> gacnn.GACNN:
     model = cnn.Model(example.layers(), random_seed=seed)
-    return gacnn.GACNN(model, example.networks, random_seed=seed)
+    return gacnn.GACNN(model, example.networks, random_seed=seed, spread=spread)
 
 
 def metric_of(example: Example) -> str:
@@ -245,8 +250,15 @@ def loss(outputs: Any, example: Example) -> float:
     """Return the mean absolute error of a regression, the cross-entropy of classes."""
     outputs = np.asarray(outputs, float)
     if example.is_regression:
-        return float(np.abs(outputs - example.y).mean())
+        return float(np.abs(outputs.reshape(np.shape(example.y)) - example.y).mean())
     return float(-np.log(np.maximum(outputs[np.arange(len(example.y)), example.y], 1e-12)).mean())
+
+
+def worth(outputs: Any, example: Example) -> float:
+    """Return the documented fitness: one over the loss, or for pygad.gann the accuracy."""
+    if example.module == "gann" and not example.is_regression:
+        return score(outputs, example)
+    return 1 / (loss(outputs, example) + 1e-8)
 
 
 def score(outputs: Any, example: Example) -> float:

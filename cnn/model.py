@@ -503,7 +503,7 @@ class Model:
         if vectors is None or array.ndim != len(self.input_shape) + 2:
             return self.check_images(array, "X")
         members = len(self._check_vectors(vectors))
-        cure = f"the first axis is that of the members: one for each of the {members} vectors"
+        cure = f"the first axis is that of the members, as many as there are vectors: {members}"
         if array.shape[1] == members != array.shape[0]:
             cure += ", np.swapaxes(X, 0, 1) puts it there"
         shape, axes = (members, None, *self.input_shape), f"members, {self._axes}"

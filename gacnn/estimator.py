@@ -26,7 +26,7 @@ from gacnn.fitness.batches import Augmentation
 from gacnn.fitness.metrics import Metric
 from gacnn.fitness.weights import checked_sample_weight
 from gacnn.gacnn import GACNN
-from gacnn.training.default_network import FIRST_LAYERS, default_layers
+from gacnn.training.default_network import FIRST_LAYERS, default_layers, default_output
 from gacnn.training.defaults import NUM_SOLUTIONS, default_sigma
 from gacnn.types import Array, FilePath, Growing
 
@@ -168,7 +168,10 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         if self.layers is None or not self._is_output(layers[-1]):
             if len(Model(layers).output_shape) > 1:
                 layers.append(Flatten())
-            layers.append(Dense(num_outputs, activation_function=self.output_activation))
+            if self.layers is None:
+                layers.append(default_output(layers, num_outputs, self.output_activation))
+            else:
+                layers.append(Dense(num_outputs, activation_function=self.output_activation))
         model = Model(layers, random_seed=seed)
         self._check_output(model, num_outputs)
         return model

@@ -113,6 +113,7 @@ CALLS = {
     "Input1D": (cnn.Input1D, {"num_inputs": 3}),
     "Conv2D": (cnn.Conv2D, {"num_filters": 2, "kernel_size": 3}),
     "Dense": (cnn.Dense, {"num_neurons": 2}),
+    "DepthwiseConv2D": (cnn.DepthwiseConv2D, {"kernel_size": 3}),
     "Conv1D": (cnn.Conv1D, {"num_filters": 2, "kernel_size": 3}),
     "MaxPooling1D": (cnn.MaxPooling1D, {"pool_size": 2}),
     "AveragePooling1D": (cnn.AveragePooling1D, {"pool_size": 2}),

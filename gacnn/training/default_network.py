@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from cnn import (
@@ -110,12 +111,11 @@ def _from_data(
     size = min(PATCH, height), min(PATCH, width)
     seen = images if not shrunk else front.forward(some)
     filters = patch_filters(seen, size, PATCH_FILTERS, random_seed=random_seed)
-    cells: Any = [
-        -(-(side - own + 1) // CELLS) for side, own in zip(seen.shape[1:3], size, strict=True)
-    ]
+    sides = zip(seen.shape[1:3], size, strict=True)
+    windows, strides = zip(*(_cells(side - own + 1) for side, own in sides), strict=True)
     layers = [
         Conv2D(PATCH_FILTERS, size, None, "relu", trainable=False, weights=filters),
-        AveragePooling2D(cells, stride=cells, padding="same"),
+        AveragePooling2D(windows, stride=strides),
         SquareRoot(),
         Flatten(),
     ]
@@ -123,6 +123,17 @@ def _from_data(
     number = min(COMPONENTS, len(features) // 2, features.shape[1] // 2)
     components = principal_components(features, number)
     return [*layers, Dense(number, None, None, trainable=False, weights=components)]
+
+
+def _cells(positions: int) -> tuple[int, int]:
+    """Return window and stride of cells that cover so many positions without padding.
+
+    They overlap where their number does not divide that: what is padded more on one side has no
+    counterpart in PyTorch.
+    """
+    cells = min(CELLS, positions)
+    stride = positions // cells
+    return positions - (cells - 1) * stride, stride
 
 
 def default_network(
@@ -150,10 +161,22 @@ def default_network(
     if number >= 2**31:
         raise ValueError(f"num_classes is too large, {number:,}")
     first = Input2D(input_shape)
-    output = Dense(number, activation_function="softmax")
     hidden = default_layers(
         first.input_shape, images, first_layer=first_layer, random_seed=random_seed
     )
     if not isinstance(hidden[-1], Dense):
         hidden.append(Flatten())
+    output = default_output(hidden, number, "softmax")
     return Model([first, *hidden, output], random_seed=random_seed)
+
+
+def default_output(hidden: Sequence[Layer], outputs: int, activation: str | None) -> Dense:
+    """Return the output layer behind default hidden layers; of zeros, where these are fixed.
+
+    A head alone has no symmetry to break, and drawn weights would have to be unlearned first.
+    """
+    last = hidden[-1]
+    if not isinstance(last, Dense) or last.trainable:
+        return Dense(outputs, activation_function=activation)
+    zeros = np.zeros((last.num_neurons, outputs)), np.zeros(outputs)
+    return Dense(outputs, activation_function=activation, weights=zeros)

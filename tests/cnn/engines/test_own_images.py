@@ -145,7 +145,7 @@ def test_log_probabilities(layers):
 @CASES
 def test_what_does_not_fit_says_which_axis_is_that_of_the_members(layers):
     model, X, vectors = case(layers, 6, 5)
-    first = "first axis is that of the members: one for each of the 6 vectors"
+    first = "first axis is that of the members, as many as there are vectors: 6"
     for call in (model.forward, model.log_proba):
         with pytest.raises(ValueError, match=rf"\(6, any, .*\(members, .*{first}$"):
             call(X[:4], vectors)

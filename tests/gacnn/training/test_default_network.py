@@ -5,7 +5,7 @@ import pytest
 
 import gacnn
 from cnn import patches
-from gacnn.training.default_network import LARGEST_POOLED, default_layers
+from gacnn.training.default_network import LARGEST_POOLED, _cells, default_layers
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,7 @@ def test_a_first_layer_from_the_data_leaves_the_output_layer_to_evolve(shape):
     assert model.fixed_layers == len(model.layers) - 2  # input and output
     outputs = model.layers[-2].layer_output_size
     assert model.num_weights == 7 * (outputs + 1) <= 7 * 513
+    assert not model.weights.any()
     features = model.cut(len(model.layers) - 1)[0].forward(X)
     np.testing.assert_allclose(features.mean(axis=0), 0, atol=1e-3)
     assert np.square(features).mean() == pytest.approx(1, abs=1e-3)
@@ -86,3 +87,12 @@ def test_a_first_layer_that_cannot_be_is_refused():
         default_layers((5,), np.ones((3, 5)), first_layer="data")
     with pytest.raises(ValueError, match="first_layer must be one of 'auto', 'data', 'evolved'"):
         gacnn.default_network((8, 8, 1), 3, first_layer="none")
+
+
+@pytest.mark.parametrize("positions", [1, 2, 3, 4, 8, 22, 26, 27])
+def test_cells_cover_all_positions(positions):
+    window, stride = _cells(positions)
+    cells = min(3, positions)
+    assert (positions - window) // stride + 1 == cells
+    assert (cells - 1) * stride + window == positions
+    assert stride <= window
