@@ -289,6 +289,7 @@ STRATEGIES = {
         (0.03, 0.012),
         (3e-4, 5e-5),
         num_solutions=128,
+        batch_size=64,
         nested=(32, 128),
         settings={"augment": gacnn.augment.Flip()},
     ),

@@ -130,6 +130,8 @@ def _weighted(kinds: Any, layer: Any) -> list[Any]:
         settings["activation"] = name
     if isinstance(layer, Dense):
         return [kinds.Dense(layer.num_neurons, **settings), *behind]
+    if _is_wide(layer.stride) and _is_wide(layer.dilation):  # which Keras says late, or never
+        raise ValueError("Keras has no stride together with dilation; use one, or cnn.to_onnx")
     by_name = layer.padding if isinstance(layer.padding, str) else "valid"
     padding = []
     if by_name != layer.padding and layer.padded:
@@ -147,6 +149,10 @@ def _weighted(kinds: Any, layer: Any) -> list[Any]:
         **_LAST,
     )
     return [*padding, convolution, *behind]
+
+
+def _is_wide(sizes: int | tuple[int, int]) -> bool:
+    return bool(np.max(sizes) > 1)
 
 
 def _normalization(kinds: Any, layer: Standardization) -> Any:

@@ -326,7 +326,7 @@ def test_networks_that_are_no_chain_or_have_no_shape():
     [
         (cnn.Step(), "no activation 'step'; use cnn.to_onnx"),
         (cnn.Conv2D(2, 3, activation_function="step"), "no activation 'step'"),
-        (cnn.Conv2D(2, 2, stride=2, dilation=2), "strides"),
+        (cnn.Conv2D(2, 2, stride=2, dilation=2), "stride together with dilation"),
         (cnn.MaxPooling2D(3, padding=2), 'padding=2 of pooling; use "same" or cnn.to_onnx'),
     ],
     ids=repr,
