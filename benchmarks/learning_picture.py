@@ -15,24 +15,32 @@ from typing import NamedTuple
 
 from matplotlib import pyplot
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
 
 RESULTS = Path(__file__).with_name("learning.csv")
 
 
 class Panel(NamedTuple):
-    """A data set: its cases, the case of Adam, and who published what for how many evaluations."""
+    """A data set: its cases, the case of Adam, and who published what for how many evaluations.
+
+    evolved, first: cases of all layers evolved, and of a first layer from the data; costs: from the
+    left to the right edge.
+    """
 
     title: str
-    cases: tuple[str, ...]
+    evolved: tuple[str, ...]
+    first: tuple[str, ...]
     adam: str
     published: dict[str, tuple[float, float]]
     floor: float
+    costs: tuple[float, float]
 
 
 PANELS = (
     Panel(
         "MNIST",
         ("mnist-66M", "mnist-131M", "mnist-328M", "mnist-long"),
+        ("mnist-first-58M",),
         "mnist-long",
         {
             "EvoJAX, PGPE": (66e6, 0.963),
@@ -41,10 +49,12 @@ PANELS = (
             "Prellberg & Kramer": (102_400e6, 0.976),
         },
         0.955,
+        (2e7, 6e12),
     ),
     Panel(
         "CIFAR-10",
         ("cifar10-41M", "cifar10-268M"),
+        ("cifar10-first-47M", "cifar10-first"),
         "cifar10-268M",
         {
             "NeuroEvoBench": (41e6, 0.41),
@@ -52,6 +62,7 @@ PANELS = (
             "LeNet, CMA-ES": (330e6, 0.52),
         },
         0.35,
+        (2e7, 3e9),
     ),
 )
 
@@ -75,11 +86,13 @@ def means() -> dict[tuple[str, str], tuple[float, float]]:
 def draw(panel: Panel, ax: Axes) -> None:
     """Draw one data set."""
     known = means()
-    ours = sorted(known[case, "evolution"] for case in panel.cases if (case, "evolution") in known)
-    if ours:
-        ax.plot(
-            *zip(*ours, strict=True), "o-", color="C0", label="this project, all layers evolved"
-        )
+    for cases, color, label in (
+        (panel.evolved, "C0", "this project, all layers evolved"),
+        (panel.first, "C3", "this project, a first layer from the data"),
+    ):
+        ours = sorted(known[case, "evolution"] for case in cases if (case, "evolution") in known)
+        if ours:
+            ax.plot(*zip(*ours, strict=True), "o-", color=color, label=label)
     ax.plot(*zip(*panel.published.values(), strict=True), "s", color="C1", label="published")
     for name, (cost, score) in panel.published.items():
         place = {"xytext": (5, -10), "textcoords": "offset points", "fontsize": 7}
@@ -87,9 +100,9 @@ def draw(panel: Panel, ax: Axes) -> None:
     if (panel.adam, "Adam") in known:
         score = known[panel.adam, "Adam"][1]
         ax.axhline(score, color="C2", linestyle="--", label=f"Adam, largest network: {score:.1%}")
-    ax.set(xscale="log", xlabel="image evaluations", title=panel.title)
+    ax.set(xscale="log", xlabel="image evaluations", title=panel.title, xlim=panel.costs)
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_ylim(bottom=panel.floor)
-    ax.margins(x=0.15)
     ax.yaxis.set_major_formatter(
         lambda value, _: f"{value:.1%}" if panel.floor > 0.9 else f"{value:.0%}"
     )

@@ -99,8 +99,10 @@ def everything():
     found = {}
     for package in ("cnn", "gacnn"):
         for path in modules(package):
-            if path.stem in ("__main__", "estimator", "fused"):
-                continue  # a program, and what needs scikit-learn or Triton
+            if path.stem == "__main__":
+                continue  # a program
+            if path.stem in ("estimator", "fused", "keras_layers", "torch_modules"):
+                continue  # which need optional packages
             found.update(vars(importlib.import_module(name_of(path).removesuffix(".__init__"))))
     return found
 

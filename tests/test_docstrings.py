@@ -28,10 +28,19 @@ LISTED = [
 ]
 
 
+NEEDED = {
+    "estimator": "sklearn",
+    "fused": "triton",
+    "keras_layers": "keras",
+    "torch_modules": "torch",
+}
+
+
 def module_of(name):
     """The module; a test is skipped where an optional package is missing."""
-    if "estimator" in name:
-        pytest.importorskip("sklearn")
+    needed = NEEDED.get(name.rpartition(".")[2])
+    if needed is not None:
+        pytest.importorskip(needed)
     return importlib.import_module(name.removesuffix(".__init__"))
 
 
