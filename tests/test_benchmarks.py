@@ -20,7 +20,8 @@ def test_the_benchmark_of_accelerators_in_small():
     assert run.returncode == 0, run.stderr
     first, *lines = run.stdout.splitlines()
     assert "(CPU), torch" in first
-    assert sum("networks x 3 images" in line for line in lines) == 12
+    assert sum("networks x 3 images of" in line for line in lines) == 12
+    assert "times their sum" in lines[-1]
     assert sum("  this project" in line and "x NumPy" in line for line in lines) == 12
     assert "not measured  no variant" not in run.stdout
 
