@@ -96,6 +96,6 @@ FIRST_LAYERS = {
         "cifar10.npz", 6, 1600, 3, None, None, None, mirrored=True, solved=True
     ),
     "mnist-ridge": FirstLayer("mnist.npz", 9, 1600, 3, None, None, None, solved=True, alpha=0.002),
-    "mnist-first-58M": FirstLayer("mnist.npz", 9, 256, 3, 640, 58e6, (0.6, 0.02), 0.03, 3e-4),
+    "mnist-first-58M": FirstLayer("mnist.npz", 9, 1024, 3, 704, 58e6, (0.6, 0.02), 0.03, 3e-4),
 }
 """The cases of learning.py that have such a first layer."""
