@@ -120,8 +120,8 @@ class Scorer:
 
     @property
     def _reduces(self) -> bool:
-        """Whether the engine makes all scores itself."""
-        named = all(measure_of(metric).total is not None for metric in self.metrics)
+        """Whether the engine makes the score itself; several share one forward pass's outputs."""
+        named = len(self.metrics) == 1 and measure_of(self.metrics[0]).total is not None
         return named and isinstance(self.engine, ReducingEngine)
 
     @property
@@ -134,32 +134,27 @@ class Scorer:
         """Let the engine make the scores, of images that it may have already."""
         if batch.weights is not None:
             return self._reduced_weighted(vectors, batch, batch.weights)
-        columns = []
-        for metric in self.metrics:
-            measure = measure_of(metric)
-            assert measure.total is not None
-            assert measure.of_total is not None
-            totals, weight = self._total(metric, measure.total, vectors, batch)
-            scores = np.asarray(measure.of_total(totals, weight), np.float64)
-            broken = np.isnan(totals.reshape(len(totals), -1)).any(axis=1)
-            scores[broken] = WORST if self.several else -np.inf
-            columns.append(scores)
-        return Scores(np.stack(columns, axis=1) if self.several else columns[0])
+        measure = measure_of(self.metrics[0])
+        assert measure.total is not None
+        assert measure.of_total is not None
+        totals, weight = self._total(measure.total, vectors, batch)
+        scores = np.asarray(measure.of_total(totals, weight), np.float64)
+        broken = np.isnan(totals.reshape(len(totals), -1)).any(axis=1)
+        scores[broken] = WORST if self.several else -np.inf
+        return Scores(scores[:, None] if self.several else scores)
 
     def _reduced_weighted(self, vectors: Array, batch: Batch, weights: Array) -> Scores:
-        log_proba, _ = self._total(self.metrics[0], Total.LOG_PROBA, vectors, batch)
+        log_proba, _ = self._total(Total.LOG_PROBA, vectors, batch)
         log_proba[np.isnan(log_proba).any(axis=1)] = -np.inf
         if self.sample_weight is not None:
             weights = weights * self.sample_weight[batch.chosen]
         return Scores((log_proba * weights).mean(axis=1), self._right(log_proba))
 
-    def _total(
-        self, metric: Metric, total: Total, vectors: Array, batch: Batch
-    ) -> tuple[Array, float]:
+    def _total(self, total: Total, vectors: Array, batch: Batch) -> tuple[Array, float]:
         """Return what the engine makes of the outputs, and the sum of the weights."""
         (X, y, weights, model), rows = self._shown(batch)
         assert isinstance(self.engine, ReducingEngine)
-        reduction = Reduction(total, y, weights, rows)
+        reduction, metric = Reduction(total, y, weights, rows), self.metrics[0]
         if isinstance(metric, CrossEntropy):
             reduction = replace(
                 reduction, temperature=metric.temperature, smoothing=metric.smoothing

@@ -162,6 +162,18 @@ def test_a_network_whose_outputs_are_no_numbers_is_the_worst(metric, sampling):
     np.testing.assert_allclose(reduced, numpy, rtol=2e-6)
 
 
+def test_several_metrics_share_one_forward_pass(monkeypatch):
+    model = network()
+    X, y, _ = data(model)
+    calls, run = [], TorchEngine._evaluate
+    monkeypatch.setattr(
+        TorchEngine, "_evaluate", lambda *arguments: (calls.append(1), run(*arguments))
+    )
+    fitness = gacnn.Fitness(model, X, y, ["accuracy", "cross_entropy"], engine=ENGINE)
+    assert fitness(networks.vectors_for(model, 3)).shape == (3, 2)
+    assert len(calls) == 1
+
+
 def test_the_first_of_equal_outputs_is_the_prediction():
     model = network(None)
     X, y, _ = data(model)
