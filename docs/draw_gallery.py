@@ -27,7 +27,8 @@ from gacnn import augment, plots
 EXAMPLES = Path(__file__).parent.parent / "examples"
 FOLDER = Path(__file__).parent / "images/gallery"
 EXAMPLES_SHOWN = ("image_folder", "ternary", "two_objectives", "game", "regression_xor")
-PAPER, INK = "#222", "#ccc"  # in the dark
+INK, DARK_INK, DARK_PAPER = "#111", "#ccc", "#222"  # the first is nobody's black but this one's
+INKED = ("text.color", "axes.labelcolor", "xtick.color", "ytick.color")
 
 
 def network() -> cnn.Model:
@@ -110,6 +111,7 @@ def left_alone(outputs: Any, eight: Any) -> float:
 
 def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
+    pyplot.rcParams.update(dict.fromkeys(INKED, INK))
     chosen = sys.argv[1:]
     if not chosen:
         for name, size, draw in pictures():
@@ -133,13 +135,13 @@ def save(figure: Figure, name: str) -> None:
 def ink(figure: Figure) -> None:
     """Give a figure the ink that is legible in the dark, but for what has a colour."""
     for text in figure.findobj(Text):
-        if text.get_color() == pyplot.rcParams["text.color"]:
-            text.set_color(INK)
+        if text.get_color() == INK:
+            text.set_color(DARK_INK)
     for ax in figure.axes:
-        ax.tick_params(color=INK)
-        ax.spines[:].set_edgecolor(INK)
+        ax.tick_params(color=DARK_INK)
+        ax.spines[:].set_edgecolor(DARK_INK)
     for legend in figure.findobj(Legend):
-        legend.get_frame().set_facecolor(PAPER)
+        legend.get_frame().set_facecolor(DARK_PAPER)
 
 
 def figure_of(example: str) -> Figure:
