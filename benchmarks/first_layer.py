@@ -19,8 +19,8 @@ class FirstLayer(NamedTuple):
     size: pixels a side of a filter; filters: how many; cells: a side, in which responses are
     averaged; components: principal ones that are left, or None for all features, standardised;
     mirrored: whether every image is there a second time, mirrored; evaluations: image evaluations
-    of the run, or None for 7,000 seconds; rates: None for no run; solved: whether the head begins
-    as ridge regression has it, with this alpha.
+    of the run, or None for 7,000 seconds; rates: None for no run, but ridge regression of the head
+    with this alpha; solved: whether the head begins so and evolves from there.
     """
 
     file: str
@@ -78,6 +78,7 @@ class FirstLayer(NamedTuple):
         assert self.rates is not None
         decays = self.decay, None
         return {
+            "head": "ridge" if self.solved else "evolved",
             **strategy(self.rates, (self.sigma, None), decays, self.num_solutions),
             "num_solutions": self.num_solutions,
             "batch_size": self.batch_size,
@@ -92,10 +93,11 @@ FIRST_LAYERS = {
     "cifar10-first": FirstLayer(
         "cifar10.npz", 6, 1600, 3, 2048, None, (0.5, 0.01), 0.02, 5e-4, mirrored=True
     ),
-    "cifar10-ridge": FirstLayer(
-        "cifar10.npz", 6, 1600, 3, None, None, None, mirrored=True, solved=True
+    "cifar10-ridge": FirstLayer("cifar10.npz", 6, 1600, 3, None, None, None, mirrored=True),
+    "mnist-ridge": FirstLayer("mnist.npz", 9, 1600, 3, None, None, None, alpha=0.002),
+    "mnist-solved-58M": FirstLayer(
+        "mnist.npz", 9, 1024, 3, 2048, 58e6, (0.3, 0.015), 0.014, 3e-4, solved=True
     ),
-    "mnist-ridge": FirstLayer("mnist.npz", 9, 1600, 3, None, None, None, solved=True, alpha=0.002),
     "mnist-first-58M": FirstLayer("mnist.npz", 9, 1024, 3, 704, 58e6, (0.6, 0.02), 0.03, 3e-4),
 }
 """The cases of learning.py that have such a first layer."""

@@ -26,7 +26,12 @@ from gacnn.fitness.batches import Augmentation
 from gacnn.fitness.metrics import Metric
 from gacnn.fitness.weights import checked_sample_weight
 from gacnn.gacnn import GACNN
-from gacnn.training.default_network import FIRST_LAYERS, default_layers, default_output
+from gacnn.training.default_network import (
+    FIRST_LAYERS,
+    default_head,
+    default_layers,
+    default_output,
+)
 from gacnn.training.defaults import NUM_SOLUTIONS, default_sigma
 from gacnn.types import Array, FilePath, Growing
 
@@ -220,7 +225,9 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         population = GACNN(model, self.num_solutions, random_seed=seed, spread=spread)
         population.layout_is_said = True  # or has been refused
         weights = {"sample_weight": sample_weight, "class_weight": class_weight}
-        result = population.train(X, y, **weights, **self._training())
+        begins = self.layers is None and not self._goes_on
+        head = {"head": default_head(model)} if begins else {}
+        result = population.train(X, y, **weights, **{**head, **self._training()})
         self.model_ = result.model
         self.history_ = _joined(earlier, result.history)
         self.n_generations_ = len(self.history_)
@@ -342,7 +349,9 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
     "cuda", for PyTorch's engine on it; None for NumPy's.
     first_layer: where layers is None and X are images, whether the first layer comes from these and
     stays as it is, "data", or is evolved like the others, "evolved"; "auto" is "data" for 5,000
-    images or more of 16 pixels a side or more, unless they are augmented.
+    images or more of 16 pixels a side or more, unless they are augmented. Behind such a layer the
+    last one begins as ridge regression solves it, where metric and settings allow that;
+    settings={"head": "evolved"} has it evolve from zeros.
     settings: further arguments of `GACNN.train`, such as {"gene_space": [-1, 0, 1]}.
 
     After `fit`: model_, a `cnn.Model` of standardised inputs; input_scaler_, which standardises

@@ -24,7 +24,7 @@ from gacnn.command.run_folder import RunFolder
 from gacnn.command.settings import Settings
 from gacnn.command.terminal import cell, complain, say
 from gacnn.gacnn import GACNN
-from gacnn.training.default_network import default_network
+from gacnn.training.default_network import default_head, default_network
 from gacnn.training.defaults import NUM_GENERATIONS
 from gacnn.training.plan import counted
 from gacnn.types import Array
@@ -39,6 +39,7 @@ def train(options: argparse.Namespace) -> int:
     folder.check_free()
     data = load(settings, options.scale)
     model = _network(options, data.train)
+    settings = replace(settings, head=_head(options, model))
     # which says what is wrong before there is a folder
     evolve = _evolution(folder, settings, data, model, options.scheduler)
     folder.create(settings, model, data)
@@ -91,6 +92,15 @@ def _network(options: argparse.Namespace, images: datasets.Dataset) -> cnn.Model
     model = _model(options.model)
     _check_fits(model, images)
     return model
+
+
+def _head(options: argparse.Namespace, model: cnn.Model) -> str:
+    """Return how the last layer begins."""
+    named = options.layers is not None or options.model is not None
+    if options.head == "auto":
+        return "evolved" if named else default_head(model)
+    head: str = options.head
+    return head
 
 
 def _default_network(images: datasets.Dataset, options: argparse.Namespace) -> cnn.Model:

@@ -892,3 +892,23 @@ def test_the_first_layer_comes_from_the_data_if_that_is_said_or_they_are_many(mo
     assert small.model_.fixed_layers == 0
     regressor = gacnn.CNNRegressor(**quick, random_state=0).fit(X, y)
     assert regressor.model_.fixed_layers == 0
+
+
+def test_the_last_layer_behind_a_first_one_from_the_data_is_solved_to_begin_with(monkeypatch):
+    monkeypatch.setattr(patches, "PATCHES", 3000)
+    rng = np.random.default_rng(0)
+    X = rng.random((300, 16, 16), np.float32)
+    y = (X[:, :8].mean((1, 2)) > X[:, 8:].mean((1, 2))).astype(int)
+    quick = {"num_generations": 1, "num_solutions": 2, "first_layer": "data"}
+
+    def accuracy(**settings):
+        return classifier(**quick, **settings).fit(X, y).score(X, y)
+
+    assert accuracy() > 0.9
+    assert accuracy(settings={"head": "evolved"}) < 0.8
+    ternary = classifier(**quick, settings={"gene_space": [-1, 0, 1]}).fit(X, y)
+    assert set(np.unique(ternary.model_.weights)) <= {-1, 0, 1}
+    again = classifier(**quick, warm_start=True).fit(X, y)
+    before = again.model_.weights
+    again.fit(X, 1 - y)  # of which a solved head would be the opposite
+    assert np.corrcoef(again.model_.weights, before)[0, 1] > 0.5
