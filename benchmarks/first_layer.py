@@ -11,6 +11,7 @@ from learning_tasks import Array, Data, stored, strategy
 import cnn
 
 LOOKED_AT = 10_000  # images that say what features are like
+MEMORY_LIMIT = 2**31  # bytes; four times as many of features are kept
 
 
 class FirstLayer(NamedTuple):
@@ -82,6 +83,7 @@ class FirstLayer(NamedTuple):
             **strategy(self.rates, (self.sigma, None), decays, self.num_solutions),
             "num_solutions": self.num_solutions,
             "batch_size": self.batch_size,
+            "memory_limit": MEMORY_LIMIT,
             **length,
         }
 
@@ -96,7 +98,12 @@ FIRST_LAYERS = {
     "cifar10-ridge": FirstLayer("cifar10.npz", 6, 1600, 3, None, None, None, mirrored=True),
     "mnist-ridge": FirstLayer("mnist.npz", 9, 1600, 3, None, None, None, alpha=0.002),
     "mnist-solved-58M": FirstLayer(
-        "mnist.npz", 9, 1024, 3, 2048, 58e6, (0.3, 0.015), 0.014, 3e-4, solved=True
+        "mnist.npz", 9, 1024, 3, None, 58e6, (0.08, 0.004), 0.01, 1e-3, 64, 128, solved=True
+    ),
+    "cifar10-solved-47M": FirstLayer(
+        *("cifar10.npz", 6, 1600, 3, None, 47e6, (0.08, 0.004), 0.01, 1e-3, 64, 128),
+        mirrored=True,
+        solved=True,
     ),
     "mnist-first-58M": FirstLayer("mnist.npz", 9, 1024, 3, 704, 58e6, (0.6, 0.02), 0.03, 3e-4),
 }
