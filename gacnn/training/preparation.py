@@ -12,7 +12,8 @@ from gacnn.fitness.fitness import Fitness
 from gacnn.operators.run import Run
 from gacnn.training.plan import duration
 
-TRIED = 100  # images that tell how long all will take
+TRIED = 100  # images that tell how long all will take,
+MANY = 1000  # where there are so many
 LONG = 5.0  # seconds from which on one wants to know
 
 
@@ -39,9 +40,10 @@ class Preparation(Callback):
 
 
 def _seconds(fitness: Fitness) -> float:
-    """Return how long the fixed layers take for all images, judged by some."""
+    """Return how long the fixed layers take for all images, judged by some; 0 for a few."""
     scorer = fitness.scorer
-    assert scorer.features is not None
+    if scorer.features is None or len(scorer.X) < MANY:
+        return 0.0
     some = scorer.X[:TRIED]
     began = time.perf_counter()
     scorer.features.computed(some, scorer.engine, scorer.threads, scorer.memory_limit)

@@ -44,5 +44,6 @@ def test_one_is_told_if_it_takes_long(monkeypatch, capsys):
     networks.train(X, y, num_generations=1)
     assert "now what" not in capsys.readouterr().out
     monkeypatch.setattr(preparation, "LONG", 0.0)
+    monkeypatch.setattr(preparation, "MANY", 60)
     networks.train(X, y, num_generations=1)
     assert "now what the fixed layers return: about " in capsys.readouterr().out
