@@ -497,7 +497,7 @@ def load(filename: FilePath) -> Any:
         raise FileNotFoundError(
             f"{path} is not there: load adds .pkl to the name that save was given"
         ) from error
-    except BaseException as error:  # PyGAD's own, whatever went wrong
+    except BaseException as error:  # noqa: BLE001 # PyGAD raises it itself, whatever is wrong
         reason = error.__context__
         if not isinstance(reason, Exception):  # such as Ctrl-C
             raise (reason or error) from None

@@ -15,6 +15,7 @@ from gacnn.command.settings import Settings
 from gacnn.training.held_out import stratified
 
 DIGITS = "digits"  # scikit-learn's, as the name of data
+_NAMED = 5  # classes that a warning names
 
 
 Data = datasets.Splits
@@ -60,7 +61,8 @@ def _check_classes(data: Dataset, source: str) -> None:
         )
     missing = [printable(n) for number, n in enumerate(data.class_names) if number not in found]
     if missing:
-        names = ", ".join(missing)
+        more = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
+        names = f"{', '.join(missing[:_NAMED])}{more}"
         warnings.warn(f"{printable(source)} holds no image to train on of: {names}", stacklevel=3)
 
 
