@@ -129,8 +129,11 @@ def real(value: ArrayLike, name: str) -> NDArray[Any]:
             ) from error
     if array.dtype.kind not in "buif":
         cure = ""
-        if array.dtype.kind in "US" and array.ndim:
-            cure = f"; of names of classes np.unique({name}, return_inverse=True)[1] makes numbers"
+        if array.dtype.kind in "US" and array.ndim == 1:
+            cure = (
+                f"; of names of classes np.unique({name}, return_inverse=True)[1] makes numbers, "
+                "of all data at once"
+            )
         raise TypeError(f"{name} must hold real numbers, not {array.dtype}{cure}")
     return array
 

@@ -9,6 +9,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -63,19 +64,42 @@ class Arrays(NamedTuple):
 
 def read_npz(path: Path, memory_limit: int | None) -> Arrays:
     """Return the arrays of an .npz file: see `cnn.datasets.load_npz`."""
+    with _opened(path, "x_train=…, y_train=…") as archive:
+        return _npz(path, archive, memory_limit)
+
+
+def read_images(path: Path, memory_limit: int | None) -> NDArray[Any]:
+    """Return images without labels: x of an .npz file, or x_test, or else its only array."""
+    with _opened(path, "x=…") as archive:
+        members = [name for name in archive.namelist() if not name.endswith("/")]
+        places = {_place(member): member for member in members}
+        named = [places[part, "images"] for part in ("", "test") if (part, "images") in places]
+        chosen = (named or members)[:1]
+        if not named and len(members) != 1:
+            raise ArrayFileError(
+                f"{printable(path)} must hold one array of images, x, but it holds "
+                f"{', '.join(map(_title, members)) or 'nothing'}"
+            )
+        _check_room(path, [_header(archive, path, chosen[0])], memory_limit)
+        return _npy(archive, chosen[0])
+
+
+@contextmanager
+def _opened(path: Path, arrays: str) -> Iterator[zipfile.ZipFile]:
+    """Open an .npz file; what then fails is said to be damage. arrays: what such a file holds."""
     checks.regular_file(path)
     with path.open("rb") as file:
         try:
             if (content := contents(file)) != "zip":
                 raise ValueError(f"it is {_words(content)}")
             with zipfile.ZipFile(file) as archive:
-                return _npz(path, archive, memory_limit)
+                yield archive
         except (MemoryError, ArrayFileError):
             raise
         except Exception as error:
             raise ValueError(
                 f"{printable(path)} is damaged or no .npz file of arrays: {printable(error)}; "
-                "write one by np.savez(path, x_train=…, y_train=…)"
+                f"write one by np.savez(path, {arrays})"
             ) from error
 
 

@@ -161,7 +161,7 @@ def split_of(folder: Path, names: tuple[str, ...] | None = None) -> Split:
         checks.warn(f"{printable(folder)} has no {', '.join(map(printable, missing))}")
     numbers = {each: names.index(each.name) for each in classes}
     notes = [f"{printable(each.name)}, a link that leads nowhere" for each in _dead_links(folder)]
-    files = [(file, numbers[each]) for each in classes for file in _files(each, folder, notes)]
+    files = [(file, numbers[each]) for each in classes for file in files_below(each, folder, notes)]
     if notes:
         checks.warn(f"left out in {printable(folder)}: {'; '.join(notes)}")
     _say_splits_inside(folder, classes)
@@ -216,8 +216,11 @@ def _dead_links(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names) if not (folder / name).exists()]
 
 
-def _files(folder: Path, root: Path, notes: list[str]) -> Iterator[Path]:
-    """Files of a folder and those below it, links followed once, in order; notes of the rest."""
+def files_below(folder: Path, root: Path, notes: list[str]) -> Iterator[Path]:
+    """Yield the files of a folder and below it, links followed once, in order.
+
+    root: a folder above it, from which names count in the notes of what is left out.
+    """
 
     def fail(error: OSError) -> None:
         raise error

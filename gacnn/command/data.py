@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 import zlib
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from cnn import datasets
 from cnn.checks import printable
 from cnn.datasets import Dataset
+from cnn.datasets.array_files import idx_below
 from gacnn.command.settings import Settings
 from gacnn.training.held_out import stratified
 
@@ -50,6 +52,18 @@ def load(settings: Settings, scale: datasets.Scale | None = None) -> Data:
             data, test = _part(data, ~out), _part(data, out)
     _check_classes(data, settings.data)
     return Data(data, validation, test)
+
+
+def check_apart(run: Path, data: str) -> None:
+    """Raise ValueError for a run in the folder of its pictures, where it would be a class."""
+    place = Path(data)
+    if data == DIGITS or not place.is_dir() or idx_below(place):
+        return
+    if run.resolve().is_relative_to(place.resolve()):
+        raise ValueError(
+            f"--out {printable(run)} is inside of {printable(data)}, where it would be taken for a "
+            "class; give a folder elsewhere"
+        )
 
 
 def _check_classes(data: Dataset, source: str) -> None:

@@ -600,6 +600,10 @@ REFUSED = {
         ),
         "layer must give maps, but Flatten.* gives 20 flat values",
     ),
+    "a batch to cover": (
+        lambda: plots.occlusion(network(), digits_like()),
+        r"image must have .* give one image, not a batch",
+    ),
     "a batch": (lambda: plots.feature_maps(network(), digits_like()), "image must have the shape"),
     "lengths": (
         lambda: plots.confusion_matrix([0, 1], [0]),
