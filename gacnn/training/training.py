@@ -413,7 +413,8 @@ class Training:
                 return np.asarray(chosen[best]), scores[best]
         raise ValueError(
             "no network of the last population gives finite numbers for all images: their weights "
-            "are too large; begin with smaller ones, or a smaller spread and learning rate"
+            "are too large; begin with smaller ones, or a smaller spread and learning rate; or the "
+            "metric is -inf for all of them"
         )
 
     def _spent(self, ga: GA) -> int:
