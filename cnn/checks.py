@@ -108,8 +108,8 @@ def unmasked(value: ArrayLike, name: str) -> NDArray[Any]:
     """Return an array of anything, of which nothing is masked: NumPy would drop the mask."""
     if "numpy.ma" in sys.modules and np.ma.is_masked(value):  # without it there is no such array
         raise ValueError(
-            f"{name} is a masked array, and its masked values are no numbers; replace them by "
-            f"{name}.filled(0), or leave such rows out"
+            f"{name} is a masked array, and its masked values are no numbers; leave such rows out, "
+            f"or say by {name}.filled(…) which numbers take their place"
         )
     try:
         return np.asarray(value)
