@@ -134,7 +134,8 @@ def load_npz(
         memory_limit: bytes that the file may take in memory, as more may be a trap; None for 1
             GiB, or 64 times the size of the file if that is more.
 
-    Warns of arrays that are not used, and where the meaning of the pixels is not certain. Raises
+    Warns of arrays that are not used, and where the meaning of the pixels or of labels is not
+    certain: names that hardly differ, "nan", numbers such as years. Raises
     FileNotFoundError, or another OSError, and ValueError, with the path, for a file that is
     damaged, pickled, or holds something else. Nothing in it is executed.
     """
@@ -156,8 +157,9 @@ def load_idx(
         folder: holds, or a folder below it does, train-images-idx3-ubyte and
             train-labels-idx1-ubyte, and for the test images t10k-images-idx3-ubyte and
             t10k-labels-idx1-ubyte, as MNIST, Fashion-MNIST and KMNIST are handed out; also packed
-            by gzip, with a dot before idx, with idx4 for images with channels, and with names
-            before, as EMNIST has them: of several sets in one folder give folder/emnist-letters.
+            by gzip, with a dot before idx, with idx4 for images with channels, of any type of
+            numbers, and with names before, as EMNIST has them: of several sets in one folder give
+            folder/emnist-letters.
         scale: as for `load_npz`.
         memory_limit: as for `load_npz`.
 
