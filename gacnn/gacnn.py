@@ -241,12 +241,12 @@ class GACNN:
             num_generations: at most; 2,000, or as many as time_limit allows.
             time_limit: seconds.
             validation: a share of the data to hold out, stratified where y are labels (every class
-                keeps an image to train on), (X, y) or (X, y, sample_weight), or None; "auto" is a
-                tenth of 200 images or more. The networks that are compared on it, after every few
-                generations, are averages of the last generations where all offspring are one
-                centre's, otherwise the best of each generation; the best one is returned. Without
-                it, it is the last average, or PyGAD's best of the last population where that was
-                scored on all data. class_weight holds for these data too.
+                keeps an image to train on), (X, y), (X, y, sample_weight) or a `Dataset`, or None;
+                "auto" is a tenth of 200 images or more. The networks that are compared on it, after
+                every few generations, are averages of the last generations where all offspring are
+                one centre's, otherwise the best of each generation; the best one is returned.
+                Without it, it is the last average, or PyGAD's best of the last population where
+                that was scored on all data. class_weight holds for these data too.
             batch_size: images a generation, or None for all; "auto" is 128, or all where they are
                 fewer than 256.
             sampling: as for `gacnn.Fitness`; "auto" is by importance where the metric is

@@ -18,7 +18,7 @@ from cnn import datasets
 from cnn.checks import printable
 from cnn.exchange.onnx import metadata
 from gacnn.command import comparison, pictures, words
-from gacnn.command.data import DIGITS, Data, load, numbered, parts
+from gacnn.command.data import DIGITS, Data, check_apart, load, numbered, parts
 from gacnn.command.reports import class_table, information
 from gacnn.command.run_folder import RunFolder
 from gacnn.command.settings import Settings
@@ -37,6 +37,7 @@ def train(options: argparse.Namespace) -> int:
     folder: RunFolder = options.out
     settings = _settings(options)
     folder.check_free()
+    check_apart(folder.path, settings.data)
     data = load(settings, options.scale)
     model = _network(options, data.train)
     settings = replace(settings, head=_head(options, model))
@@ -233,7 +234,7 @@ def _unread(
         )
         return images
 
-    return list(pictures.found(options.images, read, scale, limit))
+    return list(pictures.found(options.images, read, shape, scale, limit))
 
 
 def _as_csv(names: list[str]) -> Callable[[str, Array], None]:

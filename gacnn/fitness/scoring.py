@@ -233,7 +233,7 @@ class Scorer:
         except MetricError as error:
             position = start + int(members[error.position])
             raise MetricError(metric, position, error.reason) from error.__cause__
-        check_numbers(scores, metric, start + members)
+        check_numbers(scores, metric, start + members, batch=len(data.y) < len(self.y))
         if not broken.any():
             return scores
         column = np.full(len(broken), WORST if self.several else -np.inf)

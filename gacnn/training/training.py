@@ -129,9 +129,13 @@ class Training:
         self.num_generations = generations(num_generations, time_limit)
         self._set_average()
         warn_of_size(self.fitness.X)
+        self.input_range = InputRange.of(self.fitness.X)
         follows = held_out is not None or not self.fitness.reevaluates
         self.patience = self._patience(patience, follows)
         self.validation = None if held_out is None else self._validation(held_out, metric, shared)
+        if self.validation is not None and isinstance(validation, tuple):
+            seen = self.validation.fitness.X
+            self.input_range.check(seen, "validation", "prepare both alike")
 
     def _checked_head(self, head: str) -> str:
         """Return where the last layer begins: "evolved" or "ridge", which "auto" is if it can."""
@@ -194,7 +198,11 @@ class Training:
         X, y, sample_weight = held_out
         judges = "labels" in self._targets
         measured = [*self.metrics, "accuracy"] if judges else metric
-        scores = Fitness(self.model, X, y, measured, sample_weight=sample_weight, **options)
+        try:
+            scores = Fitness(self.model, X, y, measured, sample_weight=sample_weight, **options)
+        except (TypeError, ValueError) as error:
+            error.add_note("in the data to validate on")
+            raise
         every = validation_interval(
             len(scores.X), self.num_solutions, self.fitness.images_per_network
         )
@@ -417,7 +425,7 @@ class Training:
                 accuracy = self.validation.best_accuracy
         vector, on_all = self._with_numbers(ga, np.asarray(vector))
         winner = self.model.with_weights(np.array(vector, np.float32))
-        winner.input_range = InputRange.of(self.fitness.X)
+        winner.input_range = self.input_range
         return Result(winner, on_all, score, self.history, ga, plan, self._spent(ga), accuracy)
 
     def _with_numbers(self, ga: GA, vector: Array) -> tuple[Array, Any]:
@@ -429,7 +437,8 @@ class Training:
                 return np.asarray(chosen[best]), scores[best]
         raise ValueError(
             "no network of the last population gives finite numbers for all images: their weights "
-            "are too large; begin with smaller ones, or a smaller spread and learning rate"
+            "are too large; begin with smaller ones, or a smaller spread and learning rate; or the "
+            "metric is -inf for all of them"
         )
 
     def _spent(self, ga: GA) -> int:

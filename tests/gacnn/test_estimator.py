@@ -511,6 +511,8 @@ def test_images_of_another_shape_at_predict():
                 ValueError, "inputs of the shape (6, 5, 1)", "30 features", str(wrong.shape)
             ):
                 fitted.predict(wrong)
+        with refuses(ValueError, "has the shape (6, 5, 1); one image alone is X[None]"):
+            fitted.predict(X[0, ..., None])
         with refuses(ValueError, "X has 29 features", "expecting 30 features"):
             fitted.predict(X.reshape(60, -1)[:, 1:])
         with refuses(ValueError, "Expected 2D array, got 1D array"):
@@ -570,6 +572,19 @@ def test_fit_that_fails_leaves_nothing_that_predicts():
         estimator.set_params(num_generations="many").fit(2 * X, y)
     with pytest.raises(NotFittedError):
         estimator.predict(X)
+
+
+@pytest.mark.parametrize(
+    ("label", "cure"),
+    [
+        (np.eye(3)[np.arange(60) % 3], r"take y\.argmax\(axis=1\)"),
+        (np.array(["cat", "dog", None] * 20, object), r"20 of 60 .* y\[2\] = None; leave them"),
+        (np.array(["cat", "dog", np.nan] * 20, object), r"20 of 60 .* y\[2\] = nan; leave them"),
+    ],
+)
+def test_labels_that_are_none_or_several(label, cure):
+    with pytest.raises(ValueError, match=cure):
+        classifier().fit(images()[0], label)
 
 
 def test_one_class():
@@ -865,6 +880,16 @@ def test_exports_take_the_estimator(fitted, name, tmp_path):
     known = {each.key: each.value for each in read.metadata_props}
     if isinstance(estimator, CNNClassifier):
         assert json.loads(known["class_names"]) == estimator.classes_.tolist()
+
+
+@pytest.mark.parametrize("name", ["X", "y"])
+def test_a_network_of_large_offsets_is_said_to_round_them(name):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 3)), rng.normal(size=60)
+    offset = 1.7e9 if name == "X" else 0  # as timestamps have
+    estimator = regressor().fit(X + offset, y + 1.7e9 - offset)
+    with pytest.warns(UserWarning, match=f"{name} has numbers of about 1.7e.09 that differ by"):
+        estimator.as_model()
 
 
 def test_an_estimator_that_is_not_fitted_is_not_exported(tmp_path):
