@@ -11,6 +11,7 @@ from learning_tasks import Array, Data, stored, strategy
 import cnn
 
 LOOKED_AT = 10_000  # images that say what features are like
+MEMORY_LIMIT = 2**31  # bytes; four times as many of features are kept
 
 
 class FirstLayer(NamedTuple):
@@ -19,8 +20,8 @@ class FirstLayer(NamedTuple):
     size: pixels a side of a filter; filters: how many; cells: a side, in which responses are
     averaged; components: principal ones that are left, or None for all features, standardised;
     mirrored: whether every image is there a second time, mirrored; evaluations: image evaluations
-    of the run, or None for 7,000 seconds; rates: None for no run; solved: whether the head begins
-    as ridge regression has it, with this alpha.
+    of the run, or None for 7,000 seconds; rates: None for no run, but ridge regression of the head
+    with this alpha; solved: whether the head begins so and evolves from there.
     """
 
     file: str
@@ -78,9 +79,11 @@ class FirstLayer(NamedTuple):
         assert self.rates is not None
         decays = self.decay, None
         return {
+            "head": "ridge" if self.solved else "evolved",
             **strategy(self.rates, (self.sigma, None), decays, self.num_solutions),
             "num_solutions": self.num_solutions,
             "batch_size": self.batch_size,
+            "memory_limit": MEMORY_LIMIT,
             **length,
         }
 
@@ -92,10 +95,16 @@ FIRST_LAYERS = {
     "cifar10-first": FirstLayer(
         "cifar10.npz", 6, 1600, 3, 2048, None, (0.5, 0.01), 0.02, 5e-4, mirrored=True
     ),
-    "cifar10-ridge": FirstLayer(
-        "cifar10.npz", 6, 1600, 3, None, None, None, mirrored=True, solved=True
+    "cifar10-ridge": FirstLayer("cifar10.npz", 6, 1600, 3, None, None, None, mirrored=True),
+    "mnist-ridge": FirstLayer("mnist.npz", 9, 1600, 3, None, None, None, alpha=0.002),
+    "mnist-solved-58M": FirstLayer(
+        "mnist.npz", 9, 1024, 3, None, 58e6, (0.08, 0.004), 0.01, 1e-3, 64, 128, solved=True
     ),
-    "mnist-ridge": FirstLayer("mnist.npz", 9, 1600, 3, None, None, None, solved=True, alpha=0.002),
+    "cifar10-solved-47M": FirstLayer(
+        *("cifar10.npz", 6, 1600, 3, None, 47e6, (0.08, 0.004), 0.01, 1e-3, 64, 128),
+        mirrored=True,
+        solved=True,
+    ),
     "mnist-first-58M": FirstLayer("mnist.npz", 9, 1024, 3, 704, 58e6, (0.6, 0.02), 0.03, 3e-4),
 }
 """The cases of learning.py that have such a first layer."""

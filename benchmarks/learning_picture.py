@@ -23,13 +23,15 @@ RESULTS = Path(__file__).with_name("learning.csv")
 class Panel(NamedTuple):
     """A data set: its cases, the case of Adam, and who published what for how many evaluations.
 
-    evolved, first: cases of all layers evolved, and of a first layer from the data; costs: from the
-    left to the right edge.
+    evolved, first, solved: cases of all layers evolved, of a head evolved on a first layer from
+    the data, and of one that ridge regression had solved before; costs: from the left to the right
+    edge.
     """
 
     title: str
     evolved: tuple[str, ...]
     first: tuple[str, ...]
+    solved: tuple[str, ...]
     adam: str
     published: dict[str, tuple[float, float]]
     floor: float
@@ -41,6 +43,7 @@ PANELS = (
         "MNIST",
         ("mnist-66M", "mnist-131M", "mnist-328M", "mnist-long"),
         ("mnist-first-58M",),
+        ("mnist-solved-58M", "mnist-first-defaults"),
         "mnist-long",
         {
             "EvoJAX, PGPE": (66e6, 0.963),
@@ -55,6 +58,7 @@ PANELS = (
         "CIFAR-10",
         ("cifar10-41M", "cifar10-268M"),
         ("cifar10-first-47M", "cifar10-first"),
+        ("cifar10-solved-47M", "cifar10-first-defaults"),
         "cifar10-268M",
         {
             "NeuroEvoBench": (41e6, 0.41),
@@ -89,6 +93,7 @@ def draw(panel: Panel, ax: Axes) -> None:
     for cases, color, label in (
         (panel.evolved, "C0", "this project, all layers evolved"),
         (panel.first, "C3", "this project, a first layer from the data"),
+        (panel.solved, "C4", "this project, and a last one that began solved"),
     ):
         ours = sorted(known[case, "evolution"] for case in cases if (case, "evolution") in known)
         if ours:
@@ -99,14 +104,13 @@ def draw(panel: Panel, ax: Axes) -> None:
         ax.annotate(name.strip(), (cost, score), **place)
     if (panel.adam, "Adam") in known:
         score = known[panel.adam, "Adam"][1]
-        ax.axhline(score, color="C2", linestyle="--", label=f"Adam, largest network: {score:.1%}")
+        ax.axhline(score, color="C2", linestyle="--", label="Adam, largest network")
     ax.set(xscale="log", xlabel="image evaluations", title=panel.title, xlim=panel.costs)
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_ylim(bottom=panel.floor)
     ax.yaxis.set_major_formatter(
         lambda value, _: f"{value:.1%}" if panel.floor > 0.9 else f"{value:.0%}"
     )
-    ax.legend(loc="lower right", fontsize=7)
 
 
 def main() -> None:
@@ -115,10 +119,13 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("docs/images"), help="folder")
     arguments = parser.parse_args()
-    figure, axes = pyplot.subplots(1, len(PANELS), figsize=(9, 3.5), layout="constrained")
+    figure, axes = pyplot.subplots(1, len(PANELS), figsize=(9, 4), layout="constrained")
     for panel, ax in zip(PANELS, axes, strict=True):
         draw(panel, ax)
     axes[0].set_ylabel("accuracy on the test images")
+    legends = [ax.get_legend_handles_labels() for ax in axes]
+    shown = {label: line for each in legends for line, label in zip(*each, strict=True)}
+    figure.legend(shown.values(), shown, loc="outside lower center", ncols=3, fontsize=8)
     arguments.out.mkdir(parents=True, exist_ok=True)
     figure.savefig(arguments.out / "learning.png", dpi=100)
     print(f"The picture is {arguments.out / 'learning.png'}.")

@@ -233,18 +233,16 @@ def unbalanced_digits(seed: int) -> Data:
 
 
 _NESTED: dict[str, Any] = {"num_solutions": 128, "nested": (16, 32, 64, 128)}
+_SMALL_BATCHES: dict[str, Any] = {
+    "sigmas": (0.05, 0.015),
+    "decays": (3e-4, 5e-5),
+    "batch_size": 64,
+    **_NESTED,
+}
 _TERNARY = {"gene_space": [-1, 0, 1], "metric": gacnn.CrossEntropy(temperature=6)}
 STRATEGIES = {
-    "mnist-66M": Strategy(mnist_network, "mnist.npz", 66e6, (1.5, 0.1), (0.0627, None)),
-    "mnist-131M": Strategy(
-        wide_mnist_network,
-        "mnist.npz",
-        131e6,
-        (2.0, 0.15),
-        (0.05, 0.015),
-        (2e-4, 2e-5),
-        **_NESTED,
-    ),
+    "mnist-66M": Strategy(wide_mnist_network, "mnist.npz", 66e6, (2.0, 0.2), **_SMALL_BATCHES),
+    "mnist-131M": Strategy(wide_mnist_network, "mnist.npz", 131e6, (2.0, 0.15), **_SMALL_BATCHES),
     "mnist-328M": Strategy(mnist_network, "mnist.npz", 328e6, (1.5, 0.05), (0.0627, None)),
     "mnist-solved-25M": Strategy(
         wide_mnist_network,

@@ -108,8 +108,8 @@ def unmasked(value: ArrayLike, name: str) -> NDArray[Any]:
     """Return an array of anything, of which nothing is masked: NumPy would drop the mask."""
     if "numpy.ma" in sys.modules and np.ma.is_masked(value):  # without it there is no such array
         raise ValueError(
-            f"{name} is a masked array, and its masked values are no numbers; replace them by "
-            f"{name}.filled(0), or leave such rows out"
+            f"{name} is a masked array, and its masked values are no numbers; leave such rows out, "
+            f"or say by {name}.filled(…) which numbers take their place"
         )
     try:
         return np.asarray(value)
@@ -129,8 +129,11 @@ def real(value: ArrayLike, name: str) -> NDArray[Any]:
             ) from error
     if array.dtype.kind not in "buif":
         cure = ""
-        if array.dtype.kind in "US" and array.ndim:
-            cure = f"; of names of classes np.unique({name}, return_inverse=True)[1] makes numbers"
+        if array.dtype.kind in "US" and array.ndim == 1:
+            cure = (
+                f"; of names of classes np.unique({name}, return_inverse=True)[1] makes numbers, "
+                "of all data at once"
+            )
         raise TypeError(f"{name} must hold real numbers, not {array.dtype}{cure}")
     return array
 

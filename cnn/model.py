@@ -199,7 +199,7 @@ class Model:
         }
         checks.finite(self._vector, "weights")
         arrays = {"weights": self._vector, "initial": self._initial, "fixed": self.fixed_weights}
-        files.save_arrays(path, header, arrays)
+        files.save_arrays(checks.path(path, "path"), header, arrays)
 
     # What the inputs and outputs mean
 
@@ -702,7 +702,8 @@ def load(path: FilePath) -> Model:
     Raises FileNotFoundError for a missing file and ValueError, with the path and the reason, for
     one that is truncated, foreign or tampered with. Nothing in the file is executed.
     """
-    header, arrays = files.load_arrays(path, FORMAT, ("weights", "initial", "fixed"))
+    wanted = ("weights", "initial", "fixed")
+    header, arrays = files.load_arrays(checks.path(path, "path"), FORMAT, wanted)
     try:
         chain = build(header["layers"])
         weighted = [layer for layer in chain if isinstance(layer, WeightedLayer)]
@@ -730,9 +731,10 @@ def load(path: FilePath) -> Model:
 
 def _stored(arrays: dict[str, AnyArray], name: str) -> Array:
     array = arrays[name]
-    if array.dtype != np.float32 or array.ndim != 1 or not np.isfinite(array).all():
+    alike = array.dtype.newbyteorder("=") == np.float32  # another machine may turn its bytes round
+    if not alike or array.ndim != 1 or not np.isfinite(array).all():
         raise ValueError(f"its {name} are not a vector of finite float32 numbers")
-    return array
+    return array.astype(np.float32, copy=False)
 
 
 def _join(arrays: Sequence[Array]) -> Array:

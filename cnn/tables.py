@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from cnn.checks import printable
+
 Row = Sequence[str]
 
 
 def as_text(header: Row, rows: Iterable[Row], *, names: int = 0, total: Row | None = None) -> str:
-    """Return a table of fixed width; the first `names` columns are set left, the others right."""
-    body = [header, *rows, *([total] if total else [])]
+    """Return a table of fixed width; the first `names` columns are set left, the others right.
+
+    Control characters in cells, such as those of a class name in a stranger's file, are escapes.
+    """
+    body = [list(map(printable, row)) for row in (header, *rows, *([total] if total else []))]
     widths = [max(map(len, column)) for column in zip(*body, strict=True)]
     lines = [
         "  ".join(

@@ -26,10 +26,16 @@ from gacnn.fitness.batches import Augmentation
 from gacnn.fitness.metrics import Metric
 from gacnn.fitness.weights import checked_sample_weight
 from gacnn.gacnn import GACNN
-from gacnn.training.default_network import FIRST_LAYERS, default_layers, default_output
+from gacnn.training.default_network import (
+    FIRST_LAYERS,
+    default_head,
+    default_layers,
+    default_output,
+)
 from gacnn.training.defaults import NUM_SOLUTIONS, default_sigma
 from gacnn.types import Array, FilePath, Growing
 
+LOST = 0.01  # of a standard deviation, that float32 may round away
 LEAST_SIDE = 8  # pixels of a side: fewer features are hardly an image
 
 
@@ -220,7 +226,9 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         population = GACNN(model, self.num_solutions, random_seed=seed, spread=spread)
         population.layout_is_said = True  # or has been refused
         weights = {"sample_weight": sample_weight, "class_weight": class_weight}
-        result = population.train(X, y, **weights, **self._training())
+        begins = self.layers is None and not self._goes_on
+        head = {"head": default_head(model)} if begins else {}
+        result = population.train(X, y, **weights, **{**head, **self._training()})
         self.model_ = result.model
         self.history_ = _joined(earlier, result.history)
         self.n_generations_ = len(self.history_)
@@ -282,6 +290,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         `cnn.to_onnx`, `cnn.to_torch` and `cnn.to_keras` take the estimator itself and do this.
         """
         check_is_fitted(self)
+        _say_rounding(self.input_scaler_, "X")
         model = with_inputs(self.model_, self.input_scaler_.mean_, self.input_scaler_.scale_)
         model.input_range = self.input_range_
         return model
@@ -348,7 +357,9 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
         verbose: whether to show plan and progress.
         first_layer: where layers is None and X are images, whether the first layer comes from these
             and stays as it is, "data", or is evolved like the others, "evolved"; "auto" is "data"
-            for 5,000 images or more of 16 pixels a side or more, unless they are augmented.
+            for 5,000 images or more of 16 pixels a side or more, unless they are augmented. Behind
+            such a layer the last one begins as ridge regression solves it, where metric and
+            settings allow that; settings={"head": "evolved"} has it evolve from zeros.
         settings: further arguments of `GACNN.train`, such as {"gene_space": [-1, 0, 1]}.
 
     After `fit`: model_, a `cnn.Model` of standardised inputs; input_scaler_, which standardises
@@ -421,9 +432,7 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
 
         sample_weight: (N,), how much each counts, in the standardisation of the inputs too.
         """
-        multilabel = checks.several_labels(np.asarray(y), "y")
-        if multilabel:
-            raise ValueError(multilabel)
+        _check_labels(np.asarray(y))
         samples, labels = self._validated(X, y=y, reset=not self._goes_on)
         check_classification_targets(labels)
         classes, numbered = np.unique(labels, return_inverse=True)
@@ -533,7 +542,9 @@ class CNNRegressor(RegressorMixin, _Estimator):  # type: ignore[misc] # no types
 
         `cnn.to_onnx`, `cnn.to_torch` and `cnn.to_keras` take the estimator itself and do this.
         """
+        check_is_fitted(self)
         scaler = self.target_scaler_
+        _say_rounding(scaler, "y")
         return with_outputs(super().as_model(), scaler.mean_, scaler.scale_)
 
     def predict(self, X: ArrayLike) -> Array:
@@ -553,6 +564,32 @@ class CNNRegressor(RegressorMixin, _Estimator):  # type: ignore[misc] # no types
         return tags
 
 
+def _check_labels(y: Array) -> None:
+    """Raise ValueError, with the cure, for several labels a sample, one-hot ones, and none."""
+    multilabel = checks.several_labels(y, "y")
+    if multilabel:
+        raise ValueError(multilabel)
+    if y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "buif":
+        raise ValueError(
+            f"y should be a 1d array, one label a sample, not of the shape {y.shape}; of one-hot "
+            "labels take y.argmax(axis=1)"
+        )
+    if y.dtype == object and y.ndim:
+        missing = [place for place, label in enumerate(y.flat) if _is_missing(label)]
+        if missing:
+            first = f"y[{missing[0]}] = {y.flat[missing[0]]!r}"
+            raise ValueError(
+                f"y has no label for {len(missing):,} of {len(y):,} samples, such as {first}; "
+                "leave them out"
+            )
+
+
+def _is_missing(label: object) -> bool:
+    """Tell None, NaN, and pandas' NA and NaT."""
+    nan = isinstance(label, float) and math.isnan(label)
+    return label is None or nan or type(label).__name__ in ("NAType", "NaTType")
+
+
 def _shape_of(X: Array) -> tuple[int, ...]:
     """Return the shape of a network's input: (features,) or (height, width, channels)."""
     if X.ndim > 4:
@@ -566,9 +603,10 @@ def _shape_of(X: Array) -> tuple[int, ...]:
 def _shaped(X: Array, shape: tuple[int, ...]) -> Array:
     """Return X, such inputs or rows of as many values, as (N, *shape)."""
     if X.shape[1:] != shape and _shape_of(X) not in (shape, (math.prod(shape),)):
+        alone = "; one image alone is X[None]" if X.shape == shape else ""
         raise ValueError(
             f"the network takes inputs of the shape {shape}, or rows of {math.prod(shape)} "
-            f"features, but X has the shape {X.shape}"
+            f"features, but X has the shape {X.shape}{alone}"
         )
     return X.reshape(len(X), *shape)
 
@@ -607,6 +645,18 @@ def _scaler(columns: Array, sample_weight: Array | None) -> StandardScaler:
         return StandardScaler().fit(columns)
     each = np.repeat(sample_weight, len(columns) // len(sample_weight))
     return StandardScaler().fit(columns, sample_weight=each)
+
+
+def _say_rounding(scaler: StandardScaler, name: str) -> None:
+    """Warn of columns whose differences a network without the scaler loses: it is of float32."""
+    lost = np.abs(scaler.mean_) * np.finfo(np.float32).eps / scaler.scale_
+    worst = int(lost.argmax())
+    if lost[worst] > LOST:
+        checks.warn(
+            f"{name} has numbers of about {scaler.mean_[worst]:.4g} that differ by "
+            f"{scaler.scale_[worst]:.2g}, which float32 rounds: a network that takes and gives "
+            "them as they are differs from the estimator; subtract an offset before fit"
+        )
 
 
 def _joined(earlier: History | None, later: History) -> History:

@@ -213,6 +213,7 @@ class GACNN:
         sampling: str = "auto",
         augment: Augmentation | None = None,
         patience: int | str | None = "auto",
+        head: str = "evolved",
         callbacks: Sequence[Callback] = (),
         checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
         resume: bool = False,
@@ -240,11 +241,11 @@ class GACNN:
             num_generations: at most; 2,000, or as many as time_limit allows.
             time_limit: seconds.
             validation: a share of the data to hold out, stratified where y are labels (every class
-                keeps an image to train on), (X, y) or (X, y, sample_weight), or None; "auto" is a
-                tenth of 200 images or more. The networks that are compared on it, after every few
-                generations, are averages of the last generations where all offspring are one
-                centre's, otherwise the best of each generation; the best one is returned. Without
-                it, it is the best of all generations where these were scored on all data,
+                keeps an image to train on), (X, y), (X, y, sample_weight) or a `Dataset`, or None;
+                "auto" is a tenth of 200 images or more. The networks that are compared on it, after
+                every few generations, are averages of the last generations where all offspring are
+                one centre's, otherwise the best of each generation; the best one is returned.
+                Without it, it is the best of all generations where these were scored on all data,
                 otherwise the last average. class_weight holds for these data too.
             batch_size: images a generation, or None for all; "auto" is 128, or all where they are
                 fewer than 256.
@@ -254,6 +255,9 @@ class GACNN:
                 the fitness on all data, that end the run, or None for never; "auto" is a third
                 of num_generations, but at least 50, and None with a time limit alone, with
                 mini-batches but no validation, or with several objectives.
+            head: how the last layer begins: "evolved" like all others, from what the model has;
+                "ridge", as ridge regression on the training images solves it for the layers before
+                (see `gacnn.RidgeHead`), and evolves from there; "auto", solved where it can be.
             callbacks: `gacnn.Callback` objects. On mini-batches one good batch says little: a
                 threshold there, or stop_criteria="reach_…", is refused with what to write.
             checkpoint: the path of a file that is written at most every second, and costs at most
@@ -286,6 +290,7 @@ class GACNN:
             sampling=sampling,
             augment=augment,
             patience=patience,
+            head=head,
             engine=engine,
             device=device,
             threads=threads,

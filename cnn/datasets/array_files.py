@@ -9,6 +9,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -36,6 +37,7 @@ _KINDS = {
     **dict.fromkeys(("x", "image", "images"), "images"),
     **dict.fromkeys(("y", "label", "labels"), "labels"),
 }
+_IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}  # by their codes
 _CONTENTS = {  # first bytes, and what such a file is
     b"BZh": "packed by bzip2; unpack it by bunzip2",
     b"\xfd7zXZ": "packed by xz; unpack it by unxz",
@@ -62,19 +64,42 @@ class Arrays(NamedTuple):
 
 def read_npz(path: Path, memory_limit: int | None) -> Arrays:
     """Return the arrays of an .npz file: see `cnn.datasets.load_npz`."""
+    with _opened(path, "x_train=…, y_train=…") as archive:
+        return _npz(path, archive, memory_limit)
+
+
+def read_images(path: Path, memory_limit: int | None) -> NDArray[Any]:
+    """Return images without labels: x of an .npz file, or x_test, or else its only array."""
+    with _opened(path, "x=…") as archive:
+        members = [name for name in archive.namelist() if not name.endswith("/")]
+        places = {_place(member): member for member in members}
+        named = [places[part, "images"] for part in ("", "test") if (part, "images") in places]
+        chosen = (named or members)[:1]
+        if not named and len(members) != 1:
+            raise ArrayFileError(
+                f"{printable(path)} must hold one array of images, x, but it holds "
+                f"{', '.join(map(_title, members)) or 'nothing'}"
+            )
+        _check_room(path, [_header(archive, path, chosen[0])], memory_limit)
+        return _npy(archive, chosen[0])
+
+
+@contextmanager
+def _opened(path: Path, arrays: str) -> Iterator[zipfile.ZipFile]:
+    """Open an .npz file; what then fails is said to be damage. arrays: what such a file holds."""
     checks.regular_file(path)
     with path.open("rb") as file:
         try:
             if (content := contents(file)) != "zip":
                 raise ValueError(f"it is {_words(content)}")
             with zipfile.ZipFile(file) as archive:
-                return _npz(path, archive, memory_limit)
+                yield archive
         except (MemoryError, ArrayFileError):
             raise
         except Exception as error:
             raise ValueError(
                 f"{printable(path)} is damaged or no .npz file of arrays: {printable(error)}; "
-                "write one by np.savez(path, x_train=…, y_train=…)"
+                f"write one by np.savez(path, {arrays})"
             ) from error
 
 
@@ -86,7 +111,8 @@ def contents(file: IO[bytes]) -> str:
     """Tell "zip", "gzip" or "idx", or in words what a file is, by its first bytes."""
     head = file.read(24)
     file.seek(0)
-    kinds = {b"PK\3\4": "zip", b"PK\5\6": "zip", b"\x1f\x8b": "gzip", b"\0\0\x08": "idx"}
+    kinds = {b"PK\3\4": "zip", b"PK\5\6": "zip", b"\x1f\x8b": "gzip"}
+    kinds |= {bytes([0, 0, code]): "idx" for code in _IDX_TYPES}
     for start, kind in kinds.items():
         if head.startswith(start):
             return kind
@@ -285,7 +311,7 @@ def _chosen(folder: Path) -> Set:
 
 
 def _idx(path: Path, memory_limit: int | None) -> Named:
-    """Return an array: two zeros, type 8, dimensions, big-endian sizes, then bytes."""
+    """Return an array: two zeros, its type, dimensions, big-endian sizes, then numbers."""
     try:
         with path.open("rb") as file:
             content = contents(file)
@@ -304,19 +330,20 @@ def _idx(path: Path, memory_limit: int | None) -> Named:
         ) from error
 
 
-def _idx_array(file: Any, path: Path, most: int, memory_limit: int | None) -> NDArray[np.uint8]:
+def _idx_array(file: Any, path: Path, most: int, memory_limit: int | None) -> NDArray[Any]:
     """Read an array of at most so many bytes."""
     head = file.read(4)
-    if len(head) < 4 or head[:3] != b"\0\0\x08":
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _IDX_TYPES:
         found = head.hex(" ") or "nothing"
         raise ValueError(f"it begins with {found}, not with 00 00 08 and its dimensions")
-    sizes = file.read(4 * head[3])
+    sizes, dtype = file.read(4 * head[3]), np.dtype(_IDX_TYPES[head[2]])
     shape = np.frombuffer(sizes, ">u4", len(sizes) // 4).tolist()
     number = math.prod(shape)
-    if len(sizes) < 4 * head[3] or number > most:
+    size = number * dtype.itemsize
+    if len(sizes) < 4 * head[3] or size > most:
         raise ValueError("it is truncated")
-    _check_room(path, [(number, 1)], memory_limit)
-    data = file.read(number + 1)
-    if len(data) != number:
-        raise ValueError(f"it is {'truncated' if len(data) < number else 'too long'}")
-    return np.frombuffer(data, np.uint8).reshape(shape)
+    _check_room(path, [(number, dtype.itemsize)], memory_limit)
+    data = file.read(size + 1)
+    if len(data) != size:
+        raise ValueError(f"it is {'truncated' if len(data) < size else 'too long'}")
+    return np.frombuffer(data, dtype).reshape(shape)

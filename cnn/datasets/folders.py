@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from cnn import checks
 from cnn.checks import printable
 from cnn.datasets.array_files import idx_below
+from cnn.datasets.names import in_order, reduced, say_alike
 
 _SPLITS = {
     **dict.fromkeys(("train", "training", "trainset"), "train"),
@@ -73,14 +74,6 @@ def subfolders(folder: Path) -> list[Path]:
     return [folder / name for name in in_order(names)]
 
 
-def in_order(names: Iterable[str]) -> list[str]:
-    """Return names in alphabetical order, but 2 before 10 where all of them are numbers."""
-    listed = sorted(names)
-    if all(name.isascii() and name.isdecimal() for name in listed):
-        listed.sort(key=int)
-    return listed
-
-
 def _counts(name: str) -> bool:
     return not name.startswith(".") and name.casefold() not in _SYSTEM
 
@@ -126,7 +119,7 @@ def _splits_in(path: Path) -> dict[str, Path]:
             f"{printable(path)} has {_listed(nested)}, but no train; name {printable(nested[0])} "
             "itself to load its images"
         )
-    left = [each for each in every if each not in nested]
+    left = [each for each in every if each not in nested] + _dead_links(path)
     if left:
         checks.warn(f"left out {_listed(left)} in {printable(path)}: no splits with classes inside")
     return {part: found[part] for part in ("train", "validation", "test") if part in found}
@@ -159,43 +152,75 @@ def split_of(folder: Path, names: tuple[str, ...] | None = None) -> Split:
     own = tuple(each.name for each in classes)
     if not own:
         raise ValueError(f"{printable(folder)} has no sub-folders; put each class into one")
-    unknown = [each for each in classes if names is not None and each.name not in names]
-    if unknown:
-        raise ValueError(
-            f"{printable(folder)} holds the classes {_listed(unknown)}, which are not among those "
-            f"to train on: {', '.join(map(printable, names or ()))}"
-        )
-    missing = [name for name in names or () if name not in own]
+    if names is None:
+        names = own
+        say_alike(names, printable(folder))
+    _check_known(folder, own, names)
+    missing = [name for name in names if name not in own]
     if missing:
         checks.warn(f"{printable(folder)} has no {', '.join(map(printable, missing))}")
-    names = names or own
     numbers = {each: names.index(each.name) for each in classes}
-    notes: list[str] = []
-    files = [(file, numbers[each]) for each in classes for file in _files(each, folder, notes)]
+    notes = [f"{printable(each.name)}, a link that leads nowhere" for each in _dead_links(folder)]
+    files = [(file, numbers[each]) for each in classes for file in files_below(each, folder, notes)]
     if notes:
         checks.warn(f"left out in {printable(folder)}: {'; '.join(notes)}")
     _say_splits_inside(folder, classes)
     return Split(folder, numbers, names, files)
 
 
+def _check_known(folder: Path, own: tuple[str, ...], names: tuple[str, ...]) -> None:
+    """Raise ValueError for classes of their own that are not among those to train on."""
+    unknown = [name for name in own if name not in names]
+    if not unknown:
+        return
+    known = {reduced(name): name for name in names}
+    twins = [(name, known[reduced(name)]) for name in unknown if reduced(name) in known]
+    cure = f"give them the same names, or name {printable(folder)} itself to load it alone"
+    if twins:
+        cure = f"{twins[0][0]!a} and {twins[0][1]!a} are not the same name: give it one"
+    raise ValueError(
+        f"{printable(folder)} holds the classes {', '.join(map(printable, unknown))}, which are "
+        f"not among those to train on: {', '.join(map(printable, names))}; {cure}"
+    )
+
+
 def _say_splits_inside(folder: Path, classes: list[Path]) -> None:
-    """Warn where classes hold splits, or a single class holds what may be classes."""
-    inside = {each: {_part(below) for below in subfolders(each)} - {""} for each in classes}
-    if any(len(parts) > 1 for parts in inside.values()):
-        first = next(each for each, parts in inside.items() if len(parts) > 1)
+    """Warn where classes hold splits, or what may be the classes."""
+    below = {each: subfolders(each) for each in classes}
+    split = [each for each in classes if len({_part(inner) for inner in below[each]} - {""}) > 1]
+    shared = set.intersection(*({inner.name for inner in below[each]} for each in classes))
+    loose = any(map(_has_pictures, classes))
+    first = classes[0]
+    if len(classes) == 1 and len(shared) > 1 and not loose:
         checks.warn(
-            f"{_listed(subfolders(first))} in {printable(first)} are taken together; for splits "
-            f"put the classes inside of them, such as {printable(folder / 'train' / first.name)}"
+            f"{printable(folder)} holds one class, {printable(first.name)}; if the classes "
+            f"are {_listed(below[first])}, give {printable(first)}"
         )
-    elif len(classes) == 1 and len(subfolders(classes[0])) > 1 and not _has_pictures(classes[0]):
+    elif split:
         checks.warn(
-            f"{printable(folder)} holds one class, {printable(classes[0].name)}; if the classes "
-            f"are {_listed(subfolders(classes[0]))}, give {printable(classes[0])}"
+            f"{_listed(below[split[0]])} in {printable(split[0])} are taken together; for splits "
+            f"put the classes inside of them, such as {printable(folder / 'train' / split[0].name)}"
+        )
+    elif len(classes) > 1 and len(shared) > 1 and not loose:
+        checks.warn(
+            f"{_listed(classes)} in {printable(folder)} are taken for the classes, though each of "
+            f"them holds {', '.join(map(printable, sorted(shared)))}; if those are the classes, "
+            "put all images of each into one folder"
         )
 
 
-def _files(folder: Path, root: Path, notes: list[str]) -> Iterator[Path]:
-    """Files of a folder and those below it, links followed once, in order; notes of the rest."""
+def _dead_links(folder: Path) -> list[Path]:
+    """Return the links in a folder that lead nowhere, such as to a disk that is not there."""
+    with os.scandir(folder) as entries:
+        names = [each.name for each in entries if _counts(each.name) and each.is_symlink()]
+    return [folder / name for name in sorted(names) if not (folder / name).exists()]
+
+
+def files_below(folder: Path, root: Path, notes: list[str]) -> Iterator[Path]:
+    """Yield the files of a folder and below it, links followed once, in order.
+
+    root: a folder above it, from which names count in the notes of what is left out.
+    """
 
     def fail(error: OSError) -> None:
         raise error

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from cnn import checks
 from cnn.checks import printable
 from cnn.datasets.array_files import Arrays, Named, idx_below, idx_sets, read_idx, read_npz
-from cnn.datasets.folders import in_order
 from cnn.datasets.images import How, Loaded, load_folder
+from cnn.datasets.names import in_order, say_alike, say_missing
 from cnn.scale import UNIT, Range, Scale, decided, given, joined
 from cnn.types import FilePath
 
 _CLASSES = 2**16  # labels from here on are no numbers of classes
+_GAPS = 10  # times as many classes as there are labels: then these are hardly counted from 0
 
 
 class _Fields(NamedTuple):
@@ -133,7 +134,8 @@ def load_npz(
         memory_limit: bytes that the file may take in memory, as more may be a trap; None for 1
             GiB, or 64 times the size of the file if that is more.
 
-    Warns of arrays that are not used, and where the meaning of the pixels is not certain. Raises
+    Warns of arrays that are not used, and where the meaning of the pixels or of labels is not
+    certain: names that hardly differ, "nan", numbers such as years. Raises
     FileNotFoundError, or another OSError, and ValueError, with the path, for a file that is
     damaged, pickled, or holds something else. Nothing in it is executed.
     """
@@ -155,8 +157,9 @@ def load_idx(
         folder: holds, or a folder below it does, train-images-idx3-ubyte and
             train-labels-idx1-ubyte, and for the test images t10k-images-idx3-ubyte and
             t10k-labels-idx1-ubyte, as MNIST, Fashion-MNIST and KMNIST are handed out; also packed
-            by gzip, with a dot before idx, with idx4 for images with channels, and with names
-            before, as EMNIST has them: of several sets in one folder give folder/emnist-letters.
+            by gzip, with a dot before idx, with idx4 for images with channels, of any type of
+            numbers, and with names before, as EMNIST has them: of several sets in one folder give
+            folder/emnist-letters.
         scale: as for `load_npz`.
         memory_limit: as for `load_npz`.
 
@@ -237,7 +240,8 @@ def _of_arrays(path: FilePath, arrays: Arrays, scale: Scale | None) -> Splits:
             raise ValueError(
                 f"{pairs['train'][1][0]} and {y[0]} must both be numbers or both strings"
             )
-    names = _class_names(np.unique(np.concatenate(list(labels.values()))), arrays.class_names)
+    found = np.unique(np.concatenate(list(labels.values())))
+    names = _class_names(found, arrays.class_names, pairs["train"][1][0])
     titles = {part: x[0] for part, (x, _) in pairs.items()}
     scale = given(scale) or _decided(titles, images)
     data = {
@@ -309,12 +313,19 @@ def _labels(name: str, labels: NDArray[Any], images: int) -> NDArray[Any]:
     return y.astype(np.intp)
 
 
-def _class_names(found: NDArray[Any], class_names: Named | None) -> tuple[str, ...]:
-    """Return a name for each class, where these labels are found."""
+def _class_names(found: NDArray[Any], class_names: Named | None, y: str) -> tuple[str, ...]:
+    """Return a name for each class, where these labels are found; warns where they are doubtful.
+
+    y: what messages call the labels.
+    """
     strings = found.dtype.kind == "U"
+    if strings:
+        say_alike(found.tolist(), y)
+        say_missing(found.tolist(), y)
     if class_names is None:
         if strings:
             return tuple(in_order(found.tolist()))
+        _say_gaps(found, y)
         return tuple(np.arange(found.max() + 1).astype(str).tolist())
     title, given = class_names
     names = tuple(np.ravel(given).astype(str).tolist())
@@ -327,6 +338,16 @@ def _class_names(found: NDArray[Any], class_names: Named | None) -> tuple[str, .
             f"{title} has {len(names)} names, but none for the label {printable(min(unnamed))}"
         )
     return names
+
+
+def _say_gaps(found: NDArray[Any], y: str) -> None:
+    """Warn of numbers of which most, from 0 on, are no label, such as years."""
+    classes = int(found.max()) + 1
+    if classes > _GAPS * len(found):
+        checks.warn(
+            f"{y} holds {len(found)} different numbers, which makes {classes:,} classes, from 0 to "
+            f"{classes - 1:,}; to make one of each number save y.astype(str)"
+        )
 
 
 def _numbered(y: NDArray[Any], names: tuple[str, ...]) -> NDArray[np.intp]:

@@ -42,7 +42,7 @@ from gacnn.operators.names import (
 )
 from gacnn.operators.operator import Crossover, Mutation, Selection, generator
 from gacnn.operators.run import Run
-from gacnn.types import Array
+from gacnn.types import Array, FilePath
 
 _PYGAD = inspect.signature(pygad.GA)
 _INTERRUPT: list[Any] = ["time", 0.0]  # a stop criterion of PyGAD's that always holds
@@ -469,6 +469,10 @@ class GA(Remembering, Run):
         state.pop("_indexes", None)
         return {**state, "_lost": tuple(lost) or self._lost}
 
+    def save(self, filename: FilePath) -> None:
+        """Write the algorithm to a pickle, as `pygad.GA.save` does: .pkl is added to the name."""
+        super().save(str(checks.path(filename, "filename")))
+
     def warn_of_lost(self) -> None:
         """Warn, once, of what a copy of a file or another process lacks."""
         lost, self._lost = self._lost, ()
@@ -480,12 +484,27 @@ class GA(Remembering, Run):
             )
 
 
-def load(filename: Any) -> Any:
+def load(filename: FilePath) -> Any:
     """Return what `GA.save` wrote; warns of what is not in the file, its callbacks and networks.
 
-    As `pygad.load`, it executes what the file says: load only files that you trust.
+    As `pygad.load`, it adds .pkl to the name, and executes what the file says: load only files
+    that you trust. Raises FileNotFoundError, or ValueError for a file that cannot be read.
     """
-    ga = pygad.load(filename)
+    path = f"{checks.path(filename, 'filename')}.pkl"
+    try:
+        ga = pygad.load(path.removesuffix(".pkl"))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{path} is not there: load adds .pkl to the name that save was given"
+        ) from error
+    except BaseException as error:  # noqa: BLE001 # PyGAD raises it itself, whatever is wrong
+        reason = error.__context__
+        if not isinstance(reason, Exception):  # such as Ctrl-C
+            raise (reason or error) from None
+        raise ValueError(
+            f"{path} cannot be read: {type(reason).__name__}: {reason}; it needs the functions "
+            "that it was saved with, and their packages"
+        ) from reason
     if isinstance(ga, GA):
         ga.warn_of_lost()
     return ga

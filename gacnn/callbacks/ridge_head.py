@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from cnn.model import check_model
 from gacnn.callbacks.callback import Callback
 from gacnn.fitness.batches import ALL
 from gacnn.fitness.fitness import Fitness
-from gacnn.fitness.metrics import METRICS, measure_of, name_of
+from gacnn.fitness.metrics import METRICS, Metric, measure_of, name_of
 from gacnn.fitness.ridge import Head, head_position, ridge_head
 from gacnn.operators.crossover import WeightedRecombination
 from gacnn.operators.operator import positive
@@ -29,14 +30,18 @@ class RidgeHead(Callback):
     without noise, until the next one. It goes with recombination, whose offspring lie around one
     centre. Its images count among those of a training's `image_evaluations`.
 
+    With every=None it is solved once, for the centre of the first population, which is moved
+    there, and evolves from then on like all other weights: `GACNN.train(…, head="ridge")`.
+
     Args:
         every: generations from one solution to the next; where all layers before the head are
-            fixed it is always the same one.
+            fixed it is always the same one. None for the beginning only.
         alpha: what is added to the variance of each feature, times the mean of the variances.
 
     Raises:
         ValueError: in the run, for a network that ends in no Dense layer, a metric that is neither
-            of labels nor "mse", and another crossover than recombination.
+            of labels nor "mse", genes that are not free to take any value, and, but with
+            every=None, another crossover than recombination.
 
     Examples:
         >>> layers = [cnn.Input1D(2), cnn.Dense(8), cnn.Dense(2, activation_function="softmax")]
@@ -50,8 +55,8 @@ class RidgeHead(Callback):
         [0, 1, 1, 0]
     """
 
-    def __init__(self, every: int = 20, alpha: float = 0.03) -> None:
-        self.every = checks.whole(every, "every")
+    def __init__(self, every: int | None = 20, alpha: float = 0.03) -> None:
+        self.every = None if every is None else checks.whole(every, "every")
         self.alpha = positive(alpha, "alpha")
         self._forget()
 
@@ -60,26 +65,43 @@ class RidgeHead(Callback):
         self.image_evaluations = 0
 
     def on_start(self, ga: Run) -> None:
-        """Begin anew; ValueError for a run that has no such head."""
+        """Begin anew, and with every=None solve the head; ValueError for a run that has none."""
         self._forget()
         fitness = _fitness_of(ga)
-        head_position(fitness.model)
-        if not isinstance(ga.crossover_type, WeightedRecombination):
+        free = ga.gene_space is None and ga.population.dtype.kind == "f"
+        check_solvable(fitness.model, fitness.scorer.metrics, free=free)
+        if self.every is None:
+            if not ga.generations_completed:
+                self._begin(ga.population, fitness)
+        elif not isinstance(ga.crossover_type, WeightedRecombination):
             raise ValueError(
                 f'RidgeHead needs crossover_type="recombination", not {ga.crossover_type!r}: only '
-                "offspring of one centre can share a head"
+                "offspring of one centre can share a head; every=None solves it once, to begin with"
             )
 
-    def on_mutation(self, ga: Run, offspring_mutation: Array) -> Array:
+    def on_mutation(self, ga: Run, offspring_mutation: Array) -> Array | None:
         """Return the offspring (P, n) with the head, a new one if it is time."""
-        if self.head is None or ga.generations_completed % self.every == 0:
-            centre = offspring_mutation.mean(axis=0, dtype=np.float64).astype(np.float32)
-            fitness = _fitness_of(ga)
-            self.head = _solved(fitness, centre, self.alpha).genes
-            self.image_evaluations += len(fitness.X)
+        if self.every is None:
+            return None
+        head = self.head
+        if head is None or ga.generations_completed % self.every == 0:
+            head = self._solve(offspring_mutation, _fitness_of(ga))
         offspring = offspring_mutation.copy()
-        offspring[:, -len(self.head) :] = self.head
+        offspring[:, -len(head) :] = head
         return offspring
+
+    def _begin(self, population: Array, fitness: Fitness) -> None:
+        """Move the population, so that the centre of its heads is the one that is solved."""
+        head = self._solve(population, fitness)
+        own = population[:, -len(head) :]
+        own += head - own.mean(axis=0)
+
+    def _solve(self, vectors: Array, fitness: Fitness) -> Array:
+        """Return the head for the centre of vectors (P, n), and note it and what it has cost."""
+        centre = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+        self.head = head = _solved(fitness, centre, self.alpha).genes
+        self.image_evaluations += len(fitness.X)
+        return head
 
     def state(self) -> dict[str, Any]:
         """Return the head, and what it has cost."""
@@ -91,15 +113,29 @@ class RidgeHead(Callback):
 
 
 def _fitness_of(ga: Run) -> Fitness:
-    """Return the fitness on data; ValueError for another, or for targets that are no such."""
+    """Return the fitness of a run on data; ValueError for another."""
     fitness = ga.evaluator
     if not isinstance(fitness, Fitness):
         raise ValueError(f"RidgeHead needs a gacnn.Fitness on data, not {type(fitness).__name__}")
-    metrics = fitness.scorer.metrics
+    return fitness
+
+
+def check_solvable(model: Model, metrics: Sequence[Metric], *, free: bool) -> None:
+    """Raise ValueError where ridge regression cannot solve the last layer.
+
+    free: whether genes may take any value.
+    """
+    head_position(model)
     if not {measure_of(metric).targets for metric in metrics} & {"labels", "values"}:
         named = ", ".join(map(name_of, metrics))
-        raise ValueError(f'RidgeHead knows metrics of labels, and "mse", not {named}; leave it out')
-    return fitness
+        raise ValueError(
+            f'ridge regression knows metrics of labels, and "mse", not {named}; let the head evolve'
+        )
+    if not free:
+        raise ValueError(
+            "ridge regression gives the head any values, so gene_space and whole numbers as "
+            "gene_type do not go with it; let the head evolve"
+        )
 
 
 def _solved(fitness: Fitness, vector: Array, alpha: float) -> Head:

@@ -151,10 +151,19 @@ def _fingerprints_differ(before: Any, fitness_func: Any) -> list[str]:
     if not (isinstance(before, dict) and isinstance(now, dict)):
         return [] if before == now else ["only one of the two fitness functions has a fingerprint"]
     return [
-        f"{key} of fitness_func was {shown(before.get(key))} and is {shown(now.get(key))}"
+        _of_data(key, before.get(key), now.get(key))
+        or f"{key} of fitness_func was {shown(before.get(key))} and is {shown(now.get(key))}"
         for key in before | now
         if before.get(key) != now.get(key)
     ]
+
+
+def _of_data(key: str, before: Any, now: Any) -> str:
+    """Return how the data of a `Fitness` differ, of which shape and checksum are known."""
+    known = key in ("images", "targets") and isinstance(before, list) and isinstance(now, list)
+    if not known or len(before) != 2 or before[:1] != now[:1]:
+        return ""
+    return f"{key} of fitness_func are others of the same shape, or of another type or order"
 
 
 def shown(plain: Any) -> str:

@@ -18,13 +18,13 @@ from cnn import datasets
 from cnn.checks import printable
 from cnn.exchange.onnx import metadata
 from gacnn.command import comparison, pictures, words
-from gacnn.command.data import DIGITS, Data, load, numbered, parts
+from gacnn.command.data import DIGITS, Data, check_apart, load, numbered, parts
 from gacnn.command.reports import class_table, information
 from gacnn.command.run_folder import RunFolder
 from gacnn.command.settings import Settings
 from gacnn.command.terminal import cell, complain, say
 from gacnn.gacnn import GACNN
-from gacnn.training.default_network import default_network
+from gacnn.training.default_network import default_head, default_network
 from gacnn.training.defaults import NUM_GENERATIONS
 from gacnn.training.plan import counted
 from gacnn.types import Array
@@ -37,8 +37,10 @@ def train(options: argparse.Namespace) -> int:
     folder: RunFolder = options.out
     settings = _settings(options)
     folder.check_free()
+    check_apart(folder.path, settings.data)
     data = load(settings, options.scale)
     model = _network(options, data.train)
+    settings = replace(settings, head=_head(options, model))
     # which says what is wrong before there is a folder
     evolve = _evolution(folder, settings, data, model, options.scheduler)
     folder.create(settings, model, data)
@@ -91,6 +93,15 @@ def _network(options: argparse.Namespace, images: datasets.Dataset) -> cnn.Model
     model = _model(options.model)
     _check_fits(model, images)
     return model
+
+
+def _head(options: argparse.Namespace, model: cnn.Model) -> str:
+    """Return how the last layer begins."""
+    named = options.layers is not None or options.model is not None
+    if options.head == "auto":
+        return "evolved" if named else default_head(model)
+    head: str = options.head
+    return head
 
 
 def _default_network(images: datasets.Dataset, options: argparse.Namespace) -> cnn.Model:
@@ -223,7 +234,7 @@ def _unread(
         )
         return images
 
-    return list(pictures.found(options.images, read, scale, limit))
+    return list(pictures.found(options.images, read, shape, scale, limit))
 
 
 def _as_csv(names: list[str]) -> Callable[[str, Array], None]:

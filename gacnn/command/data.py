@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 import zlib
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,12 @@ from numpy.typing import NDArray
 from cnn import datasets
 from cnn.checks import printable
 from cnn.datasets import Dataset
+from cnn.datasets.array_files import idx_below
 from gacnn.command.settings import Settings
 from gacnn.training.held_out import stratified
 
 DIGITS = "digits"  # scikit-learn's, as the name of data
+_NAMED = 5  # classes that a warning names
 
 
 Data = datasets.Splits
@@ -51,6 +54,18 @@ def load(settings: Settings, scale: datasets.Scale | None = None) -> Data:
     return Data(data, validation, test)
 
 
+def check_apart(run: Path, data: str) -> None:
+    """Raise ValueError for a run in the folder of its pictures, where it would be a class."""
+    place = Path(data)
+    if data == DIGITS or not place.is_dir() or idx_below(place):
+        return
+    if run.resolve().is_relative_to(place.resolve()):
+        raise ValueError(
+            f"--out {printable(run)} is inside of {printable(data)}, where it would be taken for a "
+            "class; give a folder elsewhere"
+        )
+
+
 def _check_classes(data: Dataset, source: str) -> None:
     found = np.unique(data.y)
     if len(found) < 2:
@@ -60,7 +75,8 @@ def _check_classes(data: Dataset, source: str) -> None:
         )
     missing = [printable(n) for number, n in enumerate(data.class_names) if number not in found]
     if missing:
-        names = ", ".join(missing)
+        more = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
+        names = f"{', '.join(missing[:_NAMED])}{more}"
         warnings.warn(f"{printable(source)} holds no image to train on of: {names}", stacklevel=3)
 
 

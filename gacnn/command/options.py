@@ -9,7 +9,7 @@ from cnn import NumpyEngine
 from gacnn.command import values
 from gacnn.command.settings import CLASS_METRICS
 from gacnn.training.default_network import FIRST_LAYERS
-from gacnn.training.defaults import NUM_GENERATIONS, NUM_SOLUTIONS
+from gacnn.training.defaults import HEADS, NUM_GENERATIONS, NUM_SOLUTIONS
 
 LAYERS = (
     'the network, such as "conv 16x5 s2, pool 2, conv 32x3 same, dense 10": filters x their size, '
@@ -44,6 +44,13 @@ def add_network(each: argparse.ArgumentParser) -> None:
         default="auto",
         help="of the default network: evolved, or from the data and fixed, as for 5,000 images or "
         "more of 16 pixels a side or more that are neither flipped nor shifted",
+    )
+    group.add_argument(
+        "--head",
+        choices=HEADS,
+        default="auto",
+        help="how the last layer begins: evolved like the others, or as ridge regression solves "
+        "it, as behind a first layer from the data",
     )
 
 

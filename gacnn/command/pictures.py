@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
-from cnn import NumpyEngine
+from cnn import checks
 from cnn.checks import printable
 from cnn.datasets import Scale
+from cnn.datasets.array_files import read_images
+from cnn.datasets.folders import files_below
 from cnn.types import AnyArray, Array
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-_NAMES = ("x", "X", "images", "x_test", "X_test", "test_images")
 
 
 class Unread(NamedTuple):
@@ -30,23 +29,24 @@ class Unread(NamedTuple):
 def found(
     paths: Sequence[Path],
     read: Callable[[Path], Array],
+    shape: tuple[int, ...],
     scale: Scale | None,
     memory_limit: int | None,
 ) -> Iterator[Unread]:
     """Yield what paths hold, in order; the pictures in and below a folder by name.
 
-    read: reads a picture. scale: of the pixels of arrays, None for what they seem to be.
-    memory_limit: bytes of an array.
+    read: reads a picture. shape: of images, (height, width, channels). scale: of the pixels of
+    arrays, None for what they seem to be. memory_limit: bytes of an array.
     """
     for path in paths:
         if path.is_dir():
-            pictures = [each for each in sorted(path.rglob("*")) if each.suffix.lower() in SUFFIXES]
+            pictures = _below(path)
             for each in pictures:
                 yield Unread([printable(each)], lambda each=each: read(each))  # type: ignore[misc]
             if not pictures:
                 yield Unread([printable(path)], lambda path=path: _none(path))  # type: ignore[misc]
         elif path.suffix.lower() == ".npz":
-            yield from _of_arrays(path, scale, memory_limit or NumpyEngine.memory_limit)
+            yield from _of_arrays(path, shape, scale, memory_limit)
         else:
             yield Unread([printable(path)], lambda path=path: read(path))  # type: ignore[misc]
 
@@ -57,9 +57,11 @@ def _none(path: Path) -> Array:
     )
 
 
-def _of_arrays(path: Path, scale: Scale | None, memory_limit: int) -> Iterator[Unread]:
+def _of_arrays(
+    path: Path, shape: tuple[int, ...], scale: Scale | None, memory_limit: int | None
+) -> Iterator[Unread]:
     try:
-        images = _array(path, memory_limit)
+        images = _array(path, shape, memory_limit)
     except (OSError, ValueError) as error:
         yield Unread([printable(path)], lambda error=error: _raised(error))  # type: ignore[misc]
         return
@@ -72,28 +74,27 @@ def _raised(error: Exception) -> Array:
     raise error
 
 
-def _array(path: Path, memory_limit: int) -> AnyArray:
-    """Return the images of an .npz file; nothing in it is executed."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            names = [name for name in _NAMES if name in archive.files] or archive.files
-            if len(names) != 1:
-                held = ", ".join(map(printable, archive.files)) or "nothing"
-                raise ValueError(f"it must hold one array of images, x, but it holds {held}")
-            size = archive.zip.getinfo(f"{names[0]}.npy").file_size
-            if size > memory_limit:
-                raise ValueError(
-                    f"its images take {size:,} bytes and --memory-limit is {memory_limit:,}"
-                )
-            images = archive[names[0]]
-    except FileNotFoundError:
-        raise
-    except Exception as error:
-        raise ValueError(f"{printable(path)} cannot be read: {printable(error)}") from error
-    if images.ndim not in (3, 4):
+def _array(path: Path, shape: tuple[int, ...], memory_limit: int | None) -> AnyArray:
+    """Return the images (N, *shape) of an .npz file; nothing in it is executed."""
+    images = read_images(path, memory_limit)
+    if images.ndim not in (3, 4) or len(images) == 0:
         raise ValueError(
             f"{printable(path)} must hold images (N, height, width) or (N, height, width, "
             f"channels), not {images.shape}"
         )
-    channels: AnyArray = images[..., None] if images.ndim == 3 else images
-    return channels
+    images = images[..., None] if images.ndim == 3 else images
+    if images.shape[1:] != shape:
+        raise ValueError(
+            f"{printable(path)} holds images of {images.shape[1:]} (height, width, channels), but "
+            f"the run was trained on images of {shape}"
+        )
+    return images
+
+
+def _below(folder: Path) -> list[Path]:
+    """Return the pictures in and below a folder, as those of a class would be found."""
+    real, notes = folder.resolve(), list[str]()
+    files = [folder / file.relative_to(real) for file in files_below(real, real.parent, notes)]
+    if notes:
+        checks.warn(f"left out in {printable(folder)}: {'; '.join(notes)}")
+    return sorted(file for file in files if file.suffix.lower() in SUFFIXES)

@@ -10,6 +10,7 @@ from typing import Any
 from cnn import checks
 from gacnn import augment
 from gacnn.fitness.metrics import METRICS
+from gacnn.training.defaults import HEADS
 
 Check = Callable[[Any, str], Any]  # returns the value; ValueError or TypeError if it cannot be one
 
@@ -50,6 +51,7 @@ class Settings:
     memory_limit: int | None = None
     validation: float | None = None
     threads: int | None = None
+    head: str = "evolved"
 
     @classmethod
     def of(cls, stored: dict[str, Any]) -> Settings:
@@ -82,6 +84,7 @@ class Settings:
             "device": self.device,
             "validation": "auto" if self.validation is None else self.validation or None,
             "threads": self.threads,
+            "head": self.head,
             "memory_limit": self.memory_limit,
         }
 
@@ -131,4 +134,5 @@ _CHECKS: dict[str, Check] = {
     "memory_limit": _optional(checks.whole),
     "validation": _optional(_share),
     "threads": _optional(checks.whole),
+    "head": partial(checks.one_of, choices=HEADS),
 }

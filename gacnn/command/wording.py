@@ -13,6 +13,7 @@ _OPTIONS = {
     "num_solutions": "--population",
     "random_seed": "--seed",
     "time_limit": "--time-limit",
+    "validation": "--validation",
 }
 
 
@@ -33,7 +34,8 @@ def _option(found: re.Match[str]) -> str:
 
 _PHRASES: dict[str, str | Callable[[re.Match[str]], str]] = {
     r"an? size=\(height, width\)": "--size, such as 32, or 32x48 for rows x columns,",
-    r"size must be ": "--size must be ",
+    r"\bsize must be ": "--size must be ",
+    r", or \(X, y\), not ": ", not ",
     r"scale=cnn\.datasets\.Scale\(black, white\)": "--scale BLACK,WHITE",
     r"scale=cnn\.datasets\.Scale\((?:black=)?([^,()]+), (?:white=)?([^,()]+)\)": _scale,
     rf"\b({'|'.join(_OPTIONS)})(=| must| is )": _option,

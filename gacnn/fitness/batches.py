@@ -32,6 +32,7 @@ class Batch(NamedTuple):
 
 
 ALL = Batch()
+_FAR = 12.0  # times larger or smaller than before: no augmentation does that
 
 
 def drawn(
@@ -59,13 +60,28 @@ def generator_of(state: dict[str, Any]) -> np.random.Generator:
 
 
 def changed(images: Array, augment: Augmentation, rng: np.random.Generator) -> Array:
-    """Return the images augmented; ValueError if their shape is then another."""
+    """Return the images augmented; ValueError if their shape is then another.
+
+    Warns where their numbers are of another size, such as bytes of numbers from 0 to 1.
+    """
+    shape, before = images.shape, _largest(images)  # it may change them in place
     result = np.asarray(augment(images, rng))
-    if result.shape != images.shape:
+    if result.shape != shape:
         raise ValueError(
-            f"augment must return images of the same shape, {images.shape}, not {result.shape}"
+            f"augment must return images of the same shape, {shape}, not {result.shape}"
+        )
+    after = _largest(result)
+    if after > before * _FAR > 0 or 0 < after < before / _FAR:
+        checks.warn(
+            f"augment was given images of numbers up to {before:.3g}, and returned them up to "
+            f"{after:.3g}: networks would learn from others than they see later; return the images "
+            "in the numbers that they had"
         )
     return result
+
+
+def _largest(images: Array) -> float:
+    return max(abs(float(images.max())), abs(float(images.min())))
 
 
 def checked_augmentation(augment: Any) -> Augmentation | None:

@@ -68,15 +68,16 @@ class Features:
             kept = self._kept
             if kept is None and not self._holders:
                 images = self.X if chosen is None else self.X[chosen]
-                return self._computed(images, engine, threads, memory_limit)
+                return self.computed(images, engine, threads, memory_limit)
             if kept is None:
-                kept = self._kept = self._computed(self.X, engine, threads, memory_limit)
+                kept = self._kept = self.computed(self.X, engine, threads, memory_limit)
         rest, features = kept
         return rest, features if chosen is None else features[chosen]
 
-    def _computed(
+    def computed(
         self, images: Array, engine: Engine, threads: int | None, memory_limit: int
     ) -> tuple[Model, Array]:
+        """Return the rest of the network, and what it takes for these images."""
         fixed, rest = self.model.cut(1 + self.layers)
         limits: dict[str, Any] = {"threads": threads, "memory_limit": memory_limit}
         return rest, fixed.forward(images, engine=engine, **limits)

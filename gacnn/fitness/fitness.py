@@ -216,6 +216,13 @@ class Fitness(Evaluator):
         features = self.scorer.features
         return nullcontext() if features is None else features.held()
 
+    @property
+    def keeps_features_here(self) -> bool:
+        """Whether that is in this process, and not with workers or on a device of an engine."""
+        workers = None if self.shards is None else self.shards.workers
+        here = workers is None or workers.share_memory
+        return here and self.scorer.features is not None and not self.scorer.reduces
+
     def draw(self, rng: np.random.Generator) -> None:
         """Draw the batch of all calls until the next draw; `gacnn.GA` draws one a generation."""
         self.batch = self._drawn(rng)

@@ -263,10 +263,16 @@ def _each(
     return scores
 
 
-def check_numbers(scores: Array, metric: Metric, members: Indices) -> None:
-    """Raise MetricError for the first NaN among scores of members of these positions."""
+def check_numbers(scores: Array, metric: Metric, members: Indices, *, batch: bool = False) -> None:
+    """Raise MetricError for the first NaN among scores of members of these positions.
+
+    batch: whether they are of a part of the images, for which a metric may have no meaning.
+    """
+    cure = (
+        ", perhaps of a batch that lacks a class: batch_size=None takes all images" if batch else ""
+    )
     for position in members[np.isnan(scores)]:
-        raise MetricError(metric, int(position), "it returned NaN")
+        raise MetricError(metric, int(position), f"it returned NaN{cure}")
 
 
 def name_of(function: str | Callable[..., Any]) -> str:

@@ -93,7 +93,7 @@ class Scorer:
 
     def __call__(self, vectors: Array, batch: Batch) -> Scores:
         """Return the scores of networks (P, num_weights) on a batch."""
-        if self._reduces and not (batch.weights is not None and self._smooths):
+        if self.reduces and not (batch.weights is not None and self._smooths):
             return self._reduced(vectors, batch)
         data = self.data(batch)
         parts = self._parts(vectors, len(data.X))
@@ -119,7 +119,7 @@ class Scorer:
         return right
 
     @property
-    def _reduces(self) -> bool:
+    def reduces(self) -> bool:
         """Whether the engine makes the score itself; several share one forward pass's outputs."""
         named = len(self.metrics) == 1 and measure_of(self.metrics[0]).total is not None
         return named and isinstance(self.engine, ReducingEngine)
@@ -233,7 +233,7 @@ class Scorer:
         except MetricError as error:
             position = start + int(members[error.position])
             raise MetricError(metric, position, error.reason) from error.__cause__
-        check_numbers(scores, metric, start + members)
+        check_numbers(scores, metric, start + members, batch=len(data.y) < len(self.y))
         if not broken.any():
             return scores
         column = np.full(len(broken), WORST if self.several else -np.inf)

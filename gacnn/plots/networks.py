@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ _TILE = 32  # pixels of a picture in a sheet at least: gaps can then be thin
 _GAP = 0.08  # between pictures, of their width
 _HEAD = 0.3  # above a picture with a caption, of its width
 _LONGEST_NAME = 24  # letters of a class in a confusion matrix
+_LARGEST_SIDE = 30.0  # inches; with more classes than fit there cells are smaller
+_MOST_NAMES = 250  # along a side
 _SMALLEST_PRINT = 4.0  # points; counts that would be smaller are left out
 
 
@@ -148,7 +151,7 @@ def confusion_matrix(
     ]
     letters = max(map(len, names))
     beside = 0.07 * letters if letters > 3 else 0.0  # inches that the names take
-    side = max(5.0, 0.25 * len(names) + 1) + beside
+    side = min(max(5.0, 0.25 * len(names) + 1), _LARGEST_SIDE) + beside
     ax = axes_for(ax, (side, side))
     ax.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)
     longest = 4 if normalize else len(str(counts.max()))
@@ -159,8 +162,9 @@ def confusion_matrix(
             text = f"{shares[row, column]:.2f}" if normalize else str(counts[row, column])
             colour = "white" if shares[row, column] > 0.4 else "black"
             ax.text(column, row, text, color=colour, fontsize=size, ha="center", va="center")
-    ticks = range(len(names))
-    turned = 90 if max(map(len, names)) > 3 else 0
+    every = math.ceil(len(names) / _MOST_NAMES)  # of many classes, no more than can be read
+    ticks, names = range(0, len(names), every), names[::every]
+    turned = 90 if letters > 3 else 0
     ax.set_xticks(ticks, names, rotation=turned, parse_math=False)  # names may have a $
     ax.set_yticks(ticks, names, parse_math=False)
     if 0.85 * room < 10:

@@ -49,7 +49,9 @@ def occlusion(
         >>> ax.get_title().startswith("what speaks for 2 (")
         True
     """
-    shown = model.check_images(np.asarray(image)[None], "image")[0].astype(np.float32)
+    cure = "give one image, not a batch"
+    one = checks.shaped(image, "image", model.input_shape, "height, width, channels", cure)
+    shown = checks.finite(one[None], "image")[0].astype(np.float32)
     if shown.ndim != 3 or shown.shape[2] not in (1, 3):
         raise ValueError(f"image must have 1 or 3 channels to be drawn, not {shown.shape}")
     probabilities = model.predict_proba(shown[None])[0]

@@ -31,11 +31,11 @@ LARGEST_POOLED = 8  # and of the last maps
 
 FIRST_LAYERS = "auto", "data", "evolved"
 PATCH = 7  # pixels a side of the filters from the data
-PATCH_FILTERS = 256
+PATCH_FILTERS = 256, 512  # of few images, and of many
 CELLS = 3  # a side, in which their responses are averaged
 LARGE_SIDE = 16  # pixels, from which on images have more to them than such filters see
-MANY_IMAGES = 5000
-COMPONENTS = 512  # that are left of the features
+ENOUGH_IMAGES, MANY_IMAGES = 5000, 20_000
+COMPONENTS = 2  # that are left of the features, for each filter
 LOOKED_AT = 10_000  # images that say which components there are
 
 
@@ -50,8 +50,9 @@ def default_layers(
 
     Rows: 16 units of tanh. Images of more than 32 pixels a side are averaged down to at most 32
     first. Then, where there are images and the first layer is to come from them: 256 filters of
-    their patches, fixed, with relu, averaged in 3 x 3 cells, the square root, and 512 principal
-    components of these; what is left to evolve is the output layer. Else 8 filters of 3 x 3 with
+    their patches, or 512 of 20,000 images or more, fixed, with relu, averaged in 3 x 3 cells, the
+    square root, and twice as many principal components of these as there are filters; what is left
+    to evolve is the output layer. Else 8 filters of 3 x 3 with
     relu and max pooling by 2, as often as it takes to leave at most 8 pixels a side.
 
     Args:
@@ -69,9 +70,11 @@ def default_layers(
     known = None if images is None else checks.shaped(images, "images", (None, *input_shape), _AXES)
     if first_layer == "data" and known is None:
         raise ValueError('first_layer="data" needs the images: give them')
-    many = known is not None and len(known) >= MANY_IMAGES and min(input_shape[:2]) >= LARGE_SIDE
+    enough = (
+        known is not None and len(known) >= ENOUGH_IMAGES and min(input_shape[:2]) >= LARGE_SIDE
+    )
     shrunk = _shrunk(input_shape)
-    if known is not None and (first_layer == "data" or (first_layer == "auto" and many)):
+    if known is not None and (first_layer == "data" or (first_layer == "auto" and enough)):
         return shrunk + _from_data(input_shape, known, shrunk, random_seed)
     return shrunk + _evolved(Model([Input2D(input_shape), *shrunk]).output_shape)
 
@@ -110,19 +113,20 @@ def _from_data(
     height, width, _ = front.output_shape
     size = min(PATCH, height), min(PATCH, width)
     seen = images if not shrunk else front.forward(some)
-    filters = patch_filters(seen, size, PATCH_FILTERS, random_seed=random_seed)
+    number = PATCH_FILTERS[len(images) >= MANY_IMAGES]
+    filters = patch_filters(seen, size, number, random_seed=random_seed)
     sides = zip(seen.shape[1:3], size, strict=True)
     windows, strides = zip(*(_cells(side - own + 1) for side, own in sides), strict=True)
     layers = [
-        Conv2D(PATCH_FILTERS, size, None, "relu", trainable=False, weights=filters),
+        Conv2D(number, size, None, "relu", trainable=False, weights=filters),
         AveragePooling2D(windows, stride=strides),
         SquareRoot(),
         Flatten(),
     ]
     features = Model([Input2D(input_shape), *shrunk, *layers]).forward(some)
-    number = min(COMPONENTS, len(features) // 2, features.shape[1] // 2)
-    components = principal_components(features, number)
-    return [*layers, Dense(number, None, None, trainable=False, weights=components)]
+    left = min(COMPONENTS * number, len(features) // 2, features.shape[1] // 2)
+    components = principal_components(features, left)
+    return [*layers, Dense(left, None, None, trainable=False, weights=components)]
 
 
 def _cells(positions: int) -> tuple[int, int]:
@@ -180,3 +184,8 @@ def default_output(hidden: Sequence[Layer], outputs: int, activation: str | None
         return Dense(outputs, activation_function=activation)
     zeros = np.zeros((last.num_neurons, outputs)), np.zeros(outputs)
     return Dense(outputs, activation_function=activation, weights=zeros)
+
+
+def default_head(model: Model) -> str:
+    """Return how the last layer of a default network begins: solved, where it alone evolves."""
+    return "auto" if len(model.trainable_layers) == 1 else "evolved"

@@ -26,6 +26,8 @@ WEIGHT_DECAY = 5e-4
 HEAD_SIGMA, HEAD_RATE, HEAD_RATE_FALL = 0.5, 0.25, 20  # the first two: of those of a network
 HEAD_DECAY = 1e-3
 
+HEADS = "auto", "evolved", "ridge"  # how the last layer begins
+
 
 def default_batch_size(num_images: int) -> int | None:
     """Return 128, or None, all images, where they are fewer than twice that."""

@@ -54,9 +54,16 @@ def hold_out(
     if validation is None:
         return data, None
     if isinstance(validation, tuple) and len(validation) in (2, 3):
-        return data, Samples(*validation)
+        return data, Samples(*_without_names(validation))
     _check_number(validation)
     return _divided(_checked(model, data), float(validation), random_seed, labels=labels)
+
+
+def _without_names(validation: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return (X, y) or (X, y, sample_weight); a Dataset's third is no weights."""
+    from cnn.datasets import Dataset  # as late as there may be one
+
+    return validation[:2] if isinstance(validation, Dataset) else validation
 
 
 def _check_word(validation: str) -> None:

@@ -71,6 +71,7 @@ class Plan:
         distribution: what `GACNN.plan` has found out about the workers of an executor.
         fixed_layers: layers at the beginning that are the same for all networks.
         kept_bytes: what they return for all images, computed once; 0 where it is not kept.
+        head: how the last layer begins: "ridge", or "evolved" like all others.
 
     Examples:
         >>> model = cnn.Model([cnn.Input1D(2), cnn.Dense(2)], random_seed=0)
@@ -97,6 +98,7 @@ class Plan:
     distribution: Distribution | None = None
     fixed_layers: int = 0
     kept_bytes: int = 0
+    head: str = "evolved"
 
     def __str__(self) -> str:
         lines = [
@@ -109,6 +111,7 @@ class Plan:
             lines[1] += f"; stops after {self.patience:,} without improvement"
         lines.append(in_words(self.settings))
         lines += [self._fixed()] if self.fixed_layers else []
+        lines += [f"the last layer begins {_SOLVED}"] if self.head == "ridge" else []
         lines += [] if self.distribution is None else [str(self.distribution)]
         return "\n".join([*lines, *([] if self.seconds is None else [self.estimate])])
 
@@ -148,6 +151,7 @@ class Plan:
             "patience": "none" if self.patience is None else f"{self.patience:,}",
             "method": in_words(self.settings),
             **({"fixed layers": self._fixed()} if self.fixed_layers else {}),
+            **({"last layer": f"begins {_SOLVED}"} if self.head == "ridge" else {}),
             **{name: described(self.settings[name]) for name in OPERATORS},
             **({} if self.distribution is None else {"workers": str(self.distribution)}),
             "estimate": self.estimate or "none yet",
@@ -155,6 +159,7 @@ class Plan:
         return tables.as_html((), rows.items(), names=2)
 
 
+_SOLVED = "as ridge regression solves it"
 _DRAWN = {"uniform": "drawn evenly", "importance": "drawn by importance"}
 
 

@@ -19,6 +19,7 @@ from gacnn.callbacks.average import WeightAverage
 from gacnn.callbacks.callback import ENDLESS, Callback
 from gacnn.callbacks.history import ACCURACY, History
 from gacnn.callbacks.progress import ProgressBar
+from gacnn.callbacks.ridge_head import RidgeHead, check_solvable
 from gacnn.callbacks.stopping import EarlyStopping, TimeLimit
 from gacnn.callbacks.validation import Validation, candidate, validation_interval
 from gacnn.checkpoints.checkpoint import Checkpoint
@@ -42,6 +43,7 @@ from gacnn.training.arguments import (
     warn_of_size,
 )
 from gacnn.training.defaults import (
+    HEADS,
     default_batch_size,
     default_patience,
     default_sampling,
@@ -57,6 +59,7 @@ from gacnn.training.forecast import (
 )
 from gacnn.training.held_out import Samples, are_labels, hold_out
 from gacnn.training.plan import Distribution, Plan
+from gacnn.training.preparation import Preparation
 from gacnn.training.result import Result
 from gacnn.types import Array
 
@@ -82,6 +85,7 @@ class Training:
         sampling: str = "auto",
         augment: Augmentation | None = None,
         patience: int | str | None = "auto",
+        head: str = "evolved",
         engine: str | Engine | None = None,
         device: str | None = None,
         threads: int | None = None,
@@ -107,6 +111,7 @@ class Training:
             one_objective=self.one_objective,
             only_head=model.fixed_layers > 0 and len(model.trainable_layers) == 1,
         )
+        self.head = self._checked_head(head)
         data, held_out = self._split(Samples(X, y, sample_weight), validation)
         shared: dict[str, Any] = {
             "engine": engine,
@@ -124,9 +129,28 @@ class Training:
         self.num_generations = generations(num_generations, time_limit)
         self._set_average()
         warn_of_size(self.fitness.X)
+        self.input_range = InputRange.of(self.fitness.X)
         follows = held_out is not None or not self.fitness.reevaluates
         self.patience = self._patience(patience, follows)
         self.validation = None if held_out is None else self._validation(held_out, metric, shared)
+        if self.validation is not None and isinstance(validation, tuple):
+            seen = self.validation.fitness.X
+            self.input_range.check(seen, "validation", "prepare both alike")
+
+    def _checked_head(self, head: str) -> str:
+        """Return where the last layer begins: "evolved" or "ridge", which "auto" is if it can."""
+        checks.one_of(head, "head", HEADS)
+        if head == "evolved":
+            return head
+        space, gene_type = self.settings.get("gene_space"), self.settings["gene_type"]
+        free = space is None and not has_steps(None, gene_type)
+        try:
+            check_solvable(self.model, self.metrics, free=free)
+        except ValueError:
+            if head == "ridge":
+                raise
+            return "evolved"
+        return "ridge"
 
     @property
     def _targets(self) -> set[str]:
@@ -174,7 +198,11 @@ class Training:
         X, y, sample_weight = held_out
         judges = "labels" in self._targets
         measured = [*self.metrics, "accuracy"] if judges else metric
-        scores = Fitness(self.model, X, y, measured, sample_weight=sample_weight, **options)
+        try:
+            scores = Fitness(self.model, X, y, measured, sample_weight=sample_weight, **options)
+        except (TypeError, ValueError) as error:
+            error.add_note("in the data to validate on")
+            raise
         every = validation_interval(
             len(scores.X), self.num_solutions, self.fitness.images_per_network
         )
@@ -241,6 +269,7 @@ class Training:
             distribution=distribution,
             fixed_layers=self.model.fixed_layers,
             kept_bytes=sum(each.scorer.kept_bytes for each in self._fitnesses),
+            head=self.head,
         )
 
     @property
@@ -265,7 +294,8 @@ class Training:
         networks = (generations + 1) * self.num_solutions
         networks += self.average is not None and generations > 0
         images = networks * self.fitness.images_per_network
-        images += (self._num_ranked + 1) * len(self.fitness.X)  # 1 for the score
+        passes = self._num_ranked + 1 + (self.head == "ridge")  # 1 for the score
+        images += passes * len(self.fitness.X)
         if self.validation is not None:
             looks = self.validation.planned(generations)
             images += looks * len(self.validation.fitness.X)
@@ -386,7 +416,9 @@ class Training:
                 monitor="fitness" if looks is None else "validation",
                 restore_best=best_is_known,
             )
-        first = (clock, self.average, self.validation, self.history)
+        solved = RidgeHead(every=None) if self.head == "ridge" else None
+        prepared = Preparation(self._fitnesses, None if bar.disable else bar.say)
+        first = (prepared, clock, self.average, self.validation, self.history, solved)
         last = (self.stopping, self.time_limit, bar, checkpoint)
         return [each for each in (*first, *callbacks, *last) if each is not None]
 
@@ -401,7 +433,7 @@ class Training:
                 accuracy = self.validation.best_accuracy
         vector, on_all = self._with_numbers(ga, np.asarray(vector))
         winner = self.model.with_weights(np.array(vector, np.float32))
-        winner.input_range = InputRange.of(self.fitness.X)
+        winner.input_range = self.input_range
         return Result(winner, on_all, score, self.history, ga, plan, self._spent(ga), accuracy)
 
     def _with_numbers(self, ga: GA, vector: Array) -> tuple[Array, Any]:
@@ -413,7 +445,8 @@ class Training:
                 return np.asarray(chosen[best]), scores[best]
         raise ValueError(
             "no network of the last population gives finite numbers for all images: their weights "
-            "are too large; begin with smaller ones, or a smaller spread and learning rate"
+            "are too large; begin with smaller ones, or a smaller spread and learning rate; or the "
+            "metric is -inf for all of them"
         )
 
     def _spent(self, ga: GA) -> int:

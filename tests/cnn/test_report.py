@@ -61,3 +61,10 @@ def test_names_and_labels_that_do_not_fit():
     regression = cnn.Model([cnn.Input1D(2), cnn.Dense(1, activation_function=None)])
     with pytest.raises(ValueError, match="for regression use forward"):
         regression.score(np.eye(2), [0.5, 1.5])
+
+
+def test_names_of_classes_reach_no_terminal_raw():
+    report = str(model(2).evaluate(np.eye(2), [0, 1], ["a\x1b[31m", "b\nc"]))
+    assert "\x1b" not in report
+    assert r"a\x1b[31m" in report
+    assert r"b\nc" in report

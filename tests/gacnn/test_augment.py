@@ -355,3 +355,19 @@ def test_images_are_left_as_they_were(step):
 def test_amounts_that_make_no_sense(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def to_bytes(images, rng):
+    return np.rint(255 * images).astype(np.uint8)
+
+
+@pytest.mark.parametrize("batch_size", [None, 5])
+def test_images_that_come_back_in_other_numbers_are_named(batch_size):
+    images = np.random.default_rng(0).random((10, 4, 4, 1), np.float32)
+    model = cnn.Model([cnn.Input2D((4, 4)), cnn.Flatten(), cnn.Dense(2)], random_seed=0)
+    labels = np.arange(10) % 2
+    fitness = gacnn.Fitness(model, images, labels, batch_size=batch_size, augment=to_bytes)
+    with pytest.warns(
+        UserWarning, match=r"numbers up to (1|0\.99\d), and returned them up to 25\d:"
+    ):
+        fitness(model.weights[None])

@@ -511,6 +511,8 @@ def test_images_of_another_shape_at_predict():
                 ValueError, "inputs of the shape (6, 5, 1)", "30 features", str(wrong.shape)
             ):
                 fitted.predict(wrong)
+        with refuses(ValueError, "has the shape (6, 5, 1); one image alone is X[None]"):
+            fitted.predict(X[0, ..., None])
         with refuses(ValueError, "X has 29 features", "expecting 30 features"):
             fitted.predict(X.reshape(60, -1)[:, 1:])
         with refuses(ValueError, "Expected 2D array, got 1D array"):
@@ -570,6 +572,19 @@ def test_fit_that_fails_leaves_nothing_that_predicts():
         estimator.set_params(num_generations="many").fit(2 * X, y)
     with pytest.raises(NotFittedError):
         estimator.predict(X)
+
+
+@pytest.mark.parametrize(
+    ("label", "cure"),
+    [
+        (np.eye(3)[np.arange(60) % 3], r"take y\.argmax\(axis=1\)"),
+        (np.array(["cat", "dog", None] * 20, object), r"20 of 60 .* y\[2\] = None; leave them"),
+        (np.array(["cat", "dog", np.nan] * 20, object), r"20 of 60 .* y\[2\] = nan; leave them"),
+    ],
+)
+def test_labels_that_are_none_or_several(label, cure):
+    with pytest.raises(ValueError, match=cure):
+        classifier().fit(images()[0], label)
 
 
 def test_one_class():
@@ -867,6 +882,16 @@ def test_exports_take_the_estimator(fitted, name, tmp_path):
         assert json.loads(known["class_names"]) == estimator.classes_.tolist()
 
 
+@pytest.mark.parametrize("name", ["X", "y"])
+def test_a_network_of_large_offsets_is_said_to_round_them(name):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 3)), rng.normal(size=60)
+    offset = 1.7e9 if name == "X" else 0  # as timestamps have
+    estimator = regressor().fit(X + offset, y + 1.7e9 - offset)
+    with pytest.warns(UserWarning, match=f"{name} has numbers of about 1.7e.09 that differ by"):
+        estimator.as_model()
+
+
 def test_an_estimator_that_is_not_fitted_is_not_exported(tmp_path):
     with pytest.raises(NotFittedError):
         cnn.to_onnx(CNNClassifier(), tmp_path / "model.onnx")
@@ -892,3 +917,23 @@ def test_the_first_layer_comes_from_the_data_if_that_is_said_or_they_are_many(mo
     assert small.model_.fixed_layers == 0
     regressor = gacnn.CNNRegressor(**quick, random_state=0).fit(X, y)
     assert regressor.model_.fixed_layers == 0
+
+
+def test_the_last_layer_behind_a_first_one_from_the_data_is_solved_to_begin_with(monkeypatch):
+    monkeypatch.setattr(patches, "PATCHES", 3000)
+    rng = np.random.default_rng(0)
+    X = rng.random((300, 16, 16), np.float32)
+    y = (X[:, :8].mean((1, 2)) > X[:, 8:].mean((1, 2))).astype(int)
+    quick = {"num_generations": 1, "num_solutions": 2, "first_layer": "data"}
+
+    def accuracy(**settings):
+        return classifier(**quick, **settings).fit(X, y).score(X, y)
+
+    assert accuracy() > 0.9
+    assert accuracy(settings={"head": "evolved"}) < 0.8
+    ternary = classifier(**quick, settings={"gene_space": [-1, 0, 1]}).fit(X, y)
+    assert set(np.unique(ternary.model_.weights)) <= {-1, 0, 1}
+    again = classifier(**quick, warm_start=True).fit(X, y)
+    before = again.model_.weights
+    again.fit(X, 1 - y)  # of which a solved head would be the opposite
+    assert np.corrcoef(again.model_.weights, before)[0, 1] > 0.5

@@ -123,6 +123,21 @@ def test_labels_as_objects_are_refused_with_the_cure(tmp_path):
     check(load_npz(npz(path, x=IMAGES, y=LABELS))[0])
 
 
+@pytest.mark.parametrize(
+    ("labels", "doubt"),
+    [
+        ([2019, 2020, 2021], r"y of .* holds 3 different numbers, which makes 2,022 classes"),
+        (["Ant", "ant", "bee"], r"y of .* nearly the same name, 'Ant' and 'ant'"),
+        (["ant", "bee", "nan"], r"y of .* has a class 'nan', as missing labels are called"),
+    ],
+)
+def test_labels_that_are_hardly_meant_so_are_named(tmp_path, labels, doubt):
+    path = npz(tmp_path / "data.npz", x=IMAGES, y=np.array(labels)[LABELS % 3])
+    with pytest.warns(UserWarning, match=doubt) as caught:
+        load_npz(path)
+    assert len(caught) == 1
+
+
 def test_npz_that_unpacks_to_too_much_is_refused(tmp_path):
     path = tmp_path / "data.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
@@ -211,6 +226,15 @@ def test_layouts_of_others_are_refused_with_the_cure(tmp_path, images, cure):
 @pytest.mark.parametrize(("pack", "end"), [(gzip.compress, ""), (bytes, ".gz")])
 def test_idx_is_known_by_its_first_bytes(tmp_path, pack, end):
     folder = write_idx(tmp_path, first=IMAGES[0, 0, 0], pack=pack, end=end)
+    check(*load_idx(folder))
+
+
+@pytest.mark.parametrize(("code", "dtype"), [(11, ">i2"), (12, ">i4"), (13, ">f4"), (14, ">f8")])
+def test_idx_of_other_numbers_than_bytes(tmp_path, code, dtype):
+    folder = write_idx(tmp_path, first=IMAGES[0, 0, 0])
+    for kind, array in (("images-idx3", IMAGES), ("labels-idx1", LABELS)):
+        content = idx(array.astype(dtype))
+        (folder / f"train-{kind}-ubyte").write_bytes(content[:2] + bytes([code]) + content[3:])
     check(*load_idx(folder))
 
 

@@ -279,7 +279,7 @@ def test_idx_files_that_are_missing(tmp_path):
     ("data", "reason"),
     [
         (b"", "begins with nothing, not with 00 00 08"),
-        (b"\0\0\x0d\1" + bytes(8), "begins with 00 00 0d 01, not with"),
+        (b"\0\0\x0a\1" + bytes(8), "begins with 00 00 0a 01, not with"),
         (idx(IMAGES)[:-1], "truncated"),
         (idx(IMAGES)[:10], "truncated"),
         (idx(IMAGES) + b"1", "too long"),

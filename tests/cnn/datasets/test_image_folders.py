@@ -121,6 +121,41 @@ def test_a_folder_above_the_classes_is_said_to_be_one(tmp_path):
         assert load_image_folder(root).class_names == ("PetImages",)
 
 
+def test_splits_above_the_classes_are_not_taken_for_these(tmp_path):
+    root = folder(tmp_path, data__train__cat=1, data__train__dog=1, data__val__cat=1)
+    with pytest.warns(UserWarning, match=r"one class, data; .* are train, val, give .*/data$"):
+        assert load_image_folder(root).class_names == ("data",)
+
+
+def test_parts_that_hold_the_classes_are_said_to_be_taken_for_them(tmp_path):
+    root = folder(tmp_path, fold1__cat=1, fold1__dog=1, fold2__cat=1, fold2__dog=1)
+    with pytest.warns(UserWarning, match=r"fold1, fold2 in .* though each of them holds cat, dog"):
+        assert load_image_folder(root).class_names == ("fold1", "fold2")
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (("Cat", "cat"), r"'Cat' and 'cat'"),
+        (("cat", "cat "), r"'cat' and 'cat '"),
+        (("caf\u00e9", "cafe\u0301"), r"'cafe\\u0301' and 'caf\\xe9'"),
+    ],
+)
+def test_classes_of_nearly_one_name_are_named(tmp_path, names, shown):
+    root = folder(tmp_path / "all", **dict.fromkeys((*names, "dog"), 1))
+    if len(list(root.iterdir())) < 3:
+        pytest.skip("names that differ so are one here")
+    with pytest.warns(UserWarning, match=f"nearly the same name, {shown}: if they are one class"):
+        assert len(load_image_folder(root).class_names) == 3
+    places = {f"train__{names[0]}": 1, "train__dog": 1, f"test__{names[1]}": 1}
+    with pytest.raises(ValueError, match=r"are not the same name: give it one"):
+        load_splits(folder(tmp_path / "splits", **places))
+
+
+def test_letters_are_classes_of_their_own(tmp_path):
+    assert load_image_folder(folder(tmp_path, A=1, a=1, b=1)).class_names == ("A", "a", "b")
+
+
 # Links
 
 
@@ -142,6 +177,17 @@ def test_links_to_folders_are_followed(links):
     data = load_image_folder(root)
     assert data.class_names == ("birds", "cats", "dogs")
     assert data.y.tolist() == [0, 0, 1, 1, 1, 2]
+
+
+def test_links_that_lead_nowhere_are_named(links):
+    root = folder(links / "photos", cat=1, dog=1)
+    (root / "eel").symlink_to(links / "a disk that is not there")
+    with pytest.warns(UserWarning, match=r"left out .*: eel, a link that leads nowhere"):
+        assert load_image_folder(root).class_names == ("cat", "dog")
+    root = folder(links / "splits", train__cat=1, train__dog=1)
+    (root / "test").symlink_to(links / "a disk that is not there")
+    with pytest.warns(UserWarning, match=r"left out test in .*splits"):
+        assert load_splits(root).test is None
 
 
 def test_links_that_lead_back_are_named_once(links):

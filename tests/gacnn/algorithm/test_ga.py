@@ -937,6 +937,16 @@ def test_a_copy_says_once_what_it_lacks(tmp_path, way, tied):
     again.run()
 
 
+def test_a_saved_ga_that_cannot_be_read_says_why(tmp_path):
+    lucky_ga(Lucky()).save(tmp_path / "ga")
+    assert isinstance(gacnn.load(tmp_path / "ga"), GA)
+    with pytest.raises(FileNotFoundError, match=r"ga\.pkl\.pkl is not there: load adds \.pkl"):
+        gacnn.load(tmp_path / "ga.pkl")
+    (tmp_path / "torn.pkl").write_bytes((tmp_path / "ga.pkl").read_bytes()[:-9])
+    with pytest.raises(ValueError, match=r"torn\.pkl cannot be read: \w+: .* the functions"):
+        gacnn.load(tmp_path / "torn")
+
+
 def test_a_copy_that_lacks_nothing_says_nothing(tmp_path):
     ga = lucky_ga(Lucky())
     ga.save(str(tmp_path / "ga"))

@@ -125,13 +125,16 @@ def test_values_are_solved_for_mse():
     assert scores[0] > 0.1 * scores[1]  # they are below 0
 
 
+class Stop(gacnn.Callback):
+    """Ends a run after four generations."""
+
+    is_part_of_run = False
+
+    def on_generation(self, ga):
+        return "stop" if ga.generations_completed == 4 else None
+
+
 def test_a_run_goes_on_bit_for_bit(tmp_path):
-    class Stop(gacnn.Callback):
-        is_part_of_run = False
-
-        def on_generation(self, ga):
-            return "stop" if ga.generations_completed == 4 else None
-
     path = tmp_path / "run"
     trained(gacnn.RidgeHead(every=3), Stop(), checkpoint=path)
     head = gacnn.RidgeHead(every=3)
@@ -140,6 +143,58 @@ def test_a_run_goes_on_bit_for_bit(tmp_path):
     assert again.model.weights.tolist() == whole.model.weights.tolist()
     assert again.image_evaluations == whole.image_evaluations
     assert head.image_evaluations == 3 * 80
+
+
+def first_heads(**options):
+    """The heads of the first population of a run with head="ridge", and its result."""
+    heads = []
+    note = gacnn.LambdaCallback(
+        on_fitness=lambda ga, _: heads.append(ga.population[:, -98:].copy())
+    )
+    result = trained(note, head="ridge", **options)
+    return heads, result
+
+
+def test_a_head_may_be_solved_to_begin_with_and_evolve_from_there():
+    network = model(first=False)
+    heads, result = first_heads(network=network)
+    solved = gacnn.with_ridge_head(network, X, y).weights
+    np.testing.assert_allclose(heads[0].mean(axis=0), solved, rtol=1e-4, atol=1e-5)
+    assert len(np.unique(heads[1], axis=0)) == 8
+    assert result.image_evaluations == trained(network=network).image_evaluations + 80
+    assert result.image_evaluations == result.plan.image_evaluations
+    assert "the last layer begins as ridge regression solves it" in str(result.plan)
+    assert "begins as ridge regression solves it" in result.plan._repr_html_()
+
+
+def test_a_run_that_began_with_a_solved_head_goes_on_bit_for_bit(tmp_path):
+    path = tmp_path / "run"
+    trained(Stop(), checkpoint=path, head="ridge")
+    again = trained(checkpoint=path, head="ridge", resume=True)
+    whole = trained(head="ridge")
+    assert again.model.weights.tolist() == whole.model.weights.tolist()
+    assert again.image_evaluations == whole.image_evaluations
+
+
+def test_auto_solves_the_head_where_that_can_be():
+    def begins(**options):
+        return gacnn.GACNN(model(), 8).training(X, y, **{"head": "auto", **options}).head
+
+    assert begins() == "ridge"
+    assert begins(head="evolved") == "evolved"
+    assert begins(gene_space=[-1, 0, 1]) == "evolved"
+    assert begins(gene_type=int) == "evolved"
+    assert begins(metric=lambda outputs, labels: 0.0) == "evolved"
+    with pytest.raises(ValueError, match="head must be one of 'auto', 'evolved', 'ridge'"):
+        begins(head="solved")
+
+
+@pytest.mark.parametrize("space", [{"gene_space": [-1, 0, 1]}, {"gene_type": int}])
+def test_genes_that_are_not_free_have_no_solved_head(space):
+    with pytest.raises(ValueError, match="any values"):
+        trained(head="ridge", **space)
+    with pytest.raises(ValueError, match="any values"):
+        trained(gacnn.RidgeHead(), **space)
 
 
 def test_runs_without_such_a_head_are_refused():

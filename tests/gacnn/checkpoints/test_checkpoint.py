@@ -686,6 +686,15 @@ class TestRefused:
         with pytest.raises(ValueError, match=f"run is of another run: .*{message}"):
             resume(path, **same | changes)
 
+    def test_other_images_are_named_and_not_their_checksum(self, tmp_path: Path) -> None:
+        X, y = np.eye(4), [0, 1, 1, 0]
+        model = cnn.Model([cnn.Input1D(4), cnn.Dense(2)], random_seed=0)
+        networks = gacnn.GACNN(model, 4, random_seed=0)
+        run: Any = {"num_generations": 2, "checkpoint": tmp_path / "run", "verbose": False}
+        networks.train(X, y, **run)
+        with pytest.raises(ValueError, match="images of fitness_func are others of the same shape"):
+            networks.train(X[::-1], y, **run, resume=True)
+
     def test_functions_that_are_not_given(self, path: Path) -> None:
         with pytest.raises(ValueError, match="on_start was print_nothing and is not given"):
             resume(path, fitness_func=Batches(), callbacks=[History()])

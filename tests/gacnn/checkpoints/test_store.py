@@ -427,6 +427,9 @@ def test_killed_at_any_time(path: Path) -> None:
         if pid == 0:
             work()
             os._exit(1)
+        late = time.monotonic() + 10  # on a busy machine the first file takes its time
+        while not path.exists() and time.monotonic() < late:
+            time.sleep(0.001)
         time.sleep(chance.uniform(0.02, 0.1))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)

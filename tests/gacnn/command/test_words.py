@@ -1,6 +1,7 @@
 """The words of the command line: durations, networks, pictures, comparisons."""
 
 import argparse
+import os
 
 import numpy as np
 import pytest
@@ -170,9 +171,14 @@ def test_folders_and_arrays_are_predicted(runs, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"a": np.zeros(3), "b": np.zeros(3)}, "it must hold one array of images, x, but it holds"),
+        ({"a": np.zeros(3), "b": np.zeros(3)}, "must hold one array of images, x, but it holds a"),
         ({"x": np.zeros(3)}, r"must hold images (N, height, width)"),
-        ({"x": np.array([None])}, "cannot be read"),
+        ({"x": np.zeros((0, 8, 8))}, r"must hold images (N, height, width)"),
+        (
+            {"x": np.zeros((2, 8, 9))},
+            r"bad.npz holds images of (8, 9, 1) (height, width, channels)",
+        ),
+        ({"x": np.array([None])}, "x of"),
     ],
 )
 def test_arrays_that_are_no_images(arrays, message, runs, tmp_path, capsys):
@@ -183,6 +189,45 @@ def test_arrays_that_are_no_images(arrays, message, runs, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert gacnn("predict", runs / "a", tmp_path / "empty") == 1
     assert "holds no picture" in capsys.readouterr().err
+
+
+def test_folders_are_predicted_as_classes_are_read(runs, tmp_path, capsys):
+    pixels = Image.fromarray(np.full((8, 8), 200, np.uint8))
+    for place in ("new", "new/@eaDir", "elsewhere"):
+        (tmp_path / place).mkdir()
+        pixels.save(tmp_path / place / "a.png")
+    (tmp_path / "new/._a.png").write_bytes(b"Mac OS X")
+    try:
+        (tmp_path / "new/more").symlink_to(tmp_path / "elsewhere")
+    except (OSError, NotImplementedError):
+        pytest.skip("no links here")
+    assert gacnn("predict", runs / "a", tmp_path / "new", "--csv") == 0
+    rows = capsys.readouterr().out.splitlines()[1:]
+    files = [tmp_path / "new/a.png", tmp_path / "new/more/a.png"]
+    assert [row.partition(",")[0] for row in rows] == [str(file) for file in files]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_arrays_of_a_pipe_are_refused_at_once(runs, tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe.npz")
+    assert gacnn("predict", runs / "a", tmp_path / "pipe.npz") == 1
+    assert "pipe.npz is a pipe or device" in capsys.readouterr().err
+
+
+def test_a_run_in_the_folder_of_its_data_is_refused(tmp_path, capsys):
+    for name in ("cats", "dogs"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        Image.new("L", (8, 8)).save(tmp_path / "photos" / name / "a.png")
+    assert gacnn("train", tmp_path / "photos", "--out", tmp_path / "photos/run") == 1
+    assert "would be taken for a class; give a folder elsewhere" in capsys.readouterr().err
+    assert not (tmp_path / "photos/run").exists()
+
+
+def test_options_are_called_by_their_names(tmp_path, capsys):
+    settings = {"--batch-size": 9999, "--validation": 0.9999}
+    for option, value in settings.items():
+        assert gacnn("train", "digits", "--out", tmp_path / "run", option, value) == 1
+        assert capsys.readouterr().err.startswith(f"gacnn: {option} must be ")
 
 
 @pytest.mark.parametrize(

@@ -38,13 +38,13 @@ VECTORS = networks.vectors_for(model(), 6)
 @pytest.fixture
 def computed(monkeypatch):
     """How many images the fixed layers were run on, each time."""
-    numbers, run = [], module.Features._computed
+    numbers, run = [], module.Features.computed
 
     def counting(self, images, *rest):
         numbers.append(len(images))
         return run(self, images, *rest)
 
-    monkeypatch.setattr(module.Features, "_computed", counting)
+    monkeypatch.setattr(module.Features, "computed", counting)
     return numbers
 
 

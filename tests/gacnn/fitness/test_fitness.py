@@ -188,6 +188,18 @@ def test_metric_that_fails_names_the_solution():
         in_parts(Fitness(model, X, y, nan))(vectors)
 
 
+def test_a_metric_without_meaning_for_a_batch_says_so():
+    model, (X, y) = network(), data()
+
+    def of_many(outputs, targets):
+        return 1.0 if len(targets) == len(y) else np.nan  # as of a batch that lacks a class
+
+    vectors = population(model)
+    assert Fitness(model, X, y, of_many)(vectors).tolist() == [1.0] * len(vectors)
+    with pytest.raises(MetricError, match="a batch that lacks a class: batch_size=None takes all"):
+        Fitness(model, X, y, of_many, batch_size=4)(vectors)
+
+
 def overflowing(members=7):
     """Vectors of which number 5 gives NaN for every image."""
     vectors = population(network(), members)

@@ -454,6 +454,15 @@ def test_many_classes_of_long_names_are_legible():
     assert min(sizes) >= 6
 
 
+def test_a_thousand_classes_fit_a_picture():
+    names = [f"{number}" for number in range(2000)]
+    ax = plots.confusion_matrix([0, 1999], [1, 1999], names)
+    assert max(ax.figure.get_size_inches()) < 32
+    shown = [label.get_text() for label in ax.get_yticklabels()]
+    assert shown == names[::8]
+    assert ax.get_yticks().tolist() == list(range(0, 2000, 8))
+
+
 def test_occlusion_map_by_hand():
     model, image = network(), digits_like()[0].astype(np.float32)
     lost = occlusion_map(model, image, 1, 3)
@@ -590,6 +599,10 @@ REFUSED = {
             (model := network()) and plots.feature_maps(model, digits_like()[0], model.layers[4])
         ),
         "layer must give maps, but Flatten.* gives 20 flat values",
+    ),
+    "a batch to cover": (
+        lambda: plots.occlusion(network(), digits_like()),
+        r"image must have .* give one image, not a batch",
     ),
     "a batch": (lambda: plots.feature_maps(network(), digits_like()), "image must have the shape"),
     "lengths": (

@@ -371,6 +371,23 @@ def test_validation_that_fails_says_where():
     assert any("on the validation data" in note for note in caught.value.__notes__)
 
 
+def test_a_dataset_validates_as_its_images_and_labels_do():
+    (X, y), held = data(40), data(30, seed=1)
+    digits = cnn.datasets.Dataset(*held, ("1", "2", "3"))  # whose names are no weights
+    assert train(X, y, validation=digits).validation_score == (
+        train(X, y, validation=held).validation_score
+    )
+
+
+def test_validation_data_in_other_numbers_are_named():
+    (X, y), (X_held, y_held) = data(40), data(30, seed=1)
+    with pytest.warns(UserWarning, match="validation holds far larger numbers"):
+        train(X, y, validation=(255 * X_held, y_held))
+    with pytest.raises(ValueError, match="y must hold whole numbers") as caught:
+        train(X, y, validation=(X_held, y_held + 1))
+    assert "in the data to validate on" in caught.value.__notes__
+
+
 # Stopping
 
 
