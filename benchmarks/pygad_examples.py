@@ -2,9 +2,9 @@
 
 XOR, a regression and images, each with the network, solutions and generations that PyGAD's
 documentation gives it, and twice here with the same network, as many solutions and as many
-generations: by `gacnn.GA` with PyGAD's default operators, and by `GACNN.train`. Prints scores and
-CPU seconds of all three as a table, medians of the seeds, which take turns. Of the frameworks those
-that are installed; the images are PyGAD's 80 photographs of fruits:
+generations: by `gacnn.GA` with the example's operators, from a population as wide as there, and by
+`GACNN.train`. Prints scores and CPU seconds of all three as a table, medians of the seeds, which
+take turns. Of the frameworks those that are installed; the images are PyGAD's 80 photographs:
 
     pip install torch tensorflow matplotlib
     python benchmarks/pygad_examples.py --fruits fruits.npz
@@ -43,7 +43,8 @@ class Example(NamedTuple):
     """An example of PyGAD's documentation.
 
     name, module: of it; X, y: the data; layers: the network here; networks, generations: how many;
-    there: returns the outputs for X of the best network of PyGAD's, for a seed.
+    settings: of `pygad.GA`; there: returns the outputs for X of the best network of PyGAD's, for a
+    seed.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Example(NamedTuple):
     layers: Callable[[], list[Any]]
     networks: int
     generations: int
+    settings: dict[str, Any]
     there: Callable[[int, Example], Any]
 
     @property
@@ -60,18 +62,22 @@ class Example(NamedTuple):
         return np.ndim(self.y) == 2
 
 
-def dense(*sizes: int) -> Callable[[], list[Any]]:
-    """Return what makes a dense network; more than one class ends in softmax."""
+def dense(
+    *sizes: int, last: str | None = "softmax", use_bias: bool = True
+) -> Callable[[], list[Any]]:
+    """Return what makes a dense network; those of pygad.nn have no biases."""
 
     def layers() -> list[Any]:
-        hidden = [cnn.Dense(size, None, "relu") for size in sizes[1:-1]]
-        return [cnn.Input1D(sizes[0]), *hidden, cnn.Dense(sizes[-1], None, "softmax")]
+        activations = [*["relu"] * (len(sizes) - 2), last]
+        return [
+            cnn.Input1D(sizes[0]),
+            *(
+                cnn.Dense(size, None, activation, use_bias=use_bias)
+                for size, activation in zip(sizes[1:], activations, strict=True)
+            ),
+        ]
 
     return layers
-
-
-def regressor(*sizes: int) -> Callable[[], list[Any]]:
-    return lambda: [*dense(*sizes)()[:-1], cnn.Dense(sizes[-1], None, None)]
 
 
 def photographs() -> list[Any]:
@@ -90,42 +96,37 @@ def photographs() -> list[Any]:
 # PyGAD's
 
 
-def gann(**settings: Any) -> Callable[[int, Example], Any]:
-    """Return what evolves networks of pygad.nn; settings: of pygad.GA."""
+def gann(seed: int, example: Example) -> Any:
+    """Return what the best network of pygad.nn says."""
+    np.random.seed(seed)  # noqa: NPY002 # pygad.gann draws its weights by this one
+    sizes = [layer.num_neurons for layer in example.layers()[1:]]
+    kind = "regression" if example.is_regression else "classification"
+    networks = pygad.gann.GANN(
+        num_solutions=example.networks,
+        num_neurons_input=example.X.shape[1],
+        num_neurons_hidden_layers=sizes[:-1],
+        num_neurons_output=sizes[-1],
+        hidden_activations=["relu"] * len(sizes[:-1]),
+        output_activation="None" if example.is_regression else "softmax",
+    )
 
-    def run(seed: int, example: Example) -> Any:
-        np.random.seed(seed)  # noqa: NPY002 # pygad.gann draws its weights by this one
-        sizes = [layer.num_neurons for layer in example.layers()[1:]]
-        kind = "regression" if example.is_regression else "classification"
-        networks = pygad.gann.GANN(
-            num_solutions=example.networks,
-            num_neurons_input=example.X.shape[1],
-            num_neurons_hidden_layers=sizes[:-1],
-            num_neurons_output=sizes[-1],
-            hidden_activations=["relu"] * len(sizes[:-1]),
-            output_activation="None" if example.is_regression else "softmax",
+    def said(index: int | None) -> Any:
+        network = networks.population_networks[1 if index is None else index]
+        return np.array(pygad.nn.predict(network, example.X, problem_type=kind))
+
+    def fitness(ga: Any, solution: Any, index: int | None) -> float:
+        if example.is_regression:
+            return 1 / float(np.abs(said(index) - example.y).mean())
+        return 100 * float((said(index) == example.y).mean())
+
+    def follow(ga: Any) -> None:
+        networks.update_population_trained_weights(
+            pygad.gann.population_as_matrices(networks.population_networks, ga.population)
         )
 
-        def said(index: int | None) -> Any:
-            network = networks.population_networks[1 if index is None else index]
-            return np.array(pygad.nn.predict(network, example.X, problem_type=kind))
-
-        def fitness(ga: Any, solution: Any, index: int | None) -> float:
-            if example.is_regression:
-                return 1 / float(np.abs(said(index) - example.y).mean())
-            return 100 * float((said(index) == example.y).mean())
-
-        def follow(ga: Any) -> None:
-            networks.update_population_trained_weights(
-                pygad.gann.population_as_matrices(networks.population_networks, ga.population)
-            )
-
-        vectors = pygad.gann.population_as_vectors(networks.population_networks).copy()
-        more = {"parent_selection_type": "sss", "on_generation": follow, **settings}
-        index = evolved(vectors, fitness, example.generations, 4, seed, **more)[2]
-        return said(index)
-
-    return run
+    vectors = pygad.gann.population_as_vectors(networks.population_networks).copy()
+    index = evolved(vectors, fitness, example, seed, on_generation=follow)[2]
+    return said(index)
 
 
 def torchga(seed: int, example: Example) -> Any:
@@ -169,14 +170,13 @@ def by_module(
     def fitness(ga: Any, solution: Any, index: int) -> float:
         return worth(outputs(solution), example)
 
-    return lambda seed: outputs(evolved(population, fitness, example.generations, 5, seed)[0])
+    return lambda seed: outputs(evolved(population, fitness, example, seed)[0])
 
 
 def evolved(
     population: Any,
     fitness: Any,
-    generations: int,
-    parents: int,
+    example: Example,
     seed: int,
     *,
     kind: type[pygad.GA] = pygad.GA,
@@ -184,12 +184,12 @@ def evolved(
 ) -> Any:
     """Return the best solution that a genetic algorithm finds, its fitness and its place."""
     ga = kind(
-        num_generations=generations,
-        num_parents_mating=parents,
+        num_generations=example.generations,
         initial_population=population,
         fitness_func=fitness,
         random_seed=seed,
         suppress_warnings=True,
+        **example.settings,
         **settings,
     )
     ga.run()
@@ -202,13 +202,15 @@ def evolved(
 def with_ga(seed: int, example: Example) -> Any:
     """Return the outputs for X of the network that `gacnn.GA` finds as PyGAD would.
 
-    With its operators and its fitness, from a population as wide as that of its modules, on the
+    With the operators and the fitness of the example, from a population as wide as there, on the
     same numbers.
     """
     networks, X = networks_for(seed, example, SPREAD), example.X.astype(np.float32)
-    vectors = networks.population_as_vectors()
+    vectors: Any = networks.population_as_vectors()
+    if example.module == "gann":
+        vectors = np.random.default_rng(seed).uniform(-0.1, 0.1, networks.population.shape)
     fitness = networks.fitness(X, example.y, metric=lambda outputs, y: worth(outputs, example))
-    best = evolved(vectors, fitness, example.generations, 5, seed, kind=gacnn.GA)[0]
+    best = evolved(vectors, fitness, example, seed, kind=gacnn.GA)[0]
     return networks.model.forward(X, np.float32(best)[None])[0]
 
 
@@ -280,30 +282,33 @@ def hues(X: Any) -> Any:
 
 def examples(fruits: Path | None) -> list[Example]:
     """Return those whose frameworks are installed, and of images where there are any."""
-    single = {"crossover_type": "single_point", "keep_parents": 1}
+    steady = {"num_parents_mating": 4, "parent_selection_type": "sss"}
+    single = {**steady, "crossover_type": "single_point", "keep_parents": 1}
     adaptive = {**single, "mutation_type": "adaptive", "mutation_percent_genes": [5, 10]}
     random = {**single, "mutation_type": "random", "mutation_percent_genes": 5}
+    xor, line = dense(2, 2, 2, use_bias=False), dense(4, 2, 2, last=None, use_bias=False)
     found = [
-        Example("XOR", "gann", XOR_X, XOR_Y, dense(2, 2, 2), 6, 500, gann(**adaptive)),
-        Example("regression", "gann", TWO_X, TWO_Y, regressor(4, 2, 2), 6, 500, gann(**random)),
+        Example("XOR", "gann", XOR_X, XOR_Y, xor, 6, 500, adaptive, gann),
+        Example("regression", "gann", TWO_X, TWO_Y, line, 6, 500, random, gann),
     ]
     if fruits is not None:
         with np.load(fruits) as file:
             X, y = file["x_train"], file["y_train"].astype(int)
         features, wide = hues(X), {**random, "mutation_percent_genes": 10, "keep_parents": -1}
-        layers = dense(features.shape[1], 150, 50, 4)
-        found.append(Example("fruits, hues", "gann", features, y, layers, 8, 100, gann(**wide)))
+        layers = dense(features.shape[1], 150, 50, 4, use_bias=False)
+        found.append(Example("fruits, hues", "gann", features, y, layers, 8, 100, wide, gann))
     known = {"torch": ("torchga", torchga, 2), "tensorflow": ("kerasga", kerasga, 5)}
+    plain = {"num_parents_mating": 5}
     for framework, (module, there, hidden) in known.items():
         if importlib.util.find_spec(framework) is None:
             continue
-        line = regressor(3, hidden, 1)
+        line = dense(3, hidden, 1, last=None)
         found += [
-            Example("XOR", module, XOR_X, XOR_Y, dense(2, 4, 2), 10, 250, there),
-            Example("regression", module, LINE_X, LINE_Y, line, 10, 250, there),
+            Example("XOR", module, XOR_X, XOR_Y, dense(2, 4, 2), 10, 250, plain, there),
+            Example("regression", module, LINE_X, LINE_Y, line, 10, 250, plain, there),
         ]
         if fruits is not None:
-            found.append(Example("fruits", module, X, y, photographs, 10, 200, there))
+            found.append(Example("fruits", module, X, y, photographs, 10, 200, plain, there))
     return found
 
 

@@ -1,17 +1,23 @@
-"""Draw the pictures of the gallery, light and dark: `python docs/draw_gallery.py`, a minute.
+"""Draw the pictures of the gallery, light and dark: `python docs/draw_gallery.py`, five minutes.
 
-And that of the first page for the dark; for the light it is the README's.
+Those of `gacnn.plots`, those of the examples, and that of the first page for the dark; for the
+light it is the README's. `python docs/draw_gallery.py game ternary` draws these examples' alone.
 """
 
 from __future__ import annotations
 
 import runpy
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib import pyplot
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.text import Text
 from sklearn.datasets import load_sample_image
 
 import cnn
@@ -20,13 +26,9 @@ from gacnn import augment, plots
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 FOLDER = Path(__file__).parent / "images/gallery"
-STYLES = {
-    "light": {},
-    "dark": dict.fromkeys(
-        ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), "#ccc"
-    )
-    | {"legend.facecolor": "#222"},
-}
+EXAMPLES_SHOWN = ("image_folder", "ternary", "two_objectives", "game", "regression_xor")
+INK, DARK_INK, DARK_PAPER = "#111", "#ccc", "#222"  # the first is nobody's black but this one's
+INKED = ("text.color", "axes.labelcolor", "xtick.color", "ytick.color")
 
 
 def network() -> cnn.Model:
@@ -109,23 +111,54 @@ def left_alone(outputs: Any, eight: Any) -> float:
 
 def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, size, draw in pictures():
-        for style, settings in STYLES.items():
-            with pyplot.rc_context({"font.size": 8, **settings}):
+    pyplot.rcParams.update(dict.fromkeys(INKED, INK))
+    chosen = sys.argv[1:]
+    if not chosen:
+        for name, size, draw in pictures():
+            with pyplot.rc_context({"font.size": 8}):
                 figure, ax = pyplot.subplots(figsize=size, layout="constrained")
                 draw(ax)
-                figure.savefig(FOLDER / f"{name}-{style}.png", dpi=130, transparent=True)
-                pyplot.close(figure)
-    draw_first_page()
+                save(figure, name)
+        draw_first_page()
+    for name in chosen or EXAMPLES_SHOWN:
+        save(figure_of(name), name)
+
+
+def save(figure: Figure, name: str) -> None:
+    """Write a figure without its paper, light and dark."""
+    figure.savefig(FOLDER / f"{name}-light.png", dpi=130, transparent=True)
+    ink(figure)
+    figure.savefig(FOLDER / f"{name}-dark.png", dpi=130, transparent=True)
+    pyplot.close(figure)
+
+
+def ink(figure: Figure) -> None:
+    """Give a figure the ink that is legible in the dark, but for what has a colour."""
+    for text in figure.findobj(Text):
+        if text.get_color() == INK:
+            text.set_color(DARK_INK)
+    for ax in figure.axes:
+        ax.tick_params(color=DARK_INK)
+        ax.spines[:].set_edgecolor(DARK_INK)
+    for legend in figure.findobj(Legend):
+        legend.get_frame().set_facecolor(DARK_PAPER)
+
+
+def figure_of(example: str) -> Figure:
+    """Run an example and return the figure that it has left."""
+    pyplot.close("all")
+    with tempfile.TemporaryDirectory() as folder:
+        sys.argv = [example, "--out", folder]
+        runpy.run_path(str(EXAMPLES / f"{example}.py"), run_name="__main__")
+    return pyplot.gcf()
 
 
 def draw_first_page() -> None:
     """Draw the README's picture on a dark ground."""
     example = runpy.run_path(str(EXAMPLES / "readme_picture.py"))
-    run = example["evolved"](1500)
-    with pyplot.rc_context(STYLES["dark"]):
-        figure = example["drawn"](*run)
-        figure.savefig(FOLDER.parent / "run-dark.png", dpi=100, transparent=True)
+    figure = example["drawn"](*example["evolved"](1500))
+    ink(figure)
+    figure.savefig(FOLDER.parent / "run-dark.png", dpi=100, transparent=True)
 
 
 if __name__ == "__main__":

@@ -152,8 +152,8 @@ def evolve(
 
 def picture(model: cnn.Model, history: gacnn.History, game: Array) -> pyplot.Figure:
     """Draw the learning curve, and below it a game (5,), one board after the other."""
-    figure = pyplot.figure(figsize=(9, 4), layout="constrained")
-    above, below = figure.subfigures(2, height_ratios=(2, 1))
+    figure = pyplot.figure(figsize=(9, 3.6), layout="constrained")
+    above, below = figure.subfigures(2, height_ratios=(3.7, 1))  # of square boards, and no margin
     plots.fitness(history, above.subplots())
     boards = Boards(game[None], 1)
     for ax in below.subplots(1, SIZE):

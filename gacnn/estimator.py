@@ -328,37 +328,49 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
 class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no types
     """A network that `GACNN.train` evolves to tell classes apart, as a scikit-learn classifier.
 
-    X: images (N, height, width) or (N, height, width, channels), or rows (N, features). The
-    inputs of the network are standardised: rows feature by feature, images by one mean and one
-    standard deviation for all pixels. y: labels (N,), numbers or strings.
+    The inputs of the network are standardised: rows feature by feature, images by one mean and one
+    standard deviation for all pixels. X: images (N, height, width) or (N, height, width, channels),
+    or rows (N, features). y: labels (N,), numbers or strings.
 
-    layers: a list of `cnn` layers, or None for a small network that fits the inputs: see
-    `gacnn.training.default_network.default_layers`. The list is copied. An input layer is put
-    before it where it has none, and a Dense layer with softmax behind it, unless its last layer is
-    one, or `Softmax`, or Dense without activation, or a single sigmoid for two classes.
-    input_shape: (height, width) or (height, width, channels) of images that come as rows.
-    num_solutions: size of the population. num_generations, time_limit, batch_size, augment,
-    patience: as for `GACNN.train`. metric: likewise, cross_entropy for None; a callable is given
-    labels from 0.
-    early_stopping: whether data are held out, to return the network best on them, and the run
-    ends after `patience` generations without improvement. validation_fraction: the share held
-    out; "auto" is a tenth of 200 samples or more.
-    warm_start: go on with the network and its history at the next `fit`, with the standardisation
-    of the first. random_state: an integer gives the same bits for any number of threads.
-    n_jobs: threads; None is 1, -1 all. memory_limit: as for `Model.forward`. verbose: whether to
-    show plan and progress. executor: who scores the population, as for `GACNN.train`, in place of
-    these threads; a copy has the same, and what is pickled only its address. device: such as
-    "cuda", for PyTorch's engine on it; None for NumPy's.
-    first_layer: where layers is None and X are images, whether the first layer comes from these and
-    stays as it is, "data", or is evolved like the others, "evolved"; "auto" is "data" for 5,000
-    images or more of 16 pixels a side or more, unless they are augmented. Behind such a layer the
-    last one begins as ridge regression solves it, where metric and settings allow that;
-    settings={"head": "evolved"} has it evolve from zeros.
-    settings: further arguments of `GACNN.train`, such as {"gene_space": [-1, 0, 1]}.
+    Args:
+        layers: a list of `cnn` layers, which is copied, or None for a small network that fits the
+            inputs, `gacnn.default_network`. An input layer is put before it where it has none, and
+            a Dense layer with softmax behind it, unless its last layer is one, or `Softmax`, or
+            Dense without activation, or a single sigmoid for two classes.
+        input_shape: (height, width) or (height, width, channels) of images that come as rows.
+        num_solutions: networks of the population.
+        num_generations, time_limit, batch_size, augment: as for `GACNN.train`.
+        metric: likewise; None is "cross_entropy". A callable is given labels from 0.
+        early_stopping: whether data are held out, to return the network best on them, and the run
+            ends after `patience` generations without improvement.
+        validation_fraction: the share held out; "auto" is a tenth of 200 samples or more.
+        patience: as for `GACNN.train`.
+        class_weight: how much the samples of each class count, a dict, or "balanced".
+        warm_start: whether the next `fit` goes on with the network and its history, and with the
+            standardisation of the first.
+        random_state: an integer gives the same bits for any number of threads.
+        n_jobs: threads; None is 1, -1 all.
+        memory_limit: as for `Model.forward`.
+        executor: who scores the population, as for `GACNN.train`, in place of these threads; a copy
+            has the same, and what is pickled only its address.
+        device: such as "cuda", for PyTorch's engine on it; None for NumPy's.
+        verbose: whether to show plan and progress.
+        first_layer: where layers is None and X are images, whether the first layer comes from these
+            and stays as it is, "data", or is evolved like the others, "evolved"; "auto" is "data"
+            for 5,000 images or more of 16 pixels a side or more, unless they are augmented. Behind
+            such a layer the last one begins as ridge regression solves it, where metric and
+            settings allow that; settings={"head": "evolved"} has it evolve from zeros.
+        settings: further arguments of `GACNN.train`, such as {"gene_space": [-1, 0, 1]}.
 
     After `fit`: model_, a `cnn.Model` of standardised inputs; input_scaler_, which standardises
     them; input_shape_ of the network; classes_; history_, a `gacnn.History`; n_generations_,
     those of warm starts together; n_features_in_, the product of input_shape_.
+
+    Examples:
+        >>> X, y = np.eye(30).reshape(30, 6, 5), np.repeat(["above", "below"], 15)
+        >>> classifier = gacnn.CNNClassifier(num_generations=100, random_state=0).fit(X, y)
+        >>> classifier.predict(X[[0, 29]]).tolist()
+        ['above', 'below']
     """
 
     default_metric = "cross_entropy"

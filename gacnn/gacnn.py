@@ -245,8 +245,8 @@ class GACNN:
                 "auto" is a tenth of 200 images or more. The networks that are compared on it, after
                 every few generations, are averages of the last generations where all offspring are
                 one centre's, otherwise the best of each generation; the best one is returned.
-                Without it, it is the last average, or PyGAD's best of the last population where
-                that was scored on all data. class_weight holds for these data too.
+                Without it, it is the best of all generations where these were scored on all data,
+                otherwise the last average. class_weight holds for these data too.
             batch_size: images a generation, or None for all; "auto" is 128, or all where they are
                 fewer than 256.
             sampling: as for `gacnn.Fitness`; "auto" is by importance where the metric is

@@ -76,6 +76,9 @@ def test_gallery_shows_every_plot():
     assert all(f"plots.{name}(" in text for name in plots.__all__)
     drawn = {path.name for path in (DOCS / "images/gallery").iterdir()}
     assert drawn == set(re.findall(r"gallery/([\w-]+\.png)", text))
+    for style in ("light", "dark"):  # each picture once for each
+        shown = re.findall(rf"gallery/(\w+)-{style}\.png#only-{style}\)", text)
+        assert 2 * len(shown) == len(drawn)
 
 
 def test_methods_of_pygad_are_there():

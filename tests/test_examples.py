@@ -80,6 +80,13 @@ def test_example(name, tmp_path):
     assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_boards_of_a_game_end_where_its_picture_does(tmp_path):
+    example("game", "--generations", "1", "--out", tmp_path)
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    drawn = (pyplot.imread(tmp_path / "game.png")[..., :3] < 1).any(axis=(1, 2))  # row by row
+    assert drawn[-len(drawn) // 50 :].any()
+
+
 @pytest.mark.skipif(find_spec("gymnasium") is not None, reason="gymnasium is installed")
 def test_an_environment_without_gymnasium():
     assert "needs gymnasium: pip install gymnasium" in example("reinforcement", fails=True)

@@ -48,7 +48,11 @@ class Parser(argparse.ArgumentParser):
         """Say what is wrong and, of a word that is nearly another one, what was meant."""
         found = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)$", message)
         meant = checks.nearest(found[1], re.findall(r"\w+", found[2])) if found else ""
-        super().error(message + meant)
+        usage = self._get_formatter()
+        needed = [each for each in self._actions if each.required or not each.option_strings]
+        usage.add_usage(self.usage, needed, [])
+        more = f"{self.prog} --help lists all options"  # which would hide what is wrong
+        self.exit(2, f"{usage.format_help()}{self.prog}: error: {message}{meant}\n{more}\n")
 
     def _print_message(self, message: str, file: IO[str] | None = None) -> None:  # type: ignore[override]
         super()._print_message(lines(message), file)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from cnn import Model, tables
+from cnn import Model, Report, tables
+from cnn.types import Array, Labels
 from gacnn import plots
 from gacnn.algorithm.ga import GA
 from gacnn.callbacks.history import History
@@ -33,7 +36,7 @@ class Result:
         >>> model = cnn.Model([cnn.Input1D(2), cnn.Dense(2)], random_seed=0)
         >>> networks = gacnn.GACNN(model, 8, random_seed=0)
         >>> result = networks.train(np.eye(2), [1, 0], num_generations=100, verbose=False)
-        >>> result.model.predict(np.eye(2)).tolist()
+        >>> result.predict(np.eye(2)).tolist()  # the same as result.model.predict
         [1, 0]
         >>> len(result.history) == result.ga.generations_completed
         True
@@ -47,6 +50,23 @@ class Result:
     plan: Plan
     image_evaluations: int
     validation_accuracy: float | None = None
+
+    def predict(self, X: ArrayLike, **options: Any) -> Labels:
+        """Return what `model.predict` does, labels (N,) of images; options: of that."""
+        return self.model.predict(X, **options)
+
+    def predict_proba(self, X: ArrayLike, **options: Any) -> Array:
+        """Return what `model.predict_proba` does, (N, classes); options: of that."""
+        return self.model.predict_proba(X, **options)
+
+    def evaluate(
+        self, X: ArrayLike, y: ArrayLike, class_names: Sequence[str] | None = None
+    ) -> Report:
+        """Return what `model.evaluate` does, a report on labelled images with the accuracy.
+
+        `score` is no function, but the fitness on the training data; `model.score(X, y)` is one.
+        """
+        return self.model.evaluate(X, y, class_names)
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
         """Draw the fitness over the run, or the front of two objectives; return the Axes.

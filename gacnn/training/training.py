@@ -211,6 +211,11 @@ class Training:
         return Validation(scores, self.average, every, judges=judges)
 
     @property
+    def fitness_is_known(self) -> bool:
+        """Whether all that a network is chosen by is its fitness, on all data."""
+        return self.validation is None and not self.fitness.reevaluates
+
+    @property
     def _num_ranked(self) -> int:
         """How many networks are scored on all images when the run ends, to rank them."""
         ranks = self.fitness.ranks_on_all and self.fitness.reevaluates
@@ -404,9 +409,13 @@ class Training:
             measures={ACCURACY: looks.latest_accuracy} if looks is not None and judged else None,
         )
         self.stopping = None
-        if self.patience is not None:
-            monitor = "fitness" if self.validation is None else "validation"
-            self.stopping = EarlyStopping(self.patience, monitor=monitor, restore_best=False)
+        best_is_known = self.fitness_is_known and self.one_objective
+        if best_is_known or self.patience is not None:
+            self.stopping = EarlyStopping(
+                ENDLESS if self.patience is None else self.patience,
+                monitor="fitness" if looks is None else "validation",
+                restore_best=best_is_known,
+            )
         solved = RidgeHead(every=None) if self.head == "ridge" else None
         prepared = Preparation(self._fitnesses, None if bar.disable else bar.say)
         first = (prepared, clock, self.average, self.validation, self.history, solved)
@@ -414,8 +423,7 @@ class Training:
         return [each for each in (*first, *callbacks, *last) if each is not None]
 
     def _result(self, ga: GA, plan: Plan) -> Result:
-        known = self.validation is None and not self.fitness.reevaluates  # all fitness, on all data
-        vector = candidate(ga, None if known else self.average)
+        vector = candidate(ga, None if self.fitness_is_known else self.average)
         score = accuracy = None
         if self.validation is not None:
             self.validation.rate(vector)

@@ -727,6 +727,42 @@ def test_result_of_all_images_is_the_best_of_the_population():
     assert result.score == pytest.approx(scores.max())
 
 
+class Seen(gacnn.Callback):
+    """Keeps the best fitness of every generation."""
+
+    def __init__(self):
+        self.fitness = []
+
+    def on_generation(self, ga):
+        self.fitness.append(ga.last_generation_fitness.max())
+
+
+@pytest.mark.parametrize("patience", ["auto", None])
+def test_result_of_all_images_is_the_best_of_all_generations(patience):
+    X, y = data(60)
+    seen = Seen()
+    jumps = gacnn.WeightedRecombination("fitness", 20.0)  # so far that later ones are worse
+    result = train(
+        X, y, num_generations=20, crossover_type=jumps, patience=patience, callbacks=[seen]
+    )
+    best = max(seen.fitness)
+    assert best > seen.fitness[-1] + 0.05
+    assert result.score == pytest.approx(best)
+    assert result.ga.last_generation_fitness.max() == pytest.approx(best)
+
+
+def test_the_best_network_answers_for_the_result():
+    X, y = data(60)
+    result = train(X, y)
+    np.testing.assert_array_equal(result.predict(X), result.model.predict(X))
+    np.testing.assert_array_equal(result.predict_proba(X), result.model.predict_proba(X))
+    report = result.evaluate(X, y, ["dark", "grey", "bright"])
+    assert report.accuracy == result.model.score(X, y)
+    assert "bright" in str(report)
+    with pytest.raises(ValueError, match="data_inputs"):
+        result.predict(X[0])
+
+
 def test_several_objectives():
     X, y = data(60)
     result = train(X, y, metric=["accuracy", "cross_entropy"], validation=0.25)
@@ -958,9 +994,10 @@ def test_resume_after_the_time_limit_changes_nothing(tmp_path):
 
 def test_resume_with_another_limit_says_what_decides(tmp_path):
     X, y = data(60)
-    train(X, y, num_generations=3, checkpoint=tmp_path / "run")
+    options = {"validation": 0.25, "checkpoint": tmp_path / "run"}
+    train(X, y, num_generations=3, **options)
     with pytest.raises(ValueError, match="callbacks were") as caught:
-        train(X, y, num_generations=None, time_limit=1, checkpoint=tmp_path / "run", resume=True)
+        train(X, y, num_generations=None, time_limit=1, resume=True, **options)
     assert "patience" in caught.value.__notes__[0]
 
 
