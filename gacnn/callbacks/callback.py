@@ -52,7 +52,7 @@ class Callback:
     """How many images it has run through a network itself: a training counts them among its own."""
 
     def on_start(self, ga: Run) -> None:
-        """Called once, before the first evaluation."""
+        """Called once, before the first evaluation: the place to change `ga.population` itself."""
 
     def on_fitness(self, ga: Run, population_fitness: Array) -> Any:
         """Called when the fitness of the population is known."""
