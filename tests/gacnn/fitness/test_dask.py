@@ -464,8 +464,7 @@ def test_worker_that_a_task_takes_with_it_again_and_again(client, cluster, monke
 def test_clients_that_are_no_good(cluster):
     closed = distributed.Client(cluster)
     closed.close()
-    free = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}  # not a port of others
-    with distributed.LocalCluster(processes=False, n_workers=1, **free) as local:
+    with distributed.LocalCluster(n_workers=0, **QUIET) as local:
         pass
     with pytest.raises(ValueError, match="executor is a LocalCluster that is closed"):
         train(local)
