@@ -97,7 +97,7 @@ def draw(panel: Panel, ax: Axes) -> None:
     ):
         ours = sorted(known[case, "evolution"] for case in cases if (case, "evolution") in known)
         if ours:
-            ax.plot(*zip(*ours, strict=True), "o-", color=color, label=label)
+            ax.plot(*zip(*ours, strict=True), "o", color=color, label=label)
     ax.plot(*zip(*panel.published.values(), strict=True), "s", color="C1", label="published")
     for name, (cost, score) in panel.published.items():
         place = {"xytext": (5, -10), "textcoords": "offset points", "fontsize": 7}
