@@ -81,8 +81,7 @@ def _network(options: argparse.Namespace, images: datasets.Dataset) -> cnn.Model
     shape, classes = images.X.shape[1:], len(images.class_names)
     if options.layers is not None and options.model is not None:
         raise ValueError("--layers and --model both name a network; give one of them")
-    named = options.layers is not None or options.model is not None
-    if named and options.first_layer != "auto":
+    if _is_named(options) and options.first_layer != "auto":
         raise ValueError(
             "--first-layer is for the default network; leave it out, or --layers and --model"
         )
@@ -97,11 +96,15 @@ def _network(options: argparse.Namespace, images: datasets.Dataset) -> cnn.Model
 
 def _head(options: argparse.Namespace, model: cnn.Model) -> str:
     """Return how the last layer begins."""
-    named = options.layers is not None or options.model is not None
-    if options.head == "auto":
-        return "evolved" if named else default_head(model)
     head: str = options.head
-    return head
+    if head != "auto":
+        return head
+    return "evolved" if _is_named(options) else default_head(model)
+
+
+def _is_named(options: argparse.Namespace) -> bool:
+    """Tell whether a network is named, and not the default one taken."""
+    return options.layers is not None or options.model is not None
 
 
 def _default_network(images: datasets.Dataset, options: argparse.Namespace) -> cnn.Model:

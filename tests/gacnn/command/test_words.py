@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import cnn
+from cnn import patches
 from gacnn.command import values, words
 from gacnn.command.main import main
 
@@ -242,3 +243,25 @@ def test_a_mistyped_word_is_told_what_is_meant(said, meant, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(said)
     assert f"; did you mean '{meant}'?\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("said", "solved"),
+    [
+        (["--first-layer", "data"], True),
+        (["--first-layer", "data", "--head", "evolved"], False),
+        ([], False),
+        (["--layers", "pool 2, dense 10"], False),
+        (["--layers", "pool 2, dense 10", "--head", "ridge"], True),
+    ],
+)
+def test_the_last_layer_begins_solved_behind_fixed_ones_or_where_it_is_said(
+    said, solved, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(patches, "PATCHES", 3000)
+    run = tmp_path / "run"
+    assert gacnn("train", "digits", "--out", run, "--generations", 2, *said) == 0
+    line = "the last layer begins as ridge regression solves it"
+    assert (line in capsys.readouterr().out) == solved
+    assert gacnn("resume", run, "--generations", 3) == 0
+    assert (line in capsys.readouterr().out) == solved
