@@ -167,6 +167,7 @@ def _of_data(key: str, before: Any, now: Any) -> str:
 
 
 def shown(plain: Any) -> str:
+    """Return a setting as a message shows it."""
     text = repr(plain)
     if isinstance(plain, dict) and "$function" in plain:
         text = plain["$function"]
