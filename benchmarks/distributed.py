@@ -324,6 +324,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--generations", type=int, default=0, help="to note the memory over (0)")
     options = parser.parse_args()
+    if options.rounds < 2:
+        parser.error(f"--rounds must be at least 2, to tell quartiles, not {options.rounds}")
     one, _ = race(1, options.rounds)
     two, fitness = race(2, options.rounds)
     overheads = {
