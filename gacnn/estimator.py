@@ -187,7 +187,13 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         first = checks.one_of(self.first_layer, "first_layer", FIRST_LAYERS)
         if first == "auto" and (self.augment is not None or not self.first_from_data):
             first = "evolved"
-        return default_layers(self.input_shape_, X, first_layer=first, random_seed=seed)
+        return default_layers(
+            self.input_shape_,
+            X,
+            first_layer=first,
+            random_seed=seed,
+            verbose=bool(self.verbose),
+        )
 
     def _given_layers(self) -> list[Layer]:
         """Return copies of the layers of `layers`, none for None."""
@@ -339,7 +345,8 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
             Dense without activation, or a single sigmoid for two classes.
         input_shape: (height, width) or (height, width, channels) of images that come as rows.
         num_solutions: networks of the population.
-        num_generations, time_limit, batch_size, augment: as for `GACNN.train`.
+        num_generations, time_limit, batch_size, augment: as for `GACNN.train`; to make a first
+            layer from the images takes time before that.
         metric: likewise; None is "cross_entropy". A callable is given labels from 0.
         early_stopping: whether data are held out, to return the network best on them, and the run
             ends after `patience` generations without improvement.

@@ -113,7 +113,14 @@ def _default_network(images: datasets.Dataset, options: argparse.Namespace) -> c
     if first == "auto" and (options.flip or options.shift):
         first = "evolved"
     shape, classes = images.X.shape[1:], len(images.class_names)
-    return default_network(shape, classes, options.seed, images=images.X, first_layer=first)
+    return default_network(
+        shape,
+        classes,
+        options.seed,
+        images=images.X,
+        first_layer=first,
+        verbose=not options.quiet,
+    )
 
 
 def resume(options: argparse.Namespace) -> int:

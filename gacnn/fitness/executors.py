@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
+import itertools
 import sys
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Container, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from types import ModuleType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -18,6 +20,7 @@ from gacnn.fitness.version import VERSION
 CONNECT = 10.0  # seconds within which a scheduler has to answer
 PATIENCE = 10.0  # seconds without any worker after which that is said
 POLL = 1.0  # seconds between looks at a scheduler while tasks run
+NAMES = 4096  # of tasks, before the first comes again: Dask keeps a table of all it has seen
 KEPT_MESSAGES = 10  # of those that Dask keeps for its developers, vectors and all
 SCHEMES = ("tcp://", "tls://", "ucx://", "ws://", "wss://", "inproc://")
 GO_ON = "a run that keeps a checkpoint goes on from it with resume=True"
@@ -131,7 +134,12 @@ class _DaskTask(NamedTuple):
 
 
 class DaskWorkers(Workers):
-    """The workers of a Dask scheduler: found by its address, a cluster object or a client."""
+    """The workers of a Dask scheduler: found by its address, a cluster object or a client.
+
+    A scheduler keeps a few kB of each group of tasks, and of each span, which is its word for a
+    piece of work, for as long as it lives. So a session is one span, and its tasks are one group,
+    which lives on from one call to the next because a future of it does.
+    """
 
     share_memory = False
 
@@ -139,6 +147,9 @@ class DaskWorkers(Workers):
         self.found_by = found_by
         self._client: Any = None
         self._refused: set[str] = set()
+        self._number_of_names = 0
+        self._names: Iterator[tuple[str, int]] = iter(())
+        self._latest: Any = None  # a future that keeps the group of all tasks alive
 
     def refuse(self, worker: str) -> bool:
         """Give it no more tasks."""
@@ -156,25 +167,45 @@ class DaskWorkers(Workers):
         """Connect to the scheduler, unless the user's own client does."""
         import distributed
 
-        if isinstance(self.found_by, distributed.Client):
-            _check_client(self.found_by)
-            self._take(self.found_by)
+        with ExitStack() as stack:
+            client = self.found_by
+            if isinstance(client, distributed.Client):
+                _check_client(client)
+            else:
+                client = stack.enter_context(self._connected())
+            self._take(client)
+            stack.callback(self._keep, None)
+            stack.enter_context(distributed.span("gacnn"))
             yield
-            return
+
+    def _connected(self) -> Any:
+        """Return a client of one's own."""
+        import distributed
+
         try:
-            client = distributed.Client(self.found_by, timeout=CONNECT, set_as_default=False)
+            return distributed.Client(self.found_by, timeout=CONNECT, set_as_default=False)
         except (OSError, ValueError) as error:
             raise ExecutorError(
                 f"no Dask scheduler answers at {_shown(self.found_by)} within {CONNECT:.0f} "
                 f"seconds: {error}; start one by `dask scheduler`, or correct the address"
             ) from error
-        with client:
-            self._take(client)
-            yield
+
+    def _keep(self, future: Any) -> None:
+        """Keep a future instead of the one before."""
+        before, self._latest = self._latest, future
+        if before is not None:
+            before.release()
+
+    def _name(self, number: int) -> None:
+        """Begin with so many new names of tasks, all of one group."""
+        self._number_of_names = number
+        group = itertools.repeat(f"score-{uuid.uuid4().hex}")
+        self._names = itertools.cycle(zip(group, range(number), strict=False))
 
     def _take(self, client: Any) -> None:
         """Work with a client; see to it that the scheduler does not keep what has passed it."""
         self._client = client
+        self._name(NAMES)
         _keep_few(client.scheduler_comm)
         try:
             version = client.run_on_scheduler(prepare_scheduler)
@@ -197,10 +228,14 @@ class DaskWorkers(Workers):
         quiet = {"distributed.admin.large-graph-warning-threshold": "1 TiB"}
         try:
             self._check_scheduler()
+            if 2 * len(rows) > self._number_of_names:
+                self._name(4 * len(rows))
             with dask.config.set(quiet):
                 tasks.extend(self._tasks(function, rows, places))  # keeps some where one fails
                 self._wait(tasks, function)
-            return list(client.gather([task.future for task in tasks]))
+            results = list(client.gather([task.future for task in tasks]))
+            self._keep(tasks.pop().future)
+            return results
         except distributed.scheduler.KilledWorker as error:
             raise ExecutorError(
                 f"a task has taken {error.allowed_failures + 1} workers with it, the last of them "
@@ -223,12 +258,15 @@ class DaskWorkers(Workers):
         """Yield a task for each row, given to the scheduler."""
         if places is None:
             allowed, columns = self._allowed(), zip(*rows, strict=True)
-            futures = self._client.map(function, *columns, pure=False, workers=allowed)
+            names = list(itertools.islice(self._names, len(rows)))
+            how = {"key": names, "pure": False, "workers": allowed}
+            futures = self._client.map(function, *columns, **how)
             yield from (_DaskTask(*each, allowed) for each in zip(futures, rows, strict=True))
             return
         for row, place in zip(rows, places, strict=True):
-            how = {"workers": [place], "allow_other_workers": not self._refused}
-            yield _DaskTask(self._client.submit(function, *row, pure=False, **how), row, [place])
+            how = {"key": next(self._names), "pure": False, "workers": [place]}
+            how["allow_other_workers"] = not self._refused
+            yield _DaskTask(self._client.submit(function, *row, **how), row, [place])
 
     def _move(self, tasks: list[_DaskTask], function: Function, there: Container[str]) -> None:
         """Give anew what is kept for workers that are gone.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,6 +24,7 @@ from cnn import (
 )
 from cnn.layers.layer import Layer
 from cnn.types import AnyArray
+from gacnn.training.plan import duration
 
 HIDDEN_UNITS = 16
 FILTERS = 8
@@ -45,6 +47,7 @@ def default_layers(
     *,
     first_layer: str = "auto",
     random_seed: int | None = None,
+    verbose: bool = False,
 ) -> list[Layer]:
     """Return hidden layers for inputs of this shape, with few weights, since evolution likes few.
 
@@ -52,8 +55,8 @@ def default_layers(
     first. Then, where there are images and the first layer is to come from them: 256 filters of
     their patches, or 512 of 20,000 images or more, fixed, with relu, averaged in 3 x 3 cells, the
     square root, and twice as many principal components of these as there are filters; what is left
-    to evolve is the output layer. Else 8 filters of 3 x 3 with
-    relu and max pooling by 2, as often as it takes to leave at most 8 pixels a side.
+    to evolve is the output layer. Else 8 filters of 3 x 3 with relu and max pooling by 2, as often
+    as it takes to leave at most 8 pixels a side.
 
     Args:
         input_shape: (height, width, channels), or (inputs,).
@@ -61,6 +64,7 @@ def default_layers(
         first_layer: "data", "evolved", or "auto": from the data where there are 5,000 images or
             more, of 16 pixels a side or more.
         random_seed: what the patches are drawn from.
+        verbose: whether to say that a first layer is made from the images, which may take minutes.
     """
     checks.one_of(first_layer, "first_layer", FIRST_LAYERS)
     if len(input_shape) == 1:
@@ -75,7 +79,7 @@ def default_layers(
     )
     shrunk = _shrunk(input_shape)
     if known is not None and (first_layer == "data" or (first_layer == "auto" and enough)):
-        return shrunk + _from_data(input_shape, known, shrunk, random_seed)
+        return shrunk + _from_data(input_shape, known, shrunk, random_seed, verbose=verbose)
     return shrunk + _evolved(Model([Input2D(input_shape), *shrunk]).output_shape)
 
 
@@ -105,15 +109,24 @@ def _evolved(shape: tuple[int, ...]) -> list[Layer]:
 
 
 def _from_data(
-    input_shape: tuple[int, ...], images: AnyArray, shrunk: list[Layer], random_seed: int | None
+    input_shape: tuple[int, ...],
+    images: AnyArray,
+    shrunk: list[Layer],
+    random_seed: int | None,
+    *,
+    verbose: bool,
 ) -> list[Layer]:
     """Return fixed layers that give features of images."""
+    began = time.perf_counter()
     some = images[:: -(-len(images) // LOOKED_AT)]
     front = Model([Input2D(input_shape), *shrunk])
     height, width, _ = front.output_shape
     size = min(PATCH, height), min(PATCH, width)
     seen = images if not shrunk else front.forward(some)
     number = PATCH_FILTERS[len(images) >= MANY_IMAGES]
+    if verbose:
+        what = f"{number} filters of {size[0]} x {size[1]} pixels"
+        print(f"making a first layer from the images: {what}, which may take minutes", flush=True)
     filters = patch_filters(seen, size, number, random_seed=random_seed)
     sides = zip(seen.shape[1:3], size, strict=True)
     windows, strides = zip(*(_cells(side - own + 1) for side, own in sides), strict=True)
@@ -126,6 +139,8 @@ def _from_data(
     features = Model([Input2D(input_shape), *shrunk, *layers]).forward(some)
     left = min(COMPONENTS * number, len(features) // 2, features.shape[1] // 2)
     components = principal_components(features, left)
+    if verbose:
+        print(f"made in {duration(time.perf_counter() - began)}", flush=True)
     return [*layers, Dense(left, None, None, trainable=False, weights=components)]
 
 
@@ -147,6 +162,7 @@ def default_network(
     *,
     images: ArrayLike | None = None,
     first_layer: str = "auto",
+    verbose: bool = False,
 ) -> Model:
     """Return a network for images (height, width, channels) of so many classes.
 
@@ -157,6 +173,7 @@ def default_network(
         images: (N, height, width, channels), to train on. With 5,000 images or more, of 16 pixels
             a side or more, the first layer comes from them and does not evolve.
         first_layer: "data" or "evolved" to say so whatever the images; "auto" as above.
+        verbose: whether to say that a first layer is made from the images, which may take minutes.
 
     Raises:
         ValueError: for images of another shape, and "data" without images.
@@ -166,7 +183,11 @@ def default_network(
         raise ValueError(f"num_classes is too large, {number:,}")
     first = Input2D(input_shape)
     hidden = default_layers(
-        first.input_shape, images, first_layer=first_layer, random_seed=random_seed
+        first.input_shape,
+        images,
+        first_layer=first_layer,
+        random_seed=random_seed,
+        verbose=verbose,
     )
     if not isinstance(hidden[-1], Dense):
         hidden.append(Flatten())

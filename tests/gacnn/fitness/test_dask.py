@@ -206,6 +206,29 @@ def test_scheduler_does_not_keep_what_has_passed_it(client):
     assert len(client.scheduler_comm.recent_message_log) <= executors.KEPT_MESSAGES
 
 
+def test_what_dask_keeps_of_a_run_does_not_grow_with_its_generations(client, monkeypatch):
+    monkeypatch.setattr(executors, "NAMES", 16)
+
+    def kept(dask_scheduler):
+        spans = dask_scheduler.extensions["spans"].spans.values()
+        return len(spans), sum(len(span.groups) for span in spans)
+
+    before = client.run_on_scheduler(kept)
+    names = set()
+    listed = client.map
+
+    def noted(*arguments, key, **options):
+        names.update(key)
+        return listed(*arguments, key=key, **options)
+
+    monkeypatch.setattr(client, "map", noted)
+    train(client, generations=20, metric="accuracy")
+    spans, groups = np.subtract(client.run_on_scheduler(kept), before)
+    assert len(names) <= 16
+    assert spans == 1
+    assert groups <= 3, "tasks that take the data with them are there before a future is kept"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
 def test_workers_keep_freed_memory(client):
     train(client)

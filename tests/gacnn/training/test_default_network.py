@@ -69,6 +69,18 @@ def test_the_first_layer_is_from_the_data_where_images_are_many_and_large():
     assert gacnn.default_network((16, 16, 1), 3, 0).fixed_layers == 0
 
 
+def test_a_first_layer_from_the_images_is_announced(capsys):
+    X = images(30, 16, 16, 1)
+    shape = X.shape[1:], 3, 0
+    gacnn.default_network(*shape, images=X, first_layer="data")
+    gacnn.default_network(*shape, images=X, first_layer="evolved", verbose=True)
+    assert not capsys.readouterr().out
+    gacnn.default_network(*shape, images=X, first_layer="data", verbose=True)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("making a first layer from the images: 256 filters of 7 x 7 pixels")
+    assert second.startswith("made in ")
+
+
 def test_the_same_seed_gives_the_same_filters():
     X = images(30, 16, 16, 1)
     one, same, other = (
