@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from sys import path
@@ -141,8 +142,12 @@ def mnist_network(seed: int) -> cnn.Model:
     )
 
 
-def wide_mnist_network(seed: int, *, activation: str = "relu") -> cnn.Model:
-    """8 filters of 5 x 5 with stride 2, 16 and 32 of 3 x 3 with max pooling; 8,906 weights."""
+def wide_mnist_network(seed: int, *, activation: str = "relu", pooled: bool = False) -> cnn.Model:
+    """8 filters of 5 x 5 with stride 2, 16 and 32 of 3 x 3 with max pooling; 8,906 weights.
+
+    pooled: with max pooling of the last maps too; 7,306 weights, and two thirds of the time.
+    """
+    last = [cnn.MaxPooling2D(2, stride=1)] if pooled else []
     return cnn.Model(
         [
             cnn.Input2D((28, 28, 1)),
@@ -150,6 +155,7 @@ def wide_mnist_network(seed: int, *, activation: str = "relu") -> cnn.Model:
             cnn.Conv2D(16, 3, activation_function=activation),
             cnn.MaxPooling2D(2, stride=2),
             cnn.Conv2D(32, 3, activation_function=activation),
+            *last,
             cnn.Flatten(),
             cnn.Dense(10, activation_function="softmax"),
         ],
@@ -243,7 +249,14 @@ _TERNARY = {"gene_space": [-1, 0, 1], "metric": gacnn.CrossEntropy(temperature=6
 STRATEGIES = {
     "mnist-66M": Strategy(wide_mnist_network, "mnist.npz", 66e6, (2.0, 0.2), **_SMALL_BATCHES),
     "mnist-131M": Strategy(wide_mnist_network, "mnist.npz", 131e6, (2.0, 0.15), **_SMALL_BATCHES),
-    "mnist-328M": Strategy(mnist_network, "mnist.npz", 328e6, (1.5, 0.05), (0.0627, None)),
+    "mnist-328M": Strategy(
+        functools.partial(wide_mnist_network, pooled=True),
+        "mnist.npz",
+        328e6,
+        (2.0, 0.1),
+        settings={"augment": gacnn.augment.Shift(0.5)},
+        **{**_SMALL_BATCHES, "sigmas": (0.05, 0.012)},
+    ),
     "mnist-solved-25M": Strategy(
         wide_mnist_network,
         "mnist.npz",
