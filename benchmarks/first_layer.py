@@ -21,7 +21,8 @@ class FirstLayer(NamedTuple):
     averaged; components: principal ones that are left, or None for all features, standardised;
     mirrored: whether every image is there a second time, mirrored; evaluations: image evaluations
     of the run, or None for 7,000 seconds; rates: None for no run, but ridge regression of the head
-    with this alpha; solved: whether the head begins so and evolves from there.
+    with this alpha; solved: whether the head begins so and evolves from there; shifted: whether it
+    is solved for the images and for the same shifted by a pixel to each of four sides.
     """
 
     file: str
@@ -37,6 +38,7 @@ class FirstLayer(NamedTuple):
     batch_size: int = 64
     mirrored: bool = False
     solved: bool = False
+    shifted: bool = False
     alpha: float = 0.01
 
     def data(self, folder: Path) -> Data:
@@ -70,6 +72,13 @@ class FirstLayer(NamedTuple):
         weights = cnn.principal_components(features, self.components)
         return cnn.Dense(self.components, None, None, trainable=False, weights=weights)
 
+    def solved_on(self, X: Array, y: Array) -> tuple[Array, Array]:
+        """Return the images and labels that the head is solved for."""
+        if not self.shifted:
+            return X, y
+        sides = (0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)
+        return np.concatenate([np.roll(X, side, (1, 2)) for side in sides]), np.tile(y, len(sides))
+
     def options(self, budget: float) -> dict[str, Any]:
         """Return the arguments of `train` for a share of the cost; nothing is held out."""
         images = self.num_solutions * self.batch_size
@@ -79,7 +88,7 @@ class FirstLayer(NamedTuple):
         assert self.rates is not None
         decays = self.decay, None
         return {
-            "head": "ridge" if self.solved else "evolved",
+            "head": "ridge" if self.solved and not self.shifted else "evolved",
             **strategy(self.rates, (self.sigma, None), decays, self.num_solutions),
             "num_solutions": self.num_solutions,
             "batch_size": self.batch_size,
@@ -97,8 +106,11 @@ FIRST_LAYERS = {
     ),
     "cifar10-ridge": FirstLayer("cifar10.npz", 6, 1600, 3, None, None, None, mirrored=True),
     "mnist-ridge": FirstLayer("mnist.npz", 9, 1600, 3, None, None, None, alpha=0.002),
-    "mnist-solved-58M": FirstLayer(
-        "mnist.npz", 9, 1024, 3, None, 58e6, (0.08, 0.004), 0.01, 1e-3, 64, 128, solved=True
+    "mnist-solved-8M": FirstLayer(
+        *("mnist.npz", 9, 1024, 3, None, 8e6, (0.08, 0.004), 0.01, 1e-3, 64, 128),
+        solved=True,
+        shifted=True,
+        alpha=0.002,
     ),
     "cifar10-solved-47M": FirstLayer(
         *("cifar10.npz", 6, 1600, 3, None, 47e6, (0.08, 0.004), 0.01, 1e-3, 64, 128),
