@@ -16,6 +16,7 @@ from gacnn.fitness.fitness import Fitness
 from gacnn.fitness.metrics import METRICS, Metric, measure_of, name_of
 from gacnn.fitness.ridge import Head, head_position, ridge_head
 from gacnn.operators.crossover import WeightedRecombination
+from gacnn.operators.gene_space import space_values
 from gacnn.operators.operator import positive
 from gacnn.operators.run import Run
 from gacnn.types import Array
@@ -33,6 +34,10 @@ class RidgeHead(Callback):
     With every=None it is solved once, for the centre of the first population, which is moved
     there, and evolves from then on like all other weights: `GACNN.train(…, head="ridge")`.
 
+    Where gene_space is a list of numbers the weights of the head are of these: each is rounded in
+    turn, and those that follow make up for the error. As there is no factor then that fits the
+    softmax, give a metric the temperature: gacnn.CrossEntropy(temperature=…).
+
     Args:
         every: generations from one solution to the next; where all layers before the head are
             fixed it is always the same one. None for the beginning only.
@@ -40,8 +45,8 @@ class RidgeHead(Callback):
 
     Raises:
         ValueError: in the run, for a network that ends in no Dense layer, a metric that is neither
-            of labels nor "mse", genes that are not free to take any value, and, but with
-            every=None, another crossover than recombination.
+            of labels nor "mse", another gene_space than a list of numbers, for labels, and, but
+            with every=None, another crossover than recombination.
 
     Examples:
         >>> layers = [cnn.Input1D(2), cnn.Dense(8), cnn.Dense(2, activation_function="softmax")]
@@ -62,14 +67,15 @@ class RidgeHead(Callback):
 
     def _forget(self) -> None:
         self.head: Array | None = None
+        self._values: Array | None = None
         self.image_evaluations = 0
 
     def on_start(self, ga: Run) -> None:
         """Begin anew, and with every=None solve the head; ValueError for a run that has none."""
         self._forget()
         fitness = _fitness_of(ga)
-        free = ga.gene_space is None and ga.population.dtype.kind == "f"
-        check_solvable(fitness.model, fitness.scorer.metrics, free=free)
+        self._values = values_of(ga.gene_space, is_whole=ga.population.dtype.kind != "f")
+        check_solvable(fitness.model, fitness.scorer.metrics, self._values)
         if self.every is None:
             if not ga.generations_completed:
                 self._begin(ga.population, fitness)
@@ -94,12 +100,12 @@ class RidgeHead(Callback):
         """Move the population, so that the centre of its heads is the one that is solved."""
         head = self._solve(population, fitness)
         own = population[:, -len(head) :]
-        own += head - own.mean(axis=0)
+        own[:] = head if self._values is not None else own + (head - own.mean(axis=0))
 
     def _solve(self, vectors: Array, fitness: Fitness) -> Array:
         """Return the head for the centre of vectors (P, n), and note it and what it has cost."""
         centre = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
-        self.head = head = _solved(fitness, centre, self.alpha).genes
+        self.head = head = _solved(fitness, centre, self.alpha, self._values).genes
         self.image_evaluations += len(fitness.X)
         return head
 
@@ -120,33 +126,66 @@ def _fitness_of(ga: Run) -> Fitness:
     return fitness
 
 
-def check_solvable(model: Model, metrics: Sequence[Metric], *, free: bool) -> None:
+def values_of(space: Any, *, is_whole: bool) -> Array | None:
+    """Return what the genes of a gene_space may be, in ascending order; None for any number.
+
+    is_whole: whether gene_type has whole numbers. ValueError where genes are limited by anything
+    else than a finite space.
+    """
+    if space is None and not is_whole:
+        return None
+    values = space_values(space)
+    if values is None or len(values) < 2:
+        raise ValueError(
+            "ridge regression gives the head any values, or those of a gene_space that is finite, "
+            f"such as [-1, 0, 1], so gene_space={space!r}{' of integers' if is_whole else ''} does "
+            "not go with it; let the head evolve"
+        )
+    return values
+
+
+def check_solvable(model: Model, metrics: Sequence[Metric], values: Array | None) -> None:
     """Raise ValueError where ridge regression cannot solve the last layer.
 
-    free: whether genes may take any value.
+    values: what genes may be, or None for any number.
     """
     head_position(model)
-    if not {measure_of(metric).targets for metric in metrics} & {"labels", "values"}:
+    targets = {measure_of(metric).targets for metric in metrics}
+    if not targets & {"labels", "values"}:
         named = ", ".join(map(name_of, metrics))
         raise ValueError(
             f'ridge regression knows metrics of labels, and "mse", not {named}; let the head evolve'
         )
-    if not free:
+    if values is not None and "labels" not in targets:
         raise ValueError(
-            "ridge regression gives the head any values, so gene_space and whole numbers as "
-            "gene_type do not go with it; let the head evolve"
+            'a head for "mse" may have any values, which gene_space forbids; let the head evolve'
         )
 
 
-def _solved(fitness: Fitness, vector: Array, alpha: float) -> Head:
-    """Return the head for the other weights of a vector, on all data."""
+def _solved(fitness: Fitness, vector: Array, alpha: float, values: Array | None) -> Head:
+    """Return the head for the other weights of a vector, on all data; of values, unless None."""
     scorer = fitness.scorer
     data = scorer.data(ALL)
-    limits: dict[str, Any] = {"threads": scorer.threads, "memory_limit": scorer.memory_limit}
-    weights = data.sample_weight
     return ridge_head(
-        data.model, data.X, data.y, vector, alpha, weights, engine=scorer.engine, **limits
+        data.model,
+        data.X,
+        data.y,
+        vector,
+        alpha,
+        data.sample_weight,
+        values=values,
+        engine=scorer.engine,
+        threads=scorer.threads,
+        memory_limit=scorer.memory_limit,
     )
+
+
+def _allowed(values: Sequence[float]) -> Array:
+    """Return values in ascending order."""
+    array = checks.shaped(values, "values", (None,), "numbers")
+    if len(set(array.tolist())) < 2:
+        raise ValueError(f"values must be two numbers or more, such as [-1, 0, 1], not {values!r}")
+    return np.unique(checks.finite(array, "values")).astype(float)
 
 
 def with_ridge_head(
@@ -156,6 +195,7 @@ def with_ridge_head(
     metric: str = "cross_entropy",
     *,
     alpha: float = 0.03,
+    values: Sequence[float] | None = None,
     device: str | None = None,
 ) -> Model:
     """Return the network with its last dense layer solved by ridge regression, to begin with.
@@ -168,6 +208,8 @@ def with_ridge_head(
         y: labels (N,), or values (N, outputs) for "mse".
         metric: "cross_entropy" or another name of labels, or "mse".
         alpha: as for `RidgeHead`.
+        values: what the weights of the head may be, such as [-1, 0, 1], for labels; None for any
+            number.
         device: where PyTorch runs the layers before it, such as "cuda"; None for NumPy.
 
     Raises:
@@ -181,8 +223,10 @@ def with_ridge_head(
     """
     head_position(check_model(model))
     checks.one_of(metric, "metric", list(METRICS))
+    allowed = None if values is None else _allowed(values)
+    check_solvable(model, [metric], allowed)
     fitness = Fitness(model, X, y, metric, device=device)
-    genes = _solved(fitness, model.weights, positive(alpha, "alpha")).genes
+    genes = _solved(fitness, model.weights, positive(alpha, "alpha"), allowed).genes
     vector = model.weights.copy()
     vector[-len(genes) :] = genes
     return model.with_weights(vector)

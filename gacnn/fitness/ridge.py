@@ -15,6 +15,8 @@ SOFTENED = 10_000  # rows, from all over, that say how steep a softmax shall be
 HALVINGS = 40
 STEEPEST = 2.0**12
 TINY = 1e-30  # of features that are all the same
+FACTORS = np.geomspace(0.25, 4, 17)  # of weights, to begin rounding with
+ROUNDS = 8  # in which rounded weights are mended
 
 
 class Head(NamedTuple):
@@ -57,6 +59,7 @@ def ridge_head(
     alpha: float,
     sample_weight: Array | None = None,
     *,
+    values: Array | None = None,
     engine: Engine | None = None,
     threads: int | None = None,
     memory_limit: int = 2**28,
@@ -71,6 +74,8 @@ def ridge_head(
         vector: (num_weights,), of which those of the last layer do not matter.
         alpha: what is added to the features' variances, times their mean.
         sample_weight: (N,), or None.
+        values: what weights and bias may be, as `rounded` finds them; None for any number. For
+            labels their scores are then as good as they can be but for a factor, which is left out.
         engine, threads, memory_limit: as for `Model.forward`.
 
     Hoerl & Kennard 1970, Ridge regression: biased estimation for nonorthogonal problems.
@@ -89,8 +94,8 @@ def ridge_head(
     wanted = np.eye(outputs)[targets] if labels else np.asarray(targets, np.float64)
     weights = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, np.float64)
     biased = len(rest.layers[1].weight_shapes()) > 1  # type: ignore[attr-defined] # a Dense
-    head = _least_squares(features, wanted, weights, alpha, biased=biased)
-    if not labels:
+    head = _least_squares(features, wanted, weights, alpha, biased=biased, values=values)
+    if not labels or values is not None:
         return head
     some = slice(0, None, -(-len(X) // SOFTENED))
     scores = features(some) @ head.weights + (0 if head.bias is None else head.bias)
@@ -99,7 +104,13 @@ def ridge_head(
 
 
 def _least_squares(
-    features: Any, wanted: Array, weights: Array, alpha: float, *, biased: bool
+    features: Any,
+    wanted: Array,
+    weights: Array,
+    alpha: float,
+    *,
+    biased: bool,
+    values: Array | None,
 ) -> Head:
     """Return the head for features(rows) and wanted outputs (N, outputs), with weights (N,)."""
     roots = np.sqrt(weights / weights.sum())
@@ -110,17 +121,101 @@ def _least_squares(
     block = max(ROWS, size)
     for start in range(0, len(wanted), block):
         rows = slice(start, start + block)
-        values = features(rows) * roots[rows, None].astype(np.float32)
-        products += values.T @ values  # of which BLAS computes one half
-        towards += values.T @ (roots[rows, None] * wanted[rows]).astype(np.float32)
-        mean += roots[rows].astype(np.float32) @ values
+        own = features(rows) * roots[rows, None].astype(np.float32)
+        products += own.T @ own  # of which BLAS computes one half
+        towards += own.T @ (roots[rows, None] * wanted[rows]).astype(np.float32)
+        mean += roots[rows].astype(np.float32) @ own
     target = np.square(roots) @ wanted
     if biased:
         products -= np.outer(mean, mean)
         towards -= np.outer(mean, target)
     products[np.diag_indices(size)] += alpha * max(float(np.trace(products)) / size, TINY)
     solved = np.linalg.solve(products, towards)
-    return Head(solved, target - mean @ solved if biased else None)
+    bias = target - mean @ solved if biased else None
+    if values is None:
+        return Head(solved, bias)
+    if bias is None:
+        return Head(rounded(solved, products, towards, values), None)
+    products += np.outer(mean, mean)
+    products = np.block([[products, mean[:, None]], [mean, np.ones(1)]])
+    towards = np.vstack([towards + np.outer(mean, target), target])
+    every = rounded(np.vstack([solved, bias]), products, towards, values)
+    return Head(every[:-1], every[-1])
+
+
+def rounded(weights: Array, products: Array, towards: Array, values: Array) -> Array:
+    """Return weights (n, classes) of which each is one of some values, with little squared error.
+
+    The weights of one feature after the other take the values next to those that would be best with
+    all others as they are, so that every error of rounding is made up for by those that follow.
+    What counts is how the scores of the classes differ, and up to a factor.
+
+    Args:
+        weights: any numbers, to begin with.
+        products: (n, n), means over the images of a feature times another.
+        towards: (n, classes), means of a feature times the wanted output.
+        values: in ascending order.
+
+    Frantar & Alistarh 2022, Optimal brain compression, for one layer by coordinate descent.
+    """
+    middles = (values[1:] + values[:-1]) / 2
+    weights, towards = _centred(weights), _centred(towards)
+    size = np.sqrt(np.mean(np.square(weights)) / np.mean(np.square(values)))
+    starts = [values[np.searchsorted(middles, weights / each)] for each in size * FACTORS]
+    found = min(starts, key=lambda start: _fit(start, products, towards).error)
+    for _ in range(ROUNDS):
+        fit = _fit(found, products, towards)
+        slopes = fit.seen - towards / fit.factor
+        changed = False
+        for feature, curvature in enumerate(products.diagonal()):
+            step = _step(found[feature], slopes[feature], curvature, values, middles)
+            if step.any():
+                found[feature] += step
+                slopes += np.outer(products[feature], step - step.mean())
+                changed = True
+        if not changed:
+            break
+    return found
+
+
+def _step(row: Array, slope: Array, curvature: float, values: Array, middles: Array) -> Array:
+    """Return what to add to the weights (classes,) of a feature: one class at a time, the best."""
+    start, slope = row, slope.copy()
+    own = curvature * (1 - 1 / len(row))  # all scores move by a share, which decides nothing
+    while True:
+        steps = values[np.searchsorted(middles, row - slope / own)] - row
+        gains = steps * (slope + own * steps / 2)
+        best = gains.argmin()
+        if gains[best] >= -TINY:
+            changes: Array = row - start
+            return changes
+        row = row.copy()
+        row[best] += steps[best]
+        slope -= curvature * steps[best] / len(row)
+        slope[best] += curvature * steps[best]
+
+
+class _Fit(NamedTuple):
+    """What weights have for scores, the factor that suits them best, and the error with it."""
+
+    seen: Array
+    factor: float
+    error: float
+
+
+def _fit(weights: Array, products: Array, towards: Array) -> _Fit:
+    centred = _centred(weights)
+    seen = products @ centred
+    alike, length = float((centred * towards).sum()), float((centred * seen).sum())
+    if alike <= 0 or length <= 0:  # all classes get the same
+        return _Fit(seen, 1.0, 0.0)
+    return _Fit(seen, alike / length, -alike * alike / length)
+
+
+def _centred(weights: Array) -> Array:
+    """Return weights (n, classes) less what is common to all classes, which decides nothing."""
+    centred: Array = weights - weights.mean(axis=1, keepdims=True)
+    return centred
 
 
 def steepness(scores: Array, labels: Array, weights: Array) -> float:

@@ -19,7 +19,7 @@ from gacnn.callbacks.average import WeightAverage
 from gacnn.callbacks.callback import ENDLESS, Callback
 from gacnn.callbacks.history import ACCURACY, History
 from gacnn.callbacks.progress import ProgressBar
-from gacnn.callbacks.ridge_head import RidgeHead, check_solvable
+from gacnn.callbacks.ridge_head import RidgeHead, check_solvable, values_of
 from gacnn.callbacks.stopping import EarlyStopping, TimeLimit
 from gacnn.callbacks.validation import Validation, candidate, validation_interval
 from gacnn.checkpoints.checkpoint import Checkpoint
@@ -143,14 +143,15 @@ class Training:
         if head == "evolved":
             return head
         space, gene_type = self.settings.get("gene_space"), self.settings["gene_type"]
-        free = space is None and not has_steps(None, gene_type)
+        is_whole = has_steps(None, gene_type)
+        is_free = space is None and not is_whole
         try:
-            check_solvable(self.model, self.metrics, free=free)
+            check_solvable(self.model, self.metrics, values_of(space, is_whole=is_whole))
         except ValueError:
             if head == "ridge":
                 raise
             return "evolved"
-        return "ridge"
+        return "ridge" if head == "ridge" or is_free else "evolved"
 
     @property
     def _targets(self) -> set[str]:

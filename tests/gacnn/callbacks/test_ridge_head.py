@@ -5,7 +5,7 @@ import pytest
 
 import cnn
 import gacnn
-from gacnn.fitness.ridge import ridge_head, steepness
+from gacnn.fitness.ridge import ridge_head, rounded, steepness
 
 RNG = np.random.default_rng(0)
 X = RNG.random((80, 6, 6, 1), np.float32)
@@ -189,12 +189,74 @@ def test_auto_solves_the_head_where_that_can_be():
         begins(head="solved")
 
 
-@pytest.mark.parametrize("space", [{"gene_space": [-1, 0, 1]}, {"gene_type": int}])
+@pytest.mark.parametrize("space", [{"gene_space": {"low": -1, "high": 1}}, {"gene_type": int}])
 def test_genes_that_are_not_free_have_no_solved_head(space):
     with pytest.raises(ValueError, match="any values"):
         trained(head="ridge", **space)
     with pytest.raises(ValueError, match="any values"):
         trained(gacnn.RidgeHead(), **space)
+
+
+def test_values_of_outputs_are_not_rounded():
+    with pytest.raises(ValueError, match='"mse" may have any values'):
+        gacnn.with_ridge_head(model(None), X, np.eye(2)[y], "mse", values=[-1, 0, 1])
+
+
+def test_a_solved_head_of_a_finite_gene_space():
+    heads, _ = first_heads(gene_space=[-1, 0, 1], network=model(first=False))
+    solved = gacnn.with_ridge_head(model(first=False), X, y, values=[-1, 0, 1]).weights
+    assert (heads[0] == solved).all()
+    assert set(np.unique(solved)) == {-1, 0, 1}
+    heads, _ = first_heads(gene_space=[-1, 0, 1])
+    assert len(np.unique(heads[0], axis=0)) == 1
+    trained(gacnn.RidgeHead(2), gene_space=[-1, 0, 1])
+
+
+@pytest.mark.parametrize("values", [[1], "ab", [0, np.nan], [[0, 1], [1, 2]]])
+def test_values_of_a_head_that_are_none(values):
+    with pytest.raises((ValueError, TypeError), match="values"):
+        gacnn.with_ridge_head(model(), X, y, values=values)
+
+
+def errors(found, products, towards):
+    """The squared error of how classes differ, with the best factor."""
+    found, towards = (each - each.mean(axis=1, keepdims=True) for each in (found, towards))
+    length = (found * (products @ found)).sum()
+    return -((found * towards).sum() ** 2) / length
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("values", [[-1, 0, 1], [0, 1], [-3, -2, -1, 0, 1, 2, 3]])
+def test_rounding_makes_up_for_its_errors(seed, values):
+    rng = np.random.default_rng(seed)
+    inputs = rng.standard_normal((600, 30))
+    features = np.maximum(inputs @ rng.standard_normal((30, 120)), 0)
+    wanted = np.eye(4)[(inputs @ rng.standard_normal((30, 4))).argmax(axis=1)]
+    products, towards = features.T @ features / 600, features.T @ wanted / 600
+    products += 1e-3 * np.trace(products) / 120 * np.eye(120)
+    weights = np.linalg.solve(products, towards)
+    allowed = np.array(values, float)
+    found = rounded(weights, products, towards, allowed)
+    assert set(np.unique(found)) <= set(values)
+    centred = weights - weights.mean(axis=1, keepdims=True)
+    nearest = [
+        allowed[np.abs(factor * centred[..., None] / centred.std() - allowed).argmin(axis=-1)]
+        for factor in np.geomspace(0.3, 3, 20)
+    ]
+    plain = min(errors(each, products, towards) for each in nearest if np.ptp(each))
+    best = errors(weights, products, towards)
+    lost = (errors(found, products, towards) - best) / (plain - best)
+    assert 0 <= lost < 0.6
+
+
+def test_fine_steps_lose_nothing():
+    rng = np.random.default_rng(0)
+    features, wanted = rng.standard_normal((100, 8)), rng.standard_normal((100, 3))
+    products, towards = features.T @ features / 100, features.T @ wanted / 100
+    weights = np.linalg.solve(products, towards)
+    found = rounded(weights, products, towards, np.arange(-1000.0, 1001))
+    best = errors(weights, products, towards)
+    assert errors(found, products, towards) == pytest.approx(best, rel=1e-3)
 
 
 def test_runs_without_such_a_head_are_refused():
