@@ -9,8 +9,10 @@ import numpy as np
 from learning_tasks import Array, Data, stored, strategy
 
 import cnn
+import gacnn
 
 LOOKED_AT = 10_000  # images that say what features are like
+TERNARY: dict[str, Any] = {"gene_space": [-1, 0, 1], "metric": gacnn.CrossEntropy(temperature=40)}
 MEMORY_LIMIT = 2**31  # bytes; four times as many of features are kept
 
 
@@ -22,7 +24,8 @@ class FirstLayer(NamedTuple):
     mirrored: whether every image is there a second time, mirrored; evaluations: image evaluations
     of the run, or None for 7,000 seconds; rates: None for no run, but ridge regression of the head
     with this alpha; solved: whether the head begins so and evolves from there; shifted: whether it
-    is solved for the images and for the same shifted by a pixel to each of four sides.
+    is solved for the images and for the same shifted by a pixel to each of four sides; ternary:
+    whether all weights are -1, 0 or 1, and features are not standardised.
     """
 
     file: str
@@ -40,6 +43,8 @@ class FirstLayer(NamedTuple):
     solved: bool = False
     shifted: bool = False
     alpha: float = 0.01
+    activation: str = "relu"
+    ternary: bool = False
 
     def data(self, folder: Path) -> Data:
         """Return the images, mirrored ones behind the others."""
@@ -52,16 +57,20 @@ class FirstLayer(NamedTuple):
     def model(self, X: Array, seed: int, device: str | None) -> cnn.Model:
         """Return the network for images X, with a head of zeros."""
         filters = cnn.patch_filters(X, self.size, self.filters, random_seed=seed)
+        if self.ternary:
+            filters = ternary_filters(*filters)
+        convolution = self.filters, self.size, None, self.activation
         stride = -(-(X.shape[1] - self.size + 1) // self.cells)
         layers = [
             cnn.Input2D(X.shape[1:]),
-            cnn.Conv2D(self.filters, self.size, None, "relu", trainable=False, weights=filters),
+            cnn.Conv2D(*convolution, trainable=False, weights=filters),
             cnn.AveragePooling2D(stride, stride=stride, padding="same"),
             cnn.SquareRoot(),
             cnn.Flatten(),
         ]
-        some = X[:: -(-len(X) // LOOKED_AT)]
-        layers.append(self._reducing(cnn.Model(layers).forward(some, device=device)))
+        if not self.ternary:
+            some = X[:: -(-len(X) // LOOKED_AT)]
+            layers.append(self._reducing(cnn.Model(layers).forward(some, device=device)))
         inputs = cnn.Model(layers).output_shape[0]
         nothing = np.zeros((inputs, 10)), np.zeros(10)
         return cnn.Model([*layers, cnn.Dense(10, None, "softmax", weights=nothing)])
@@ -94,7 +103,20 @@ class FirstLayer(NamedTuple):
             "batch_size": self.batch_size,
             "memory_limit": MEMORY_LIMIT,
             **length,
+            **(TERNARY if self.ternary else {}),
         }
+
+
+def ternary_filters(weights: Array, bias: Array) -> tuple[Array, Array]:
+    """Return filters (height, width, channels, number) and bias (number,) of -1, 0 and 1.
+
+    Weights of less than 0.7 times a filter's mean magnitude become 0, and the others' mean is the
+    unit of the bias (Li, Zhang & Liu 2016, Ternary weight networks).
+    """
+    axes = (0, 1, 2)
+    large = np.abs(weights) > 0.7 * np.abs(weights).mean(axes)
+    units = (np.abs(weights) * large).sum(axes) / large.sum(axes)
+    return np.sign(weights) * large, np.clip(np.rint(bias / units), -1, 1)
 
 
 FIRST_LAYERS = {
@@ -116,6 +138,12 @@ FIRST_LAYERS = {
         *("cifar10.npz", 6, 1600, 3, None, 47e6, (0.08, 0.004), 0.01, 1e-3, 64, 128),
         mirrored=True,
         solved=True,
+    ),
+    "mnist-first-step": FirstLayer(
+        *("mnist.npz", 9, 1024, 3, None, None, None), alpha=0.002, activation="step"
+    ),
+    "mnist-first-ternary": FirstLayer(
+        *("mnist.npz", 9, 1024, 3, None, None, None), alpha=0.002, ternary=True
     ),
     "mnist-first-58M": FirstLayer("mnist.npz", 9, 1024, 3, 704, 58e6, (0.6, 0.02), 0.03, 3e-4),
 }

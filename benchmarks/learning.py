@@ -240,7 +240,8 @@ def first_layer(case: str, options: Options) -> Iterator[Row]:
         if task.rates is None or task.shifted:
             images, labels = task.solved_on(X, y)
             looked_at, alpha = len(images), task.alpha
-            model = gacnn.with_ridge_head(model, images, labels, alpha=alpha, device=options.device)
+            how = {"alpha": alpha, "values": [-1, 0, 1] if task.ternary else None}
+            model = gacnn.with_ridge_head(model, images, labels, device=options.device, **how)
         if task.rates is None:
             seconds = time.perf_counter() - start
             score, size = accuracy(model, X_test, y_test, options.device), model.num_weights

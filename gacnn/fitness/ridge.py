@@ -156,13 +156,13 @@ def rounded(weights: Array, products: Array, towards: Array, values: Array) -> A
         towards: (n, classes), means of a feature times the wanted output.
         values: in ascending order.
 
-    Frantar & Alistarh 2022, Optimal brain compression, for one layer by coordinate descent.
+    Coordinate descent for the error that Frantar & Alistarh 2022, Optimal brain compression, have.
     """
     middles = (values[1:] + values[:-1]) / 2
     weights, towards = _centred(weights), _centred(towards)
-    size = np.sqrt(np.mean(np.square(weights)) / np.mean(np.square(values)))
+    size = np.sqrt(np.mean(np.square(weights)) / np.mean(np.square(values))) + TINY
     starts = [values[np.searchsorted(middles, weights / each)] for each in size * FACTORS]
-    found = min(starts, key=lambda start: _fit(start, products, towards).error)
+    found: Array = min(starts, key=lambda start: _fit(start, products, towards).error)
     for _ in range(ROUNDS):
         fit = _fit(found, products, towards)
         slopes = fit.seen - towards / fit.factor

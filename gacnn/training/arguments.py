@@ -13,6 +13,7 @@ from cnn import Model, checks
 from gacnn.algorithm.ga import GA
 from gacnn.callbacks.callback import ENDLESS, Callback
 from gacnn.callbacks.stopping import EarlyStopping
+from gacnn.checkpoints.checkpoint import Checkpoint
 from gacnn.operators.names import OTHER_SETTINGS
 from gacnn.training.defaults import NUM_GENERATIONS
 from gacnn.training.held_out import lone_classes
@@ -73,6 +74,24 @@ def warn_of_size(X: Array) -> None:
             f"X holds numbers of at most {largest:.2g}, and networks learn from numbers of about "
             "1: images may have been divided by 255 twice; divide by their largest value once, or "
             "standardise the columns; and do the same before predict"
+        )
+
+
+def warn_of_same(X: Array) -> None:
+    """Warn of inputs that are all the same, which nothing can tell apart."""
+    if len(X) > 1 and (X[1:1000] == X[0]).all() and (X[1000:] == X[0]).all():
+        checks.warn(
+            f"all {len(X):,} samples of X are the same, and no network can tell them apart: look "
+            "at how they were read"
+        )
+
+
+def warn_of_earlier(checkpoint: Checkpoint) -> None:
+    """Warn of a checkpoint that an earlier run has left, and that this one will replace."""
+    if checkpoint.path.exists():
+        checks.warn(
+            f"{checkpoint.path} has the checkpoint of an earlier run, and this one begins anew and "
+            "replaces it: resume=True goes on with it; or give another path, or remove it"
         )
 
 

@@ -39,7 +39,9 @@ from gacnn.training.arguments import (
     check_reach,
     check_thresholds,
     generations,
+    warn_of_earlier,
     warn_of_lone,
+    warn_of_same,
     warn_of_size,
 )
 from gacnn.training.defaults import (
@@ -129,6 +131,7 @@ class Training:
         self.num_generations = generations(num_generations, time_limit)
         self._set_average()
         warn_of_size(self.fitness.X)
+        warn_of_same(self.fitness.X)
         self.input_range = InputRange.of(self.fitness.X)
         follows = held_out is not None or not self.fitness.reevaluates
         self.patience = self._patience(patience, follows)
@@ -315,6 +318,8 @@ class Training:
         if resume and checkpoint is None:
             raise ValueError("resume=True needs a checkpoint to go on from: give its path")
         listed = checked_callbacks(callbacks)
+        if checkpoint is not None and not resume:
+            warn_of_earlier(checkpoint)
         if self.fitness.reevaluates:
             check_thresholds(listed, self.validation is not None)
         bar = ProgressBar(disable=not verbose)

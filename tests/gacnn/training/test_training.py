@@ -292,7 +292,7 @@ def test_a_share_of_classes_of_one_image_is_refused():
 def test_values_are_no_classes_of_one_image():
     y = np.random.default_rng(0).random(40)
     model = cnn.Model([cnn.Input1D(3), cnn.Dense(1)], random_seed=0)
-    X = np.ones((40, 3))
+    X = np.arange(120).reshape(40, 3) / 120
     gacnn.GACNN(model, 4).train(
         X, y, metric="mse", validation=0.3, num_generations=1, verbose=False
     )
@@ -1133,3 +1133,29 @@ def test_a_checkpoint_of_another_device_says_so(tmp_path):
     train(X, y, checkpoint=tmp_path / "run", device="cpu")
     with pytest.raises(ValueError, match="engine of fitness_func was 'torch cpu' and is 'numpy'"):
         train(X, y, checkpoint=tmp_path / "run", resume=True)
+
+
+def test_an_earlier_checkpoint_that_will_be_replaced_is_named(tmp_path):
+    path = tmp_path / "run"
+
+    def trained(**options):
+        model = cnn.Model([cnn.Input1D(2), cnn.Dense(2, None, "softmax")], random_seed=0)
+        X, y = np.eye(2).repeat(10, axis=0), np.arange(2).repeat(10)
+        given = {"num_generations": 2, "validation": None, "verbose": False, **options}
+        gacnn.GACNN(model, 4, random_seed=0).train(X, y, checkpoint=path, **given)
+
+    trained()
+    with pytest.warns(UserWarning, match="earlier run, and this one begins anew and replaces it"):
+        trained()
+    trained(resume=True, num_generations=3)
+
+
+@pytest.mark.parametrize("number", [20, 1500])
+def test_samples_that_are_all_the_same_are_named(number):
+    model = cnn.Model([cnn.Input1D(2), cnn.Dense(2, None, "softmax")], random_seed=0)
+    X, y = np.full((number, 2), 0.5), np.arange(number) % 2
+    population = gacnn.GACNN(model, 4, random_seed=0)
+    with pytest.warns(UserWarning, match=f"all {number:,} samples of X are the same"):
+        population.plan(X, y, validation=None)
+    X[-1] = 0
+    population.plan(X, y, validation=None)
