@@ -12,7 +12,8 @@ import cnn
 import gacnn
 
 LOOKED_AT = 10_000  # images that say what features are like
-TERNARY: dict[str, Any] = {"gene_space": [-1, 0, 1], "metric": gacnn.CrossEntropy(temperature=40)}
+VALUES = [-1, 0, 1]
+TERNARY: dict[str, Any] = {"gene_space": VALUES, "metric": gacnn.CrossEntropy(temperature=4)}
 MEMORY_LIMIT = 2**31  # bytes; four times as many of features are kept
 
 
@@ -81,6 +82,11 @@ class FirstLayer(NamedTuple):
         weights = cnn.principal_components(features, self.components)
         return cnn.Dense(self.components, None, None, trainable=False, weights=weights)
 
+    @property
+    def begins_solved(self) -> bool:
+        """Whether the head is solved before a run, by settings that `train` does not have."""
+        return self.rates is None or self.shifted or self.ternary
+
     def solved_on(self, X: Array, y: Array) -> tuple[Array, Array]:
         """Return the images and labels that the head is solved for."""
         if not self.shifted:
@@ -95,10 +101,10 @@ class FirstLayer(NamedTuple):
         if self.evaluations is not None:
             length = {"num_generations": int(self.evaluations * budget / images)}
         assert self.rates is not None
-        decays = self.decay, None
+        decays, scale = (self.decay, None), None if self.ternary else "fan_in"
         return {
-            "head": "ridge" if self.solved and not self.shifted else "evolved",
-            **strategy(self.rates, (self.sigma, None), decays, self.num_solutions),
+            "head": "ridge" if self.solved and not self.begins_solved else "evolved",
+            **strategy(self.rates, (self.sigma, None), decays, self.num_solutions, scale=scale),
             "num_solutions": self.num_solutions,
             "batch_size": self.batch_size,
             "memory_limit": MEMORY_LIMIT,
@@ -143,7 +149,10 @@ FIRST_LAYERS = {
         *("mnist.npz", 9, 1024, 3, None, None, None), alpha=0.002, activation="step"
     ),
     "mnist-first-ternary": FirstLayer(
-        *("mnist.npz", 9, 1024, 3, None, None, None), alpha=0.002, ternary=True
+        *("mnist.npz", 9, 1024, 3, None, 8e6, (2.0, 0.2), 0.15, 0.0, 64, 128),
+        solved=True,
+        alpha=0.002,
+        ternary=True,
     ),
     "mnist-first-58M": FirstLayer("mnist.npz", 9, 1024, 3, 704, 58e6, (0.6, 0.02), 0.03, 3e-4),
 }

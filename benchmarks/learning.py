@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from first_layer import FIRST_LAYERS
+from first_layer import FIRST_LAYERS, VALUES
 from learning_tasks import (
     ODD_COSTS,
     STRATEGIES,
@@ -237,10 +237,10 @@ def first_layer(case: str, options: Options) -> Iterator[Row]:
         start = time.perf_counter()
         model = task.model(X, seed, options.device)
         looked_at = 0
-        if task.rates is None or task.shifted:
+        if task.begins_solved:
             images, labels = task.solved_on(X, y)
             looked_at, alpha = len(images), task.alpha
-            how = {"alpha": alpha, "values": [-1, 0, 1] if task.ternary else None}
+            how = {"alpha": alpha, "values": VALUES if task.ternary else None}
             model = gacnn.with_ridge_head(model, images, labels, device=options.device, **how)
         if task.rates is None:
             seconds = time.perf_counter() - start
@@ -251,6 +251,8 @@ def first_layer(case: str, options: Options) -> Iterator[Row]:
             model, X, y, seed, spread=0.0, device=options.device, **task.options(options.budget)
         )
         seconds = time.perf_counter() - start
+        if task.ternary:
+            assert {*run[0].model.weights, *run[0].model.fixed_weights} <= set(VALUES)
         score = accuracy(run[0].model, X_test, y_test, options.device)
         line = row(case, "evolution", seed, 0, run, score)
         cost = line.image_evaluations + looked_at
