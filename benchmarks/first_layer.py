@@ -66,7 +66,7 @@ class FirstLayer(NamedTuple):
             cnn.Input2D(X.shape[1:]),
             cnn.Conv2D(*convolution, trainable=False, weights=filters),
             cnn.AveragePooling2D(stride, stride=stride, padding="same"),
-            cnn.SquareRoot(),
+            *([] if self.activation == "step" else [cnn.SquareRoot()]),  # steps are -1 and 1
             cnn.Flatten(),
         ]
         if not self.ternary:
