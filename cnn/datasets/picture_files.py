@@ -138,8 +138,11 @@ def _allowed(max_pixels: int | None) -> Iterator[None]:
 
 def _unknown(file: IO[bytes]) -> str:
     file.seek(0)
-    if file.read(4) in (b"II*\0", b"MM\0*"):
+    start = file.read(8)
+    if start[:4] in (b"II*\0", b"MM\0*"):
         return "Pillow does not read this kind of TIFF; save it with 8 or 16 bits a colour"
+    if start[4:] == b"ftyp":  # of ISO's base media files
+        return "it is HEIC or AVIF, as phones write them, or a film; save it as JPEG or PNG"
     return f"it is no kind of image among {', '.join(_FORMATS)}"
 
 

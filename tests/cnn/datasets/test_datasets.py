@@ -397,6 +397,14 @@ def test_formats(tmp_path):
         np.testing.assert_allclose(datasets.load_images([path])[0], 0.2, atol=0.01)
 
 
+def test_what_phones_write_is_named(tmp_path):
+    pytest.importorskip("PIL")
+    file = tmp_path / "a.heic"
+    file.write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    with pytest.raises(ValueError, match=r"a\.heic cannot be read as an image: it is HEIC or AVIF"):
+        datasets.load_images([file])
+
+
 def test_postscript_is_no_image_whatever_its_name(tmp_path, monkeypatch):
     image = pytest.importorskip("PIL.Image")
     plugin = pytest.importorskip("PIL.EpsImagePlugin")
