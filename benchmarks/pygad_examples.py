@@ -80,10 +80,10 @@ def dense(
     return layers
 
 
-def photographs() -> list[Any]:
-    """Return the network of PyGAD's examples with images."""
-    return [
-        cnn.Input2D((100, 100, 3)),
+def photographs(side: int) -> Callable[[], list[Any]]:
+    """Return what makes the network of PyGAD's examples with images of so many pixels a side."""
+    return lambda: [
+        cnn.Input2D((side, side, 3)),
         cnn.Conv2D(5, 7, None, "relu"),
         cnn.MaxPooling2D(5, stride=5),
         cnn.Conv2D(3, 3, None, "relu"),
@@ -280,8 +280,11 @@ def hues(X: Any) -> Any:
     return features[:, features.std(axis=0) > 50]  # as there
 
 
-def examples(fruits: Path | None) -> list[Example]:
-    """Return those whose frameworks are installed, and of images where there are any."""
+def examples(fruits: Path | None, step: int) -> list[Example]:
+    """Return those whose frameworks are installed, and of images where there are any.
+
+    step: from one pixel of a photograph that is taken to the next.
+    """
     steady = {"num_parents_mating": 4, "parent_selection_type": "sss"}
     single = {**steady, "crossover_type": "single_point", "keep_parents": 1}
     adaptive = {**single, "mutation_type": "adaptive", "mutation_percent_genes": [5, 10]}
@@ -308,7 +311,9 @@ def examples(fruits: Path | None) -> list[Example]:
             Example("regression", module, LINE_X, LINE_Y, line, 10, 250, plain, there),
         ]
         if fruits is not None:
-            found.append(Example("fruits", module, X, y, photographs, 10, 200, plain, there))
+            images = np.ascontiguousarray(X[:, ::step, ::step])
+            layers = photographs(images.shape[1])
+            found.append(Example("fruits", module, images, y, layers, 10, 200, plain, there))
     return found
 
 
@@ -337,13 +342,16 @@ def row(example: Example, seeds: Sequence[int]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fruits", type=Path, help=".npz of x_train (80, 100, 100, 3), y_train")
+    parser.add_argument("--half", action="store_true", help="every other pixel of photographs")
+    parser.add_argument("--example", help="only those of this name")
     parser.add_argument("--module", choices=("gann", "torchga", "kerasga"), help="only this one")
     parser.add_argument("--seeds", type=int, default=3, help="(3)")
     arguments = parser.parse_args()
     print("| module | example | networks x generations | there | gacnn.GA | train |")
     print("|---|---|---|---|---|---|")
-    for example in examples(arguments.fruits):
-        if arguments.module in (None, example.module):
+    for example in examples(arguments.fruits, 2 if arguments.half else 1):
+        is_wanted = arguments.module in (None, example.module)
+        if is_wanted and arguments.example in (None, example.name):
             print(row(example, range(arguments.seeds)), flush=True)
 
 
