@@ -308,6 +308,15 @@ def _check_fits(model: cnn.Model, images: datasets.Dataset) -> None:
             f"--model takes images of {model.input_shape} and tells {model.num_classes} classes "
             f"apart, but the data are images of {wanted} of {classes} classes"
         )
+    known, names = model.class_names or (), tuple(images.class_names)
+    if known != names and set(known) == set(names):
+        pairs = zip(known, names, strict=True)
+        place = next(place for place, (own, name) in enumerate(pairs) if own != name)
+        raise ValueError(
+            f"--model has the classes of the data in another order: its output {place} is "
+            f"{known[place]!r}, and label {place} of the data is {names[place]!r}; give the data "
+            "the model's order, or another model"
+        )
 
 
 def _evolution(

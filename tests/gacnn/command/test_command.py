@@ -153,6 +153,19 @@ def test_nothing_set_aside_and_a_network_to_begin_with(run, photos, tmp_path, ca
     assert "takes images of (8, 8, 3)" in capsys.readouterr().err
 
 
+def test_a_network_whose_classes_are_in_another_order(run, photos, tmp_path, capsys):
+    model = cnn.load(run / "model.npz")
+    model.class_names = model.class_names[::-1]
+    model.save(tmp_path / "other.npz")
+    options = "--size", 8, "--model", tmp_path / "other.npz", *QUICK
+    assert gacnn("train", photos, "--out", tmp_path / "run", *options) == 1
+    said = capsys.readouterr().err
+    assert "its output 0 is 'dark', and label 0 of the data is 'bright'" in said
+    model.class_names = ["left", "right"]
+    model.save(tmp_path / "other.npz")
+    assert gacnn("train", photos, "--out", tmp_path / "run", *options) == 0
+
+
 def test_resume_goes_on_to_the_same_end(photos, tmp_path, capsys):
     whole, part = tmp_path / "whole", tmp_path / "part"
     common = ["--size", 8, "--population", 6, "--seed", 3]
