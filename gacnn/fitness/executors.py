@@ -202,6 +202,11 @@ class DaskWorkers(Workers):
         group = itertools.repeat(f"score-{uuid.uuid4().hex}")
         self._names = itertools.cycle(zip(group, range(number), strict=False))
 
+    def _next_names(self, number: int) -> list[tuple[str, int]]:
+        """Return so many names that no future has: one that is being released gives its result."""
+        held = self._client.futures
+        return list(itertools.islice((each for each in self._names if each not in held), number))
+
     def _take(self, client: Any) -> None:
         """Work with a client; see to it that the scheduler does not keep what has passed it."""
         self._client = client
@@ -228,7 +233,7 @@ class DaskWorkers(Workers):
         quiet = {"distributed.admin.large-graph-warning-threshold": "1 TiB"}
         try:
             self._check_scheduler()
-            if 2 * len(rows) > self._number_of_names:
+            if 4 * len(rows) > self._number_of_names:
                 self._name(4 * len(rows))
             with dask.config.set(quiet):
                 tasks.extend(self._tasks(function, rows, places))  # keeps some where one fails
@@ -258,13 +263,13 @@ class DaskWorkers(Workers):
         """Yield a task for each row, given to the scheduler."""
         if places is None:
             allowed, columns = self._allowed(), zip(*rows, strict=True)
-            names = list(itertools.islice(self._names, len(rows)))
-            how = {"key": names, "pure": False, "workers": allowed}
+            how = {"key": self._next_names(len(rows)), "pure": False, "workers": allowed}
             futures = self._client.map(function, *columns, **how)
             yield from (_DaskTask(*each, allowed) for each in zip(futures, rows, strict=True))
             return
-        for row, place in zip(rows, places, strict=True):
-            how = {"key": next(self._names), "pure": False, "workers": [place]}
+        names = self._next_names(len(rows))
+        for row, place, name in zip(rows, places, names, strict=True):
+            how = {"key": name, "pure": False, "workers": [place]}
             how["allow_other_workers"] = not self._refused
             yield _DaskTask(self._client.submit(function, *row, **how), row, [place])
 

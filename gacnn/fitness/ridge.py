@@ -14,9 +14,11 @@ ROWS = 4096  # of features that are held at a time, or as many as there are feat
 SOFTENED = 10_000  # rows, from all over, that say how steep a softmax shall be
 HALVINGS = 40
 STEEPEST = 2.0**12
-TINY = 1e-30  # of features that are all the same
+TINY = 1e-30  # of features that are 0
+ROUNDING = 1e-6  # of features' mean squares, by which their variances may be wrong
 FACTORS = np.geomspace(0.25, 4, 17)  # of weights, to begin rounding with
 ROUNDS = 8  # in which rounded weights are mended
+NO_GAIN = 1e-9  # of what a step changes, and no better than none
 
 
 class Head(NamedTuple):
@@ -126,10 +128,11 @@ def _least_squares(
         towards += own.T @ (roots[rows, None] * wanted[rows]).astype(np.float32)
         mean += roots[rows].astype(np.float32) @ own
     target = np.square(roots) @ wanted
+    least = max(ROUNDING * float(np.trace(products)) / size, TINY)
     if biased:
         products -= np.outer(mean, mean)
         towards -= np.outer(mean, target)
-    products[np.diag_indices(size)] += alpha * max(float(np.trace(products)) / size, TINY)
+    products[np.diag_indices(size)] += alpha * max(float(np.trace(products)) / size, least)
     solved = np.linalg.solve(products, towards)
     bias = target - mean @ solved if biased else None
     if values is None:
@@ -160,9 +163,13 @@ def rounded(weights: Array, products: Array, towards: Array, values: Array) -> A
     """
     middles = (values[1:] + values[:-1]) / 2
     weights, towards = _centred(weights), _centred(towards)
-    size = np.sqrt(np.mean(np.square(weights)) / np.mean(np.square(values))) + TINY
-    starts = [values[np.searchsorted(middles, weights / each)] for each in size * FACTORS]
-    found: Array = min(starts, key=lambda start: _fit(start, products, towards).error)
+    squares, shares = np.square(weights).mean(axis=1), products.diagonal() / np.trace(products)
+    sizes = np.sqrt([squares.mean(), shares @ squares]) / values.std() + TINY
+    starts = (weights / each + values.mean() for each in np.outer(sizes, FACTORS).ravel())
+    found: Array = min(
+        (values[np.searchsorted(middles, start)] for start in starts),
+        key=lambda start: _fit(start, products, towards).error,
+    )
     for _ in range(ROUNDS):
         fit = _fit(found, products, towards)
         slopes = fit.seen - towards / fit.factor
@@ -186,7 +193,7 @@ def _step(row: Array, slope: Array, curvature: float, values: Array, middles: Ar
         steps = values[np.searchsorted(middles, row - slope / own)] - row
         gains = steps * (slope + own * steps / 2)
         best = gains.argmin()
-        if gains[best] >= -TINY:
+        if not gains[best] < -NO_GAIN * own * steps[best] ** 2:  # two as good would take turns
             changes: Array = row - start
             return changes
         row = row.copy()

@@ -81,16 +81,17 @@ def warn_of_same(X: Array) -> None:
     """Warn of inputs that are all the same, which nothing can tell apart."""
     if len(X) > 1 and (X[1:1000] == X[0]).all() and (X[1000:] == X[0]).all():
         checks.warn(
-            f"all {len(X):,} samples of X are the same, and no network can tell them apart: look "
-            "at how they were read"
+            f"all {len(X):,} samples to train on are the same, and no network can tell them apart: "
+            "look at how they were read"
         )
 
 
 def warn_of_earlier(checkpoint: Checkpoint) -> None:
     """Warn of a checkpoint that an earlier run has left, and that this one will replace."""
-    if checkpoint.path.exists():
+    path = checkpoint.path
+    if path.is_file() and path.stat().st_size:  # anything else is refused, or nothing is lost
         checks.warn(
-            f"{checkpoint.path} has the checkpoint of an earlier run, and this one begins anew and "
+            f"{path} has the checkpoint of an earlier run, and this one begins anew and "
             "replaces it: resume=True goes on with it; or give another path, or remove it"
         )
 

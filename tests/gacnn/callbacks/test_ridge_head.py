@@ -5,7 +5,7 @@ import pytest
 
 import cnn
 import gacnn
-from gacnn.fitness.ridge import ridge_head, rounded, steepness
+from gacnn.fitness.ridge import _step, ridge_head, rounded, steepness
 
 RNG = np.random.default_rng(0)
 X = RNG.random((80, 6, 6, 1), np.float32)
@@ -247,6 +247,51 @@ def test_rounding_makes_up_for_its_errors(seed, values):
     best = errors(weights, products, towards)
     lost = (errors(found, products, towards) - best) / (plain - best)
     assert 0 <= lost < 0.6
+
+
+@pytest.mark.parametrize("shift", [-2, 1, 100])
+def test_what_is_common_to_all_values_decides_nothing(shift):
+    rng = np.random.default_rng(0)
+    features, wanted = rng.standard_normal((100, 8)), rng.standard_normal((100, 3))
+    products, towards = features.T @ features / 100, features.T @ wanted / 100
+    weights = np.linalg.solve(products, towards)
+    found, moved = (
+        rounded(weights, products, towards, np.array([-1.0, 0, 1]) + each) for each in (0, shift)
+    )
+    np.testing.assert_array_equal(found, moved - shift)
+
+
+def test_values_that_are_as_good_do_not_take_turns():
+    row = np.array([-1.0, 1, -1, -1, 1, 1, -1, -1, 0])
+    slope = np.array(
+        [
+            *(0.5115956195291923, 0.11368791545093163, 1e-17, 0, 0.5115956195291923),
+            *(-0.17053187317639754, 0, -0.17053187317639742, 0.17053187317639742),
+        ]
+    )
+    values = np.array([-1.0, 0, 1])
+    step = _step(row, slope, 0.38369671464689425, values, np.array([-0.5, 0.5]))
+    assert set(row + step) <= {-1, 0, 1}
+
+
+@pytest.mark.parametrize("factor", [1e-4, 1, 1e4])
+def test_the_size_of_features_does_not_matter_beside_the_bias(factor):
+    rng = np.random.default_rng(0)
+    labels = np.arange(150) % 3
+    inputs = rng.standard_normal((150, 4)) + 3 * np.eye(4)[labels]
+    network = cnn.Model([cnn.Input1D(4), cnn.Dense(3, None, "softmax")], random_seed=0)
+    scaled = (inputs * factor).astype(np.float32)
+    solved = gacnn.with_ridge_head(network, scaled, labels, values=[-1, 0, 1])
+    assert solved.score(scaled, labels) > 0.85
+
+
+@pytest.mark.parametrize("values", [None, [-1, 0, 1]])
+@pytest.mark.parametrize("same", [0, 0.3, 1])
+def test_features_that_are_all_the_same_have_a_head(same, values):
+    network = cnn.Model([cnn.Input1D(6), cnn.Dense(3, None, "softmax")], random_seed=0)
+    inputs = np.full((60, 6), same)
+    solved = gacnn.with_ridge_head(network, inputs, np.arange(60) % 3, values=values)
+    np.testing.assert_allclose(solved.forward(inputs[:1]), 1 / 3, rtol=1e-3)
 
 
 def test_fine_steps_lose_nothing():

@@ -229,6 +229,15 @@ def test_what_dask_keeps_of_a_run_does_not_grow_with_its_generations(client, mon
     assert groups <= 3, "tasks that take the data with them are there before a future is kept"
 
 
+def test_a_name_that_comes_again_has_a_result_of_its_own(client, monkeypatch):
+    monkeypatch.setattr(executors, "NAMES", 8)
+    found = executors.DaskWorkers(client)
+    with found.session():
+        for first in range(0, 400, 4):
+            rows = [(-number,) for number in range(first, first + 4)]
+            assert found.run(abs, rows) == [first, first + 1, first + 2, first + 3]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
 def test_workers_keep_freed_memory(client):
     train(client)

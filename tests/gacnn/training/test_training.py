@@ -1148,6 +1148,12 @@ def test_an_earlier_checkpoint_that_will_be_replaced_is_named(tmp_path):
     with pytest.warns(UserWarning, match="earlier run, and this one begins anew and replaces it"):
         trained()
     trained(resume=True, num_generations=3)
+    path.write_bytes(b"")
+    trained()
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(IsADirectoryError):
+        trained()
 
 
 @pytest.mark.parametrize("number", [20, 1500])
@@ -1155,7 +1161,10 @@ def test_samples_that_are_all_the_same_are_named(number):
     model = cnn.Model([cnn.Input1D(2), cnn.Dense(2, None, "softmax")], random_seed=0)
     X, y = np.full((number, 2), 0.5), np.arange(number) % 2
     population = gacnn.GACNN(model, 4, random_seed=0)
-    with pytest.warns(UserWarning, match=f"all {number:,} samples of X are the same"):
+    with pytest.warns(UserWarning, match=f"all {number:,} samples to train on are the same"):
         population.plan(X, y, validation=None)
+    trained = number - number // 5
+    with pytest.warns(UserWarning, match=f"all {trained:,} samples to train on are the same"):
+        population.plan(X, y, validation=0.2)
     X[-1] = 0
     population.plan(X, y, validation=None)
