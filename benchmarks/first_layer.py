@@ -88,7 +88,7 @@ class FirstLayer(NamedTuple):
         return self.rates is None or self.shifted or self.ternary
 
     def solved_on(self, X: Array, y: Array) -> tuple[Array, Array]:
-        """Return the images and labels that the head is solved for."""
+        """Return the images and labels that the head is solved for; what leaves comes round."""
         if not self.shifted:
             return X, y
         sides = (0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)
@@ -121,8 +121,8 @@ def ternary_filters(weights: Array, bias: Array) -> tuple[Array, Array]:
     """
     axes = (0, 1, 2)
     large = np.abs(weights) > 0.7 * np.abs(weights).mean(axes)
-    units = (np.abs(weights) * large).sum(axes) / large.sum(axes)
-    return np.sign(weights) * large, np.clip(np.rint(bias / units), -1, 1)
+    units = (np.abs(weights) * large).sum(axes) / np.maximum(large.sum(axes), 1)
+    return np.sign(weights) * large, np.clip(np.rint(bias / np.maximum(units, 1e-6)), -1, 1)
 
 
 FIRST_LAYERS = {

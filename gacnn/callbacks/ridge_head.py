@@ -32,7 +32,8 @@ class RidgeHead(Callback):
     centre. Its images count among those of a training's `image_evaluations`.
 
     With every=None it is solved once, for the centre of the first population, which is moved
-    there, and evolves from then on like all other weights: `GACNN.train(…, head="ridge")`.
+    there, and evolves from then on like all other weights: `GACNN.train(…, head="ridge")`. In a
+    finite gene_space the whole population begins with this one head.
 
     Where gene_space is a list of numbers the weights of the head are of these: each is rounded in
     turn, and those that follow make up for the error. As there is no factor then that fits the
@@ -158,7 +159,8 @@ def check_solvable(model: Model, metrics: Sequence[Metric], values: Array | None
         )
     if values is not None and "labels" not in targets:
         raise ValueError(
-            'a head for "mse" may have any values, which gene_space forbids; let the head evolve'
+            'a head of given values, or in a gene_space, is for labels, not for "mse": let it '
+            "evolve"
         )
 
 
@@ -209,7 +211,7 @@ def with_ridge_head(
         metric: "cross_entropy" or another name of labels, or "mse".
         alpha: as for `RidgeHead`.
         values: what the weights of the head may be, such as [-1, 0, 1], for labels; None for any
-            number.
+            number. Inputs of the head should then be of about the same size.
         device: where PyTorch runs the layers before it, such as "cuda"; None for NumPy.
 
     Raises:

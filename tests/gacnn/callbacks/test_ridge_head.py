@@ -198,7 +198,7 @@ def test_genes_that_are_not_free_have_no_solved_head(space):
 
 
 def test_values_of_outputs_are_not_rounded():
-    with pytest.raises(ValueError, match='"mse" may have any values'):
+    with pytest.raises(ValueError, match='for labels, not for "mse"'):
         gacnn.with_ridge_head(model(None), X, np.eye(2)[y], "mse", values=[-1, 0, 1])
 
 
