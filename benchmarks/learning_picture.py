@@ -43,7 +43,7 @@ PANELS = (
         "MNIST",
         ("mnist-66M", "mnist-131M", "mnist-328M", "mnist-long"),
         ("mnist-first-58M",),
-        ("mnist-solved-58M", "mnist-first-defaults"),
+        ("mnist-solved-8M", "mnist-first-defaults"),
         "mnist-long",
         {
             "EvoJAX, PGPE": (66e6, 0.963),
@@ -52,7 +52,7 @@ PANELS = (
             "Prellberg & Kramer": (102_400e6, 0.976),
         },
         0.955,
-        (2e7, 6e12),
+        (5e6, 6e12),
     ),
     Panel(
         "CIFAR-10",
