@@ -30,8 +30,6 @@ from learning_tasks import (
     STRATEGIES,
     Array,
     Data,
-    cifar_network,
-    deeper_cifar_network,
     dense_network,
     diabetes_folds,
     digits_folds,
@@ -39,7 +37,6 @@ from learning_tasks import (
     fruits_network,
     mnist_network,
     pooled_network,
-    standardised,
     stored,
     strategy,
     unbalanced_digits,
@@ -52,6 +49,12 @@ from gacnn.operators.arrays import front_numbers
 from gacnn.training.result import Result
 
 RESULTS = Path(__file__).with_suffix(".csv")
+NETWORKS = {"mnist": mnist_network, "mnist-long": wide_mnist_network}
+TRAINED_BY_GRADIENTS = (
+    *NETWORKS,
+    *(case for case, task in STRATEGIES.items() if task.activation is None),
+    *(case for case, task in FIRST_LAYERS.items() if task.rates and not task.ternary),
+)
 FRESH = 100  # seeds of diabetes' folds: the settings were chosen on some of the folds below
 
 
@@ -142,7 +145,7 @@ def adam(
         order = rng.permutation(len(data.X))
         for batch in (order[first : first + 64] for first in range(0, len(order), 64)):
             images = data.X[batch] if augment is None else augment(data.X[batch], rng)
-            images = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+            images = np.ascontiguousarray(np.moveaxis(images, -1, 1))
             output = network(torch.from_numpy(images).to(device))
             labels = torch.from_numpy(data.y[batch]).to(device)
             loss = torch.nn.functional.cross_entropy(output, labels)
@@ -297,31 +300,38 @@ def mnist_long(options: Options) -> Iterator[Row]:
         yield row("mnist-long", "evolution", seed, 0, run, score)
 
 
-def mnist_adam(options: Options) -> Iterator[Row]:
-    """The same networks with gradients, 20 epochs; the larger one with the same shifts."""
-    data = stored(options.data / "mnist.npz")
-    epochs = max(1, round(20 * options.budget))
-    for seed in options.seeds:
-        for case, network, augment in (
-            ("mnist", mnist_network, None),
-            ("mnist-long", wide_mnist_network, gacnn.augment.Shift(1.0)),
-        ):
-            model = network(seed)
-            score, cost, seconds = adam(model, data, seed, epochs, augment)
-            size = model.num_weights
-            yield Row(case, "Adam", seed, 0, size, "accuracy", score, cost, seconds)
-
-
-def cifar_adam(options: Options) -> Iterator[Row]:
-    """The networks of CIFAR-10 with gradients and the same flips, 20 epochs."""
-    data = standardised(stored(options.data / "cifar10.npz"))
+def gradients(case: str, options: Options) -> Iterator[Row]:
+    """Adam, 20 epochs, on the network of a case, or on its head, with the same images."""
     epochs, where = max(1, round(20 * options.budget)), options.device or "cpu"
-    for case, network in (("cifar10-41M", cifar_network), ("cifar10-268M", deeper_cifar_network)):
-        for seed in options.seeds:
-            model = network(seed)
-            score, cost, seconds = adam(model, data, seed, epochs, gacnn.augment.Flip(), where)
-            size = model.num_weights
-            yield Row(case, "Adam", seed, 0, size, "accuracy", score, cost, seconds, where)
+    augment = None
+    if case in STRATEGIES:
+        data, augment = STRATEGIES[case].data(options.data), STRATEGIES[case].augment
+    elif case in FIRST_LAYERS:
+        data = FIRST_LAYERS[case].data(options.data)
+    else:
+        data = stored(options.data / "mnist.npz")
+        augment = gacnn.augment.Shift(1.0) if case == "mnist-long" else None
+    for seed in options.seeds:
+        if case in FIRST_LAYERS:
+            task = FIRST_LAYERS[case]
+            model, shown = head_alone(task.model(data.X, seed, options.device), data, where)
+        else:
+            network = STRATEGIES[case].model if case in STRATEGIES else NETWORKS[case]
+            model, shown = network(seed), data
+        score, cost, seconds = adam(model, shown, seed, epochs, augment, where)
+        size = model.num_weights
+        yield Row(case, "Adam", seed, 0, size, "accuracy", score, cost, seconds, where)
+
+
+def head_alone(model: cnn.Model, data: Data, device: str) -> tuple[cnn.Model, Data]:
+    """Return the last layer on its own, and what the fixed layers before it return of images."""
+    body = cnn.Model(model.layers[:-1])
+    where = None if device == "cpu" else device
+    X, X_test = (body.forward(images, device=where) for images in (data.X, data.X_test))
+    head = model.layers[-1]
+    nothing = np.zeros((X.shape[1], head.num_neurons)), np.zeros(head.num_neurons)
+    dense = cnn.Dense(head.num_neurons, None, "softmax", weights=nothing)
+    return cnn.Model([cnn.Input1D(X.shape[1]), dense]), data._replace(X=X, X_test=X_test)
 
 
 def mnist_defaults(options: Options) -> Iterator[Row]:
@@ -470,8 +480,7 @@ CASES: dict[str, Callable[[Options], Iterator[Row]]] = {
         features_defaults, case="cifar10-first-defaults", file="cifar10.npz"
     ),
     "mnist-long": mnist_long,
-    "mnist-adam": mnist_adam,
-    "cifar10-adam": cifar_adam,
+    **{f"{case}-adam": functools.partial(gradients, case) for case in TRAINED_BY_GRADIENTS},
     "mnist-defaults": mnist_defaults,
     "ternary": ternary,
     "step": step,
@@ -530,7 +539,7 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--budget", type=float, default=1.0)
     parser.add_argument("--data", type=Path, default=Path("data"))
-    parser.add_argument("--device", help="a GPU for the cases of a given cost and cifar10-adam")
+    parser.add_argument("--device", help="a GPU for the cases of a given cost and those of Adam")
     parser.add_argument("--table", action="store_true", help="print what learning.csv holds")
     arguments = parser.parse_args()
     unknown = set(arguments.cases) - CASES.keys()
