@@ -29,6 +29,11 @@ Selection = tuple[Array, Indices]
 Change = Callable[[Array, Indices, "np.random.Generator"], Array]
 
 _LOGGER = "pygad.utils.validation"  # what PyGAD logs to where no logger is given
+_MADE_BY = {
+    "last_generation_parents": "parent_selection_type",
+    "last_generation_offspring_crossover": "crossover_type",
+    "last_generation_offspring_mutation": "mutation_type",
+}
 _LARGEST_SPACE = 1024  # values of a stepped gene space that are listed to draw from
 
 
@@ -119,6 +124,24 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
     def _gene_dtype(self) -> np.dtype[Any]:
         """The dtype of the population: `object` where genes have several types."""
         return self.initialize_parents_array((0, 0)).dtype
+
+    def change_population_dtype_and_round(self, population: Any) -> Array:
+        """Return genes as the population has them: a copy, but for new ones that are so already.
+
+        PyGAD copies what an operator returns twice.
+        """
+        if self._is_new(population):
+            return population
+        return super().change_population_dtype_and_round(population)
+
+    def _is_new(self, genes: Any) -> bool:
+        """Tell whether genes are as they should be, and new: only one attribute has them."""
+        holders = [name for name in _MADE_BY if self.__dict__.get(name) is genes]
+        if len(holders) != 1 or genes is self.population or not self._covers(genes):
+            return False
+        operator = getattr(self, _MADE_BY[holders[0]])
+        is_new = isinstance(operator, str) or getattr(operator, "returns_new", False)
+        return is_new and genes.base is None and self.gene_type[1] is None
 
     def _validate_initial_population_shape(self, initial_population: Any, *size: Any) -> Any:
         given = initial_population

@@ -41,6 +41,10 @@ class Evaluator:
     measure: str = "fitness"
     """What its number is called: a progress bar and pictures say so."""
 
+    threads: int | None = None
+    """How many threads a run uses here, its operators too; None for one a core, or as many as
+    OMP_NUM_THREADS says."""
+
     reevaluates: bool = False
     """Whether kept solutions are scored anew in every generation, because what they are scored on
     is another; True in a class that has a `draw` of its own and does not say otherwise."""

@@ -187,6 +187,12 @@ class Fitness(Evaluator):
         return self.scorer.y
 
     @property
+    def threads(self) -> int | None:  # type: ignore[override] # follows from the settings
+        """How many threads a run uses here; None for all, as beside workers, which idle then."""
+        works_here = self.shards is None or self.shards.workers is None
+        return self.scorer.threads if works_here else None
+
+    @property
     def images_per_network(self) -> int:
         """How many images a call shows to every network: the batch, or all."""
         return self.batch_size or len(self.X)

@@ -12,6 +12,7 @@ from cnn import Model, checks
 from cnn.layers.vector import split
 from cnn.model import check_model
 from gacnn.operators.arrays import mating_pairs
+from gacnn.operators.blocks import copies_of, threads_of, weighted_sum
 from gacnn.operators.gene_space import fit_to_space, space_bounds
 from gacnn.operators.operator import Crossover, Mutation, annealed, check_schedule, generator
 from gacnn.operators.run import Run, model_of
@@ -57,6 +58,8 @@ class WeightedRecombination(Crossover):
 
     remembers: ClassVar[tuple[str, ...]] = ("centre",)
 
+    returns_new: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         checks.one_of(self.weights, "weights", ("log", "equal", "fitness"))
         check_schedule(self.learning_rate, self.final_learning_rate, "learning_rate")
@@ -77,7 +80,7 @@ class WeightedRecombination(Crossover):
         else:
             rate = annealed(self.learning_rate, self.final_learning_rate, run)
             decay = annealed(self.weight_decay, self.final_weight_decay, run)
-            self.centre = self._moved(self.centre, parents, fitness, rate, decay)
+            self.centre = self._moved(self.centre, parents, fitness, rate, decay, threads_of(run))
         bounds = space_bounds(run)
         if bounds is not None:
             np.clip(self.centre, *bounds, out=self.centre)
@@ -86,7 +89,7 @@ class WeightedRecombination(Crossover):
         will_fit = isinstance(mutation, Mutation) and mutation.fits_space
         if not will_fit or run.population.dtype.kind != "f":  # PyGAD cuts off an integer's decimals
             centre = fit_to_space(centre, run)
-        return np.repeat(centre[None], num_offspring, axis=0)
+        return copies_of(centre, num_offspring, threads_of(run))
 
     def _check_all_are_parents(self, num_offspring: int, run: Run) -> None:
         """Warn where the mean over the parents estimates no gradient."""
@@ -101,7 +104,13 @@ class WeightedRecombination(Crossover):
             )
 
     def _moved(
-        self, centre: Array, parents: Array, fitness: Array, rate: float, decay: float
+        self,
+        centre: Array,
+        parents: Array,
+        fitness: Array,
+        rate: float,
+        decay: float,
+        threads: int,
     ) -> Array:
         if self.weights == "fitness":
             weights = standardised(fitness) / len(parents)
@@ -110,9 +119,9 @@ class WeightedRecombination(Crossover):
             weights = np.empty(len(parents))
             weights[order] = self.rank_weights(len(parents))
         weights = weights.astype(parents.dtype)
-        step: Array = weights @ parents - weights.sum() * centre
+        total, differ = weighted_sum(weights, parents, threads)
+        step: Array = total - weights.sum() * centre
         if decay:
-            differ = (parents != parents[0]).any(axis=0)
             step -= parents.dtype.type(decay) * np.where(differ, centre, 0)
         moved: Array = centre + parents.dtype.type(rate) * step
         return moved

@@ -8,7 +8,8 @@ import numpy as np
 
 from cnn import checks
 from gacnn.operators.gene_space import fit_to_space
-from gacnn.operators.mutation import GaussianNoise, normal_noise
+from gacnn.operators.mutation import GaussianNoise
+from gacnn.operators.noise import normal_noise
 from gacnn.operators.operator import generator, positive
 from gacnn.operators.run import Run
 from gacnn.types import Array

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,38 +10,20 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from cnn import checks
+from gacnn.operators.blocks import threads_of
 from gacnn.operators.crossover import WeightedRecombination
 from gacnn.operators.gene_space import fit_to_space
 from gacnn.operators.nesting import checked_counts, fan_in_scale, layer_slices, nested_counts
+from gacnn.operators.noise import add_noise
 from gacnn.operators.operator import Mutation, annealed, check_schedule, generator, positive
 from gacnn.operators.run import Run, model_of
 from gacnn.types import Array
 
 
-def normal_noise(
-    shape: tuple[int, ...],
-    rng: np.random.Generator,
-    *,
-    mirrored: bool = False,
-    probability: float = 1.0,
-) -> Array:
-    """Return standard normal noise of the shape (rows, n), float32, 0 where it does not occur.
-
-    mirrored: row 2i + 1 is minus row 2i; the last of an odd number is on its own.
-    """
-    noise = np.empty(shape, np.float32)
-    own = noise[::2] if mirrored else noise
-    own[...] = rng.standard_normal(own.shape, np.float32)
-    if probability < 1:
-        own *= rng.random(own.shape, np.float32) < probability
-    if mirrored:
-        np.negative(noise[:-1:2], out=noise[1::2])
-    return noise
-
-
 class GaussianNoise(Mutation):
     """Base of normal noise. Genes are rounded or clipped to the gene space."""
 
+    returns_new: ClassVar[bool] = True
     fits_space: ClassVar[bool] = True
 
 
@@ -112,35 +93,35 @@ class GaussianMutation(GaussianNoise):
 
     def mutate(self, offspring: Array, run: Run) -> Array:
         """Return the offspring (members, n) disturbed."""
-        rng = generator(run)
-        noise = self._noise(offspring.shape, run, rng)
-        noise *= np.float32(annealed(self.sigma, self.final_sigma, run))
+        factors: list[Any] = [np.float32(annealed(self.sigma, self.final_sigma, run))]
         if self.scale is not None:
-            noise *= self._factors(run)
-        return fit_to_space(offspring + noise, run)
-
-    def _noise(self, shape: tuple[int, int], run: Run, rng: np.random.Generator) -> Array:
-        """Return standard normal noise of the shape (members, n)."""
-        draw = functools.partial(
-            normal_noise, rng=rng, mirrored=self.mirrored, probability=self.probability
+            factors.append(self._factors(run))
+        disturbed = add_noise(
+            offspring,
+            generator(run),
+            factors,
+            mirrored=self.mirrored,
+            probability=self.probability,
+            versions=self._versions(len(offspring), run),
+            threads=threads_of(run),
         )
+        return fit_to_space(disturbed, run)
+
+    def _versions(self, members: int, run: Run) -> list[tuple[slice, int]]:
+        """Return each layer's genes and how many versions of them there are; none for one each."""
         if self.nested is False:
-            return draw(shape)
+            return []
         if not isinstance(run.crossover_type, WeightedRecombination):
             raise ValueError(
                 f'nested needs crossover_type="recombination", not {run.crossover_type!r}: only '
                 "offspring of one centre share what their noise leaves alike"
             )
-        model, members = model_of(run, self), shape[0]
+        model = model_of(run, self)
         if self.nested is True:
             counts = nested_counts(model, members)
         else:
             counts = checked_counts(self.nested, model, members, mirrored=self.mirrored)
-        noise = np.empty(shape, np.float32)
-        for genes, count in zip(layer_slices(model), counts, strict=True):
-            versions = draw((count, genes.stop - genes.start))
-            noise[:, genes] = versions.repeat(members // count, axis=0)
-        return noise
+        return list(zip(layer_slices(model), counts, strict=True))
 
     def _factors(self, run: Run) -> Array:
         factors = fan_in_scale(model_of(run, self)) if isinstance(self.scale, str) else self.scale
@@ -231,11 +212,11 @@ class SelfAdaptiveMutation(GaussianNoise):
         sigmas = self.sigmas[parents[np.arange(len(offspring)) % len(parents)]]
         sigmas = sigmas * np.exp(rate * rng.standard_normal(len(offspring)))
         sigmas = np.maximum(sigmas, self.minimum)
-        noise = normal_noise(offspring.shape, rng)
-        noise *= sigmas.astype(np.float32)[:, None]
+        factors = [sigmas.astype(np.float32)[:, None]]
+        disturbed = add_noise(offspring, rng, factors, threads=threads_of(run))
         kept = _kept(run)[: len(run.population) - len(offspring)]
         self.sigmas = np.concatenate([self.sigmas[kept], sigmas])
-        return fit_to_space(offspring + noise, run)
+        return fit_to_space(disturbed, run)
 
 
 def _kept(run: Run) -> Array:
@@ -305,9 +286,11 @@ class CumulativeMutation(GaussianNoise):
             parents = run.last_generation_parents[np.argsort(-fitness, kind="stable")]
             self._adapt(parents, recombination.rank_weights(len(parents)))
         self.centre = centre.copy()
-        noise = normal_noise(offspring.shape, generator(run), mirrored=self.mirrored)
-        noise *= np.float32(self.present_sigma) * self._deviations()
-        return fit_to_space(offspring + noise, run)
+        factors = [np.float32(self.present_sigma) * self._deviations()]
+        disturbed = add_noise(
+            offspring, generator(run), factors, mirrored=self.mirrored, threads=threads_of(run)
+        )
+        return fit_to_space(disturbed, run)
 
     def _begin(self, centre: Array) -> None:
         self.present_sigma, self.path = self.sigma, np.zeros_like(centre)

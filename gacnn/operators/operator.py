@@ -33,6 +33,9 @@ class Operator:
     remembers: ClassVar[tuple[str, ...]] = ()
     """Its attributes that last from one generation to the next, None before a run."""
 
+    returns_new: ClassVar[bool] = False
+    """Whether it returns a new array every time and keeps no hold of it, so that none is copied."""
+
     def settings(self) -> dict[str, Any]:
         """Return the arguments that make such an operator."""
         if not dataclasses.is_dataclass(self):

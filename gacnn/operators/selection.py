@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
+from gacnn.operators.blocks import rows_of, threads_of
 from gacnn.operators.operator import Selection
 from gacnn.operators.run import Run
 from gacnn.types import Array, Indices
@@ -32,7 +34,9 @@ class TruncationSelection(Selection):
         (2, 10)
     """
 
+    returns_new: ClassVar[bool] = True
+
     def select(self, fitness: Array, num_parents: int, run: Run) -> tuple[Array, Indices]:
         """Return parents (num_parents, n) and their indices."""
         order = np.array(run.sort_solutions_nsga2(fitness)[:num_parents])
-        return run.population[order], order
+        return rows_of(run.population, order, threads_of(run)), order

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import gacnn
-from gacnn.operators.mutation import normal_noise
 from gacnn.operators.nesting import checked_counts, fan_in_scale, layer_slices, nested_counts
+from gacnn.operators.noise import normal_noise
 from gacnn.operators.operator import annealed
 from gacnn.operators.run import run_of
 
