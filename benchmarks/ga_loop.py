@@ -6,6 +6,9 @@ The fitness is a column of the population, so that what is measured is the loop:
 crossover, mutation, the look-up of solutions scored before, elitism. Each table varies one thing
 and keeps the others at uniform crossover, random mutation of 10 % of the genes, steady-state
 selection, 64 solutions of float32 genes. Times are medians over generations, in milliseconds.
+
+The last table, "strategy", is of the evolution strategy that networks are trained by, on large
+populations, and beside it what NumPy takes to draw as much normal noise, in one thread.
 """
 
 import argparse
@@ -20,14 +23,19 @@ from numpy.typing import NDArray
 
 path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import gacnn  # found through the line above
+import cnn  # found through the line above
+import gacnn
+from cnn.engines.numpy.threads import available_threads
 from gacnn.algorithm.ga import GA
+from gacnn.training.defaults import strategy_settings
 
 Array = NDArray[Any]
 Settings = dict[str, Any]
 
 POPULATION = 64
 GENES = (5_352, 79_408)
+STRATEGY = "strategy"
+LARGE = (128, 1_024, 4_096)  # solutions of the strategy
 
 TABLES: dict[str, dict[str, Settings]] = {
     "crossover": {
@@ -124,19 +132,67 @@ def compare(name: str, num_genes: int, settings: Settings, budget: float) -> flo
     return slow / fast
 
 
+def evojax_network() -> cnn.Model:
+    """Return EvoJAX' network for MNIST, 11,274 weights."""
+    return cnn.Model(
+        [
+            cnn.Input2D((28, 28, 1)),
+            *(cnn.Conv2D(8, 5, padding="same", activation_function="relu"), cnn.MaxPooling2D(2)),
+            *(cnn.Conv2D(16, 5, padding="same", activation_function="relu"), cnn.MaxPooling2D(2)),
+            *(cnn.Flatten(), cnn.Dense(10, activation_function="softmax")),
+        ],
+        random_seed=0,
+    )
+
+
+def strategy(members: int, threads: int) -> None:
+    """Print what a generation of the strategy takes outside the fitness, with so many threads."""
+    column = Column(1)
+    column.model = evojax_network()
+    weights = column.model.num_weights
+    column.threads = threads
+    column.reevaluates = True  # as with mini-batches
+    stamps: list[float] = []
+    settings = strategy_settings(members, weights, {}, one_objective=True)
+    ga = GA(
+        num_generations=13 if members < 4_000 else 6,
+        fitness_func=column,
+        initial_population=np.zeros((members, weights), np.float32),
+        on_generation=lambda ga: stamps.append(time.perf_counter()),
+        random_seed=1,
+        **settings,
+    )
+    ga.run()
+    rng, draws = np.random.Generator(np.random.SFC64(1)), []
+    for _ in range(3):
+        start = time.perf_counter()
+        rng.standard_normal((members // 2, weights), np.float32)  # the other half is mirrored
+        draws.append(time.perf_counter() - start)
+    own, drawn = 1e3 * float(np.median(np.diff(stamps))), 1e3 * float(np.median(draws))
+    row = f"{members:>9,}{threads:>9}{own:>14.1f}{drawn:>12.1f}{own / drawn:>8.2f}"
+    print(row, flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true", help="small networks, one row each table")
     parser.add_argument("--genes", type=int, nargs="+", help="numbers of genes to measure")
-    parser.add_argument("--table", choices=TABLES, nargs="+", help="tables to measure")
+    parser.add_argument("--table", choices=(*TABLES, STRATEGY), nargs="+", help="tables to measure")
     options = parser.parse_args()
     sizes = options.genes or (GENES[:1] if options.quick else GENES)
     for table in options.table or TABLES:
+        if table == STRATEGY:
+            continue
         print(f"\n{table:26}{'genes':>8}{'pygad, ms':>12}{'gacnn, ms':>10}{'ratio':>10}")
         rows = list(TABLES[table].items())
         for name, settings in rows[:1] if options.quick else rows:
             for num_genes in sizes:
                 compare(name, num_genes, settings, budget=0.5 if options.quick else 4.0)
+    if not options.table or STRATEGY in options.table:
+        print(f"\n{STRATEGY:9}{'threads':>9}{'gacnn, ms':>14}{'noise, ms':>12}{'ratio':>8}")
+        for members in LARGE[:1] if options.quick else LARGE:
+            for threads in sorted({1, available_threads()}):
+                strategy(members, threads)
 
 
 if __name__ == "__main__":
