@@ -29,10 +29,10 @@ Selection = tuple[Array, Indices]
 Change = Callable[[Array, Indices, "np.random.Generator"], Array]
 
 _LOGGER = "pygad.utils.validation"  # what PyGAD logs to where no logger is given
-_MADE_BY = {
-    "last_generation_parents": "parent_selection_type",
-    "last_generation_offspring_crossover": "crossover_type",
-    "last_generation_offspring_mutation": "mutation_type",
+_MADE_BY = {  # the operator that makes it, and who is shown it
+    "last_generation_parents": ("parent_selection_type", "on_parents"),
+    "last_generation_offspring_crossover": ("crossover_type", "on_crossover"),
+    "last_generation_offspring_mutation": ("mutation_type", "on_mutation"),
 }
 _LARGEST_SPACE = 1024  # values of a stepped gene space that are listed to draw from
 
@@ -126,22 +126,19 @@ class PygadSteps(pygad.GA):  # type: ignore[misc]  # pygad ships no types
         return self.initialize_parents_array((0, 0)).dtype
 
     def change_population_dtype_and_round(self, population: Any) -> Array:
-        """Return genes as the population has them: a copy, but for new ones that are so already.
-
-        PyGAD copies what an operator returns twice.
-        """
+        """Return genes as the population has them; a copy, unless they are new and so already."""
         if self._is_new(population):
             return population
         return super().change_population_dtype_and_round(population)
 
     def _is_new(self, genes: Any) -> bool:
-        """Tell whether genes are as they should be, and new: only one attribute has them."""
+        """Tell whether genes are as they should be, new, and held by the run alone."""
         holders = [name for name in _MADE_BY if self.__dict__.get(name) is genes]
         if len(holders) != 1 or genes is self.population or not self._covers(genes):
             return False
-        operator = getattr(self, _MADE_BY[holders[0]])
-        is_new = isinstance(operator, str) or getattr(operator, "returns_new", False)
-        return is_new and genes.base is None and self.gene_type[1] is None
+        operator, event = (getattr(self, name) for name in _MADE_BY[holders[0]])
+        is_plain = genes.base is None and genes.flags.writeable and self.gene_type[1] is None
+        return is_plain and event is None and getattr(operator, "returns_new", False)
 
     def _validate_initial_population_shape(self, initial_population: Any, *size: Any) -> Any:
         given = initial_population

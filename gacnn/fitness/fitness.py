@@ -153,6 +153,8 @@ class Fitness(Evaluator):
         )
         size = checked_shard(shard, executor)
         self.shards = None if size is None else Shards(self.scorer, size, executor)
+        works_here = self.shards is None or self.shards.workers is None
+        self.threads = self.scorer.threads if works_here else None  # all, where workers score
         self.batch_size = (
             None if batch_size is None else checked_batch_size(batch_size, len(images))
         )
@@ -185,12 +187,6 @@ class Fitness(Evaluator):
     def y(self) -> Array:
         """The labels (N,) or values (N, outputs)."""
         return self.scorer.y
-
-    @property
-    def threads(self) -> int | None:  # type: ignore[override] # follows from the settings
-        """How many threads a run uses here; None for all, as beside workers, which idle then."""
-        works_here = self.shards is None or self.shards.workers is None
-        return self.scorer.threads if works_here else None
 
     @property
     def images_per_network(self) -> int:

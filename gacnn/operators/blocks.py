@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import numpy as np
 
+from cnn import checks
 from cnn.engines.numpy.threads import available_threads, work_at
 from gacnn.operators.run import Run
 from gacnn.types import Array, Indices
 
-BLOCK = 2**18  # genes; one MiB of float32
+BLOCK = 2**18  # genes, one MiB of float32; with another number a seed gives other bits
 
 
 def threads_of(run: Run) -> int:
-    """Return how many threads the operators of a run may use: as many as its evaluator."""
+    """Return how many threads the operators of a run may use: as many as its evaluator says.
+
+    Raises ValueError, or TypeError, where that is no number of them.
+    """
     given = run.evaluator.threads
-    return available_threads() if given is None else given
+    return available_threads() if given is None else checks.whole(given, "fitness_func.threads")
 
 
 def blocks(length: int, width: int) -> list[slice]:
@@ -48,15 +52,24 @@ def copies_of(row: Array, number: int, threads: int) -> Array:
     return copies
 
 
-def weighted_sum(weights: Array, genes: Array, threads: int) -> tuple[Array, Array]:
-    """Return the sum (n,) of rows of genes (K, n), weighted, and where not all rows are alike."""
+def weighted_sum(weights: Array, genes: Array, threads: int) -> Array:
+    """Return the sum (n,) of rows of genes (K, n), times weights (K,)."""
     total = np.empty(genes.shape[1], np.result_type(weights, genes))
-    differ = np.empty(genes.shape[1], bool)
 
     def add(block: slice) -> None:
-        part = genes[:, block]
-        np.matmul(weights, part, out=total[block])
-        (part != part[0]).any(axis=0, out=differ[block])
+        np.matmul(weights, genes[:, block], out=total[block])
 
     work_at(add, blocks(*genes.shape[::-1]), threads)
-    return total, differ
+    return total
+
+
+def differing(genes: Array, threads: int) -> Array:
+    """Return which genes (n,) are not the same in all rows of genes (K, n)."""
+    differ = np.empty(genes.shape[1], bool)
+
+    def compare(block: slice) -> None:
+        part = genes[:, block]
+        (part != part[0]).any(axis=0, out=differ[block])
+
+    work_at(compare, blocks(*genes.shape[::-1]), threads)
+    return differ

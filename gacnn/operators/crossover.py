@@ -12,7 +12,7 @@ from cnn import Model, checks
 from cnn.layers.vector import split
 from cnn.model import check_model
 from gacnn.operators.arrays import mating_pairs
-from gacnn.operators.blocks import copies_of, threads_of, weighted_sum
+from gacnn.operators.blocks import copies_of, differing, threads_of, weighted_sum
 from gacnn.operators.gene_space import fit_to_space, space_bounds
 from gacnn.operators.operator import Crossover, Mutation, annealed, check_schedule, generator
 from gacnn.operators.run import Run, model_of
@@ -57,7 +57,6 @@ class WeightedRecombination(Crossover):
     centre: Array | None = field(default=None, init=False, repr=False)
 
     remembers: ClassVar[tuple[str, ...]] = ("centre",)
-
     returns_new: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -80,7 +79,11 @@ class WeightedRecombination(Crossover):
         else:
             rate = annealed(self.learning_rate, self.final_learning_rate, run)
             decay = annealed(self.weight_decay, self.final_weight_decay, run)
-            self.centre = self._moved(self.centre, parents, fitness, rate, decay, threads_of(run))
+            step = self._step(self.centre, parents, fitness, threads_of(run))
+            if decay:
+                differ = differing(parents, threads_of(run))
+                step -= parents.dtype.type(decay) * np.where(differ, self.centre, 0)
+            self.centre = self.centre + parents.dtype.type(rate) * step
         bounds = space_bounds(run)
         if bounds is not None:
             np.clip(self.centre, *bounds, out=self.centre)
@@ -103,15 +106,8 @@ class WeightedRecombination(Crossover):
                 stacklevel=2,
             )
 
-    def _moved(
-        self,
-        centre: Array,
-        parents: Array,
-        fitness: Array,
-        rate: float,
-        decay: float,
-        threads: int,
-    ) -> Array:
+    def _step(self, centre: Array, parents: Array, fitness: Array, threads: int) -> Array:
+        """Return the way from the centre (n,) to where the parents (K, n) say."""
         if self.weights == "fitness":
             weights = standardised(fitness) / len(parents)
         else:
@@ -119,12 +115,8 @@ class WeightedRecombination(Crossover):
             weights = np.empty(len(parents))
             weights[order] = self.rank_weights(len(parents))
         weights = weights.astype(parents.dtype)
-        total, differ = weighted_sum(weights, parents, threads)
-        step: Array = total - weights.sum() * centre
-        if decay:
-            step -= parents.dtype.type(decay) * np.where(differ, centre, 0)
-        moved: Array = centre + parents.dtype.type(rate) * step
-        return moved
+        step: Array = weighted_sum(weights, parents, threads) - weights.sum() * centre
+        return step
 
     def rank_weights(self, num_parents: int) -> Array:
         """Return the weights (num_parents,) of the best to the worst parent; their sum is 1."""
@@ -164,6 +156,8 @@ class BlendCrossover(Crossover):
 
     alpha: float = 0.5
 
+    returns_new: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         checks.number(self.alpha, "alpha", 0)
 
@@ -189,6 +183,8 @@ class _BlockCrossover(Crossover):
     """Whole blocks of genes come from one of two parents, at the toss of a coin each."""
 
     model: Model | None
+
+    returns_new: ClassVar[bool] = True
 
     def cross(self, parents: Array, num_offspring: int, run: Run) -> Array:
         """Return offspring (num_offspring, n)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -59,6 +60,8 @@ class LogUniformMutation(GaussianNoise):
     least: float = 0.003
     probability: float = 0.5
     wide: float = 0.25
+
+    returns_new: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self.sigma, self.least = positive(self.sigma, "sigma"), positive(self.least, "least")

@@ -23,7 +23,6 @@ from gacnn.types import Array
 class GaussianNoise(Mutation):
     """Base of normal noise. Genes are rounded or clipped to the gene space."""
 
-    returns_new: ClassVar[bool] = True
     fits_space: ClassVar[bool] = True
 
 
@@ -79,6 +78,8 @@ class GaussianMutation(GaussianNoise):
     probability: float = 1.0
     nested: bool | Sequence[int] = False
 
+    returns_new: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         check_schedule(self.sigma, self.final_sigma, "sigma")
         self.mirrored = checks.flag(self.mirrored, "mirrored")
@@ -121,7 +122,13 @@ class GaussianMutation(GaussianNoise):
             counts = nested_counts(model, members)
         else:
             counts = checked_counts(self.nested, model, members, mirrored=self.mirrored)
-        return list(zip(layer_slices(model), counts, strict=True))
+        slices = layer_slices(model)
+        if slices[-1].stop != run.num_genes:
+            raise ValueError(
+                f"nested needs solutions of the model's {slices[-1].stop} weights, not of "
+                f"{run.num_genes} genes"
+            )
+        return list(zip(slices, counts, strict=True))
 
     def _factors(self, run: Run) -> Array:
         factors = fan_in_scale(model_of(run, self)) if isinstance(self.scale, str) else self.scale
@@ -194,6 +201,7 @@ class SelfAdaptiveMutation(GaussianNoise):
     sigmas: Array | None = field(default=None, init=False, repr=False)
 
     remembers: ClassVar[tuple[str, ...]] = ("sigmas",)
+    returns_new: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         positive(self.sigma, "sigma")
@@ -264,6 +272,7 @@ class CumulativeMutation(GaussianNoise):
     path: Array | None = field(default=None, init=False, repr=False)
 
     remembers: ClassVar[tuple[str, ...]] = ("present_sigma", "centre", "path")
+    returns_new: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self.sigma = positive(self.sigma, "sigma")

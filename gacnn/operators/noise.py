@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -13,7 +14,10 @@ from gacnn.types import Array
 
 
 class _Part(NamedTuple):
-    """What is drawn at once: rows of the noise of a layer's versions, or of every other one."""
+    """Noise that is drawn at once: of some genes, some rows, of one row a version.
+
+    Where it is mirrored, of one row for each pair of versions.
+    """
 
     genes: slice
     versions: int
@@ -37,7 +41,7 @@ def add_noise(
     """Return genes (members, n) plus standard normal noise, float32, times the factors.
 
     Args:
-        genes: what is disturbed, a copy of it.
+        genes: what the noise is added to; left as it is.
         rng: draws the noise of the first block; its children draw that of the others, so that the
             noise is the same for any number of threads.
         factors: scalars, arrays (n,), or (members, 1) where every member has noise of its own.
@@ -89,7 +93,7 @@ def _tasks(versions: Sequence[tuple[slice, int]], *, mirrored: bool) -> list[lis
         drawn = -(-count // 2) if mirrored else count
         for rows in blocks(drawn, genes.stop - genes.start):
             part = _Part(genes, count, rows)
-            own = int(np.prod(part.shape))
+            own = math.prod(part.shape)
             if groups[-1] and size + own > BLOCK:
                 groups.append([])
                 size = 0

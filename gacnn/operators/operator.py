@@ -34,7 +34,14 @@ class Operator:
     """Its attributes that last from one generation to the next, None before a run."""
 
     returns_new: ClassVar[bool] = False
-    """Whether it returns a new array every time and keeps no hold of it, so that none is copied."""
+    """Whether it returns a new array every time and keeps no hold of it, so that none is copied;
+    False in a class that has a method of its own and does not say otherwise."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        own = {"select", "cross", "mutate"} & cls.__dict__.keys()
+        if own and "returns_new" not in cls.__dict__:
+            cls.returns_new = False
 
     def settings(self) -> dict[str, Any]:
         """Return the arguments that make such an operator."""

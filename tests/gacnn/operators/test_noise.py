@@ -14,7 +14,15 @@ import gacnn
 from cnn.engines.numpy.threads import available_threads
 from gacnn.operators import blocks as module
 from gacnn.operators import noise as noises
-from gacnn.operators.blocks import BLOCK, blocks, copies_of, rows_of, threads_of, weighted_sum
+from gacnn.operators.blocks import (
+    BLOCK,
+    blocks,
+    copies_of,
+    differing,
+    rows_of,
+    threads_of,
+    weighted_sum,
+)
 from gacnn.operators.noise import add_noise, normal_noise
 
 LARGE = (64, BLOCK // 16)  # four blocks, or two of mirrored noise
@@ -115,9 +123,9 @@ def test_rows_copies_and_sums_beside_numpy(small_blocks, shape, threads):
     if len(genes):
         weights = rng.integers(-9, 9, shape[0]).astype(np.float32)
         genes[:, 0] = 1
-        total, differ = weighted_sum(weights, genes, threads)
-        np.testing.assert_array_equal(total, weights @ genes)
-        np.testing.assert_array_equal(differ, (genes != genes[0]).any(axis=0))
+        np.testing.assert_array_equal(weighted_sum(weights, genes, threads), weights @ genes)
+        differ = (genes != genes[0]).any(axis=0)
+        np.testing.assert_array_equal(differing(genes, threads), differ)
 
 
 def test_operators_use_as_many_threads_as_the_fitness():
@@ -211,14 +219,78 @@ def test_arrays_that_operators_keep_are_copied(settings):
     assert all(not np.shares_memory(each, reusing.mutation_type.own) for each in populations)
 
 
-def test_new_arrays_are_not_copied():
-    returned = []
+class Watched(gacnn.GaussianMutation):
+    """Keeps what it returns."""
 
-    class Watched(gacnn.GaussianMutation):
-        def mutate(self, offspring, run):
-            returned.append(super().mutate(offspring, run))
-            return returned[-1]
+    returned = None
 
-    ga = steps(Watched(0.1), keep_elitism=0, keep_parents=0, on_mutation=lambda ga, offspring: None)
+    def mutate(self, offspring, run):
+        self.returned = super().mutate(offspring, run)
+        return self.returned
+
+
+class New(Watched):
+    """Says that it does not."""
+
+    returns_new = True
+
+
+NOTHING_KEPT = {"keep_elitism": 0, "keep_parents": 0}
+
+
+def test_only_what_is_said_to_be_new_is_not_copied():
+    new, other = (steps(kind(0.1), **NOTHING_KEPT) for kind in (New, Watched))
+    new.run()
+    other.run()
+    assert new.population is new.mutation_type.returned
+    assert not np.shares_memory(other.population, other.mutation_type.returned)
+    np.testing.assert_array_equal(new.population, other.population)
+
+
+@pytest.mark.parametrize("mutation", ["random", "swap", "polynomial", "gaussian", InPlace()])
+@pytest.mark.parametrize("crossover", ["single_point", "uniform", "recombination"])
+@pytest.mark.parametrize("kept", [NOTHING_KEPT, {"keep_elitism": 0, "keep_parents": -1}, {}])
+def test_what_callbacks_keep_stays_as_it_was(crossover, mutation, kept):
+    seen, then = [], []
+
+    def keep(ga, genes):
+        seen.append(genes)
+        then.append(genes.copy())
+
+    ga = gacnn.GA(
+        num_generations=4,
+        num_parents_mating=4,
+        fitness_func=lambda ga, solution, index: float(-np.abs(solution).sum()),
+        sol_per_pop=6,
+        num_genes=20,
+        crossover_type=crossover,
+        mutation_type=mutation,
+        on_parents=keep,
+        on_crossover=keep,
+        on_mutation=keep,
+        callbacks=[gacnn.WeightAverage()],
+        random_seed=0,
+        **kept,
+    )
     ga.run()
-    assert ga.population is returned[-1]
+    for array, copy in zip(seen, then, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+@pytest.mark.parametrize("threads", ["auto", -1, 0, 2.5])
+def test_threads_of_ones_own_that_are_no_number_are_named(threads):
+    class Odd(gacnn.Evaluator):
+        def __call__(self, vectors):
+            return vectors[:, 0]
+
+    Odd.threads = threads
+    ga = gacnn.GA(
+        num_generations=1,
+        num_parents_mating=4,
+        fitness_func=Odd(),
+        sol_per_pop=4,
+        num_genes=20,
+        mutation_type="gaussian",
+    )
+    with pytest.raises((ValueError, TypeError), match=r"fitness_func\.threads"):
+        ga.run()
