@@ -129,6 +129,9 @@ FIRST_LAYERS = {
     "cifar10-first-47M": FirstLayer(
         "cifar10.npz", 6, 800, 2, 384, 47e6, (0.5, 0.02), 0.03, 1e-3, mirrored=True
     ),
+    "cifar10-first-500M": FirstLayer(
+        "cifar10.npz", 6, 1600, 3, 1024, 500e6, (0.5, 0.01), 0.02, 5e-4, mirrored=True
+    ),
     "cifar10-first": FirstLayer(
         "cifar10.npz", 6, 1600, 3, 2048, None, (0.5, 0.01), 0.02, 5e-4, mirrored=True
     ),
