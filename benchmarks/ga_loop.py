@@ -180,15 +180,14 @@ def main() -> None:
     parser.add_argument("--table", choices=(*TABLES, STRATEGY), nargs="+", help="tables to measure")
     options = parser.parse_args()
     sizes = options.genes or (GENES[:1] if options.quick else GENES)
-    for table in options.table or TABLES:
-        if table == STRATEGY:
-            continue
+    chosen = options.table or (*TABLES, STRATEGY)
+    for table in (each for each in chosen if each != STRATEGY):
         print(f"\n{table:26}{'genes':>8}{'pygad, ms':>12}{'gacnn, ms':>10}{'ratio':>10}")
         rows = list(TABLES[table].items())
         for name, settings in rows[:1] if options.quick else rows:
             for num_genes in sizes:
                 compare(name, num_genes, settings, budget=0.5 if options.quick else 4.0)
-    if not options.table or STRATEGY in options.table:
+    if STRATEGY in chosen:
         print(f"\n{STRATEGY:9}{'threads':>9}{'gacnn, ms':>14}{'noise, ms':>12}{'ratio':>8}")
         for members in LARGE[:1] if options.quick else LARGE:
             for threads in sorted({1, available_threads()}):

@@ -303,35 +303,33 @@ def mnist_long(options: Options) -> Iterator[Row]:
 def gradients(case: str, options: Options) -> Iterator[Row]:
     """Adam, 20 epochs, on the network of a case, or on its head, with the same images."""
     epochs, where = max(1, round(20 * options.budget)), options.device or "cpu"
-    augment = None
-    if case in STRATEGIES:
-        data, augment = STRATEGIES[case].data(options.data), STRATEGIES[case].augment
-    elif case in FIRST_LAYERS:
-        data = FIRST_LAYERS[case].data(options.data)
-    else:
-        data = stored(options.data / "mnist.npz")
-        augment = gacnn.augment.Shift(1.0) if case == "mnist-long" else None
     for seed in options.seeds:
-        if case in FIRST_LAYERS:
-            task = FIRST_LAYERS[case]
-            model, shown = head_alone(task.model(data.X, seed, options.device), data, where)
-        else:
-            network = STRATEGIES[case].model if case in STRATEGIES else NETWORKS[case]
-            model, shown = network(seed), data
-        score, cost, seconds = adam(model, shown, seed, epochs, augment, where)
+        model, data, augment = for_gradients(case, seed, options)
+        score, cost, seconds = adam(model, data, seed, epochs, augment, where)
         size = model.num_weights
         yield Row(case, "Adam", seed, 0, size, "accuracy", score, cost, seconds, where)
 
 
-def head_alone(model: cnn.Model, data: Data, device: str) -> tuple[cnn.Model, Data]:
+def for_gradients(case: str, seed: int, options: Options) -> tuple[cnn.Model, Data, Any]:
+    """Return what gradients train of a case: network, images or features, and augmentation."""
+    if case in FIRST_LAYERS:
+        data = FIRST_LAYERS[case].data(options.data)
+        model = FIRST_LAYERS[case].model(data.X, seed, options.device)
+        return *head_alone(model, data, options.device), None
+    if case in STRATEGIES:
+        task = STRATEGIES[case]
+        return task.model(seed), task.data(options.data), task.settings.get("augment")
+    augment = gacnn.augment.Shift(1.0) if case == "mnist-long" else None
+    return NETWORKS[case](seed), stored(options.data / "mnist.npz"), augment
+
+
+def head_alone(model: cnn.Model, data: Data, device: str | None) -> tuple[cnn.Model, Data]:
     """Return the last layer on its own, and what the fixed layers before it return of images."""
     body = cnn.Model(model.layers[:-1])
-    where = None if device == "cpu" else device
-    X, X_test = (body.forward(images, device=where) for images in (data.X, data.X_test))
-    head = model.layers[-1]
-    nothing = np.zeros((X.shape[1], head.num_neurons)), np.zeros(head.num_neurons)
-    dense = cnn.Dense(head.num_neurons, None, "softmax", weights=nothing)
-    return cnn.Model([cnn.Input1D(X.shape[1]), dense]), data._replace(X=X, X_test=X_test)
+    X, X_test = (body.forward(images, device=device) for images in (data.X, data.X_test))
+    weights, classes = model.last_layer.trained_weights, model.num_classes
+    head = cnn.Dense(classes, None, "softmax", weights=(weights, np.zeros(classes)))
+    return cnn.Model([cnn.Input1D(X.shape[1]), head]), data._replace(X=X, X_test=X_test)
 
 
 def mnist_defaults(options: Options) -> Iterator[Row]:

@@ -58,11 +58,6 @@ class Strategy(NamedTuple):
         data = stored(folder / self.file)
         return standardised(data) if self.file == "cifar10.npz" else data
 
-    @property
-    def augment(self) -> Any:
-        """What changes the images of a batch, or None."""
-        return self.settings.get("augment")
-
     def options(self, budget: float) -> dict[str, Any]:
         """Return the arguments of `train` for a share of the evaluations; nothing held out."""
         images = self.num_solutions * self.batch_size
