@@ -292,7 +292,7 @@ def generation(case: Case, setup: Setup, few: int, many: int) -> None:
             return vectors[:, 0]
 
     def run(generations: int, evaluator: Any) -> float:
-        strategy = strategy_settings(case.members, model.num_weights, {}, one_objective=True)
+        strategy = strategy_settings(case.members, model, {}, one_objective=True)
         ga = gacnn.GA(
             num_generations=generations,
             fitness_func=evaluator,

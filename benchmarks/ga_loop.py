@@ -153,7 +153,7 @@ def strategy(members: int, threads: int) -> None:
     column.threads = threads
     column.reevaluates = True  # as with mini-batches
     stamps: list[float] = []
-    settings = strategy_settings(members, weights, {}, one_objective=True)
+    settings = strategy_settings(members, column.model, {}, one_objective=True)
     ga = GA(
         num_generations=13 if members < 4_000 else 6,
         fitness_func=column,

@@ -231,10 +231,10 @@ class GACNN:
         """Evolve the population on data and return its best network, scores and history.
 
         With nothing else said, `gacnn.training.defaults` chooses: mirrored mutation with a sigma
-        of 4 / sqrt(weights), and recombination by fitness with a learning rate that falls
-        (`strategy_settings`). The networks of this population become those of the last generation.
-        Warns of inputs that are far above 1 or far below, because networks hardly learn from
-        them, and of a class of one image.
+        from 4 / sqrt(weights) to a third of that, nested where several layers evolve, and
+        recombination by fitness with a learning rate that falls (`strategy_settings`). The networks
+        of this population become those of the last generation. Warns of inputs that are far above 1
+        or far below, because networks hardly learn from them, and of a class of one image.
 
         Args:
             X, y, metric, augment, sample_weight, class_weight: as for `gacnn.Fitness`.
@@ -247,8 +247,8 @@ class GACNN:
                 one centre's, otherwise the best of each generation; the best one is returned.
                 Without it, it is the best of all generations where these were scored on all data,
                 otherwise the last average. class_weight holds for these data too.
-            batch_size: images a generation, or None for all; "auto" is 128, or all where they are
-                fewer than 256.
+            batch_size: images a generation, or None for all; "auto" is 64 for nested noise and 128
+                otherwise, or all where they are fewer than 256.
             sampling: as for `gacnn.Fitness`; "auto" is by importance where the metric is
                 "cross_entropy".
             patience: generations without improvement on the validation data, or without them in

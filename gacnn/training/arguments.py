@@ -15,7 +15,7 @@ from gacnn.callbacks.callback import ENDLESS, Callback
 from gacnn.callbacks.stopping import EarlyStopping
 from gacnn.checkpoints.checkpoint import Checkpoint
 from gacnn.operators.names import OTHER_SETTINGS
-from gacnn.training.defaults import NUM_GENERATIONS
+from gacnn.training.defaults import NUM_GENERATIONS, size_of_inputs
 from gacnn.training.held_out import lone_classes
 from gacnn.types import Array
 
@@ -61,8 +61,7 @@ def generations(num_generations: int | None, time_limit: float | None) -> int:
 
 def warn_of_size(X: Array) -> None:
     """Warn of inputs that weights of the usual size make far too large, or far too small."""
-    some = X[:1000]
-    size, largest = float(np.sqrt(np.square(some, dtype=np.float64).mean())), np.abs(some).max()
+    size, largest = size_of_inputs(X), np.abs(X[:1000]).max()
     if size > LARGE_INPUTS:
         checks.warn(
             f"X holds numbers of about {size:,.0f}, and networks learn from numbers of about 1: "

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from cnn import Model
 from gacnn.callbacks.callback import ENDLESS
 from gacnn.fitness.metrics import is_cross_entropy
 from gacnn.operators.crossover import WeightedRecombination
@@ -14,24 +15,41 @@ from gacnn.operators.gene_space import is_nested, space_values
 from gacnn.operators.log_uniform import LogUniformMutation
 from gacnn.operators.mutation import CumulativeMutation, GaussianMutation
 from gacnn.operators.names import OPERATORS, resolved
+from gacnn.types import Array
 
 NUM_SOLUTIONS = 64
 NUM_GENERATIONS = 2000
-BATCH_SIZE = 128
+BATCH_SIZE, NESTED_BATCH_SIZE = 128, 64
 FEW_WEIGHTS = 24
-LEARNING_RATE_FALL = 14  # first over last
-SIGMA_FALL = 8  # where genes have steps: offspring would jump between them to the end otherwise
-STEPPED_RATE_FALL = 4  # the falling sigma shortens the steps of the centre as well
-WEIGHT_DECAY = 5e-4
-HEAD_SIGMA, HEAD_RATE, HEAD_RATE_FALL = 0.5, 0.25, 20  # the first two: of those of a network
-HEAD_DECAY = 1e-3
+USUAL_SIZE = 0.5  # root mean square of inputs, as of images from 0 to 1
+
+
+class _Steps(NamedTuple):
+    """How large the steps of an evolution strategy are, and how they fall: first over last.
+
+    sigma, rate: in those of `default_sigma` and `default_learning_rate`; decay: of the weights.
+    """
+
+    sigma_fall: float
+    rate_fall: float
+    decay: float = 0.0
+    sigma: float = 1.0
+    rate: float = 1.0
+
+
+NETWORK = _Steps(3, 14, 5e-4)
+HEAD = _Steps(1, 20, 1e-3, sigma=0.5, rate=0.25)
+BOUNDED = _Steps(3, 14)
+STEPPED = _Steps(8, 4)  # a falling sigma shortens the steps of the centre as well
 
 HEADS = "auto", "evolved", "ridge"  # how the last layer begins
 
 
-def default_batch_size(num_images: int) -> int | None:
-    """Return 128, or None, all images, where they are fewer than twice that."""
-    return BATCH_SIZE if num_images >= 2 * BATCH_SIZE else None
+def default_batch_size(num_images: int, mutation: Any = None) -> int | None:
+    """Return 128, 64 for nested noise, or None, all images, where they are fewer than 256."""
+    if num_images < 2 * BATCH_SIZE:
+        return None
+    return NESTED_BATCH_SIZE if getattr(mutation, "nested", False) else BATCH_SIZE
 
 
 def default_sampling(metric: Any, batch_size: int | None) -> str:
@@ -77,19 +95,25 @@ def _short(number: float) -> float:
     return float(f"{number:.3g}")
 
 
+def size_of_inputs(X: Array) -> float:
+    """Return the root mean square of the first thousand samples; 0 where there are none."""
+    return float(np.sqrt(np.square(X[:1000], dtype=np.float64).mean())) if X.size else 0.0
+
+
 def strategy_settings(
     num_solutions: int,
-    num_weights: int,
+    model: Model,
     settings: dict[str, Any],
     *,
     one_objective: bool,
-    only_head: bool = False,
+    input_size: float = USUAL_SIZE,
 ) -> dict[str, Any]:
     """Return settings of `gacnn.GA`: those given, and good ones for the others.
 
     Without an operator among them, and for more than 24 weights: an evolution strategy, with
-    recombination by fitness and mirrored Gaussian mutation; the learning rate falls, nothing is
-    kept; with fewer parents than solutions, recombination by rank. For fewer weights a wide
+    recombination by fitness and mirrored Gaussian mutation, nested where several layers evolve;
+    sigma and learning rate fall, nothing is kept; with fewer parents than solutions, recombination
+    by rank. For fewer weights a wide
     search: tournaments of two, uniform crossover, log-uniform mutation with sigmas from 2 to 0.003
     (where genes have steps, from 2 of the least to 0.4), two elites. With "csa" or "separable", or
     a recombination: the better half as parents, mirrored mutation, nothing kept. With other
@@ -97,15 +121,19 @@ def strategy_settings(
     crossover, self-adaptive mutation, two elites. Where genes have steps, sigma is 0.4 of the least
     one, and falls to an eighth in the evolution strategy, the learning rate to a quarter.
 
+    Inputs of more than half in the root mean square carry the more of the first layer's noise, so
+    sigma is the less. Where all layers but the last are fixed, no layers make up for each other,
+    and the noise of large steps is all that they leave: sigma is half of that of a network and
+    stays, the learning rate is a quarter, and falls to a twentieth.
+
     Args:
         num_solutions: networks of the population.
-        num_weights: genes of each.
+        model: the network, whose weights are their genes.
         settings: what was named, as for `gacnn.GA`.
         one_objective: whether there is one metric and not a list of them.
-        only_head: whether all but the last layer is fixed. What is left has no layers that make up
-            for each other: the noise of large steps is all that they leave, so sigma is half of
-            that of a network, the learning rate a quarter, and it falls to a twentieth.
+        input_size: the root mean square of the inputs.
     """
+    num_weights = model.num_weights
     common = {"gene_type": np.float32, "save_best_solutions": False, "suppress_warnings": True}
     settings = {**common, **settings}
     crossover = resolved("crossover_type", settings.get("crossover_type"))
@@ -114,7 +142,7 @@ def strategy_settings(
     many = free and num_weights > FEW_WEIGHTS
     recombines = isinstance(crossover, WeightedRecombination)
     if many and settings.get("num_parents_mating", num_solutions) == num_solutions:
-        chosen = _evolution_strategy(num_solutions, num_weights, settings, only_head)
+        chosen = _evolution_strategy(num_solutions, model, settings, input_size)
     elif many or recombines or (crossover is None and isinstance(mutation, CumulativeMutation)):
         by_fitness = recombines and crossover.weights == "fitness"
         chosen = {
@@ -164,28 +192,40 @@ _NOTHING_KEPT = {"keep_elitism": 0, "keep_parents": 0, "parent_selection_type": 
 
 
 def _evolution_strategy(
-    num_solutions: int, num_weights: int, settings: dict[str, Any], only_head: bool
+    num_solutions: int, model: Model, settings: dict[str, Any], input_size: float
 ) -> dict[str, Any]:
     space, gene_type = settings.get("gene_space"), settings["gene_type"]
-    sigma = default_sigma(num_weights, space, gene_type)
-    rate = default_learning_rate(num_solutions, num_weights)
-    stepped = has_steps(space, gene_type)
-    free = space is None and not stepped
-    decay = WEIGHT_DECAY if free else 0.0
-    fall = STEPPED_RATE_FALL if stepped else LEARNING_RATE_FALL
-    if only_head and free:
-        sigma, rate = _short(HEAD_SIGMA * sigma), _short(HEAD_RATE * rate)
-        decay, fall = HEAD_DECAY, HEAD_RATE_FALL
+    steps = _steps(model, space, gene_type)
+    sigma = steps.sigma * default_sigma(model.num_weights, space, gene_type)
+    if steps is NETWORK:
+        sigma *= USUAL_SIZE / max(USUAL_SIZE, input_size)
+    sigma = _short(sigma)
+    rate = _short(steps.rate * default_learning_rate(num_solutions, model.num_weights))
     return {
         **_NOTHING_KEPT,
         "num_parents_mating": num_solutions,
         "crossover_type": WeightedRecombination(
-            "fitness", rate, _short(rate / fall), weight_decay=decay
+            "fitness", rate, _short(rate / steps.rate_fall), weight_decay=steps.decay
         ),
         "mutation_type": GaussianMutation(
             sigma,
-            _short(sigma / SIGMA_FALL) if stepped else None,
-            scale="fan_in" if free else None,
+            _short(sigma / steps.sigma_fall) if steps.sigma_fall > 1 else None,
+            scale="fan_in" if steps.decay else None,
             mirrored=True,
+            nested=steps is NETWORK and _can_nest(num_solutions, model, settings),
         ),
     }
+
+
+def _steps(model: Model, space: Any, gene_type: Any) -> _Steps:
+    if has_steps(space, gene_type):
+        return STEPPED
+    if space is not None:
+        return BOUNDED
+    return HEAD if model.fixed_layers and len(model.trainable_layers) == 1 else NETWORK
+
+
+def _can_nest(num_solutions: int, model: Model, settings: dict[str, Any]) -> bool:
+    """Tell whether all solutions are offspring, of a number that layers can share in pairs."""
+    kept = any(settings.get(name, 0) for name in ("keep_elitism", "keep_parents"))
+    return len(model.trainable_layers) > 1 and num_solutions % 4 == 0 and not kept

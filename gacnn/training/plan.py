@@ -187,7 +187,9 @@ def in_words(settings: dict[str, Any]) -> str:
 def _of_mutation(mutation: Any) -> str:
     name = _name("mutation_type", mutation)
     if isinstance(mutation, GaussianMutation):
-        return f"gaussian mutation, sigma {_falling(mutation.sigma, mutation.final_sigma)}"
+        nested = "" if mutation.nested is False else "nested noise, "
+        sigma = _falling(mutation.sigma, mutation.final_sigma)
+        return f"gaussian mutation, {nested}sigma {sigma}"
     return f"{name} mutation"
 
 

@@ -50,6 +50,7 @@ from gacnn.training.defaults import (
     default_patience,
     default_sampling,
     has_steps,
+    size_of_inputs,
     strategy_settings,
 )
 from gacnn.training.forecast import (
@@ -106,15 +107,16 @@ class Training:
         check_gene_type(settings.get("gene_type", np.float32))
         self.metrics: list[Any] = list(metric) if isinstance(metric, list | tuple) else [metric]
         self.one_objective = not isinstance(metric, list | tuple)
+        images = model.check_images(X, "X")
         self.settings = strategy_settings(
             num_solutions,
-            model.num_weights,
+            model,
             settings,
             one_objective=self.one_objective,
-            only_head=model.fixed_layers > 0 and len(model.trainable_layers) == 1,
+            input_size=size_of_inputs(images),
         )
         self.head = self._checked_head(head)
-        data, held_out = self._split(Samples(X, y, sample_weight), validation)
+        data, held_out = self._split(Samples(images, y, sample_weight), validation)
         shared: dict[str, Any] = {
             "engine": engine,
             "device": device,
@@ -180,7 +182,7 @@ class Training:
         X, y, sample_weight = data
         if isinstance(batch_size, str):
             check_auto(batch_size, "batch_size", "a number of images or None, all")
-            batch_size = default_batch_size(len(np.asarray(y)))
+            batch_size = default_batch_size(len(np.asarray(y)), self.settings["mutation_type"])
         if isinstance(sampling, str) and sampling == "auto":
             sampling = default_sampling(metric, batch_size)
         drawn = {**options, "batch_size": batch_size, "sampling": sampling}

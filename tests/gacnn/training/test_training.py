@@ -37,6 +37,11 @@ def network(outputs=3):
     return cnn.Model(layers, random_seed=0)
 
 
+def sized(num_weights):
+    """One layer of so many weights."""
+    return cnn.Model([cnn.Input1D(num_weights - 1), cnn.Dense(1)], random_seed=0)
+
+
 def tiny():
     layers = [cnn.Input2D((6, 6, 1)), cnn.GlobalAveragePooling2D(), cnn.Dense(3)]
     return cnn.Model(layers, random_seed=0)
@@ -84,10 +89,21 @@ def test_sigma_of_a_finite_gene_space(space, sigma):
 
 
 def test_batch_size():
-    size = defaults.BATCH_SIZE
-    assert default_batch_size(2 * size - 1) is None
-    assert default_batch_size(2 * size) == size
-    assert default_batch_size(10**6) == size
+    assert default_batch_size(255) is None
+    assert default_batch_size(256) == default_batch_size(10**6) == defaults.BATCH_SIZE == 128
+    for nested, size in ((False, 128), (True, 64), ((2, 8), 64)):
+        mutation = gacnn.GaussianMutation(0.1, nested=nested)
+        assert default_batch_size(255, mutation) is None
+        assert default_batch_size(256, mutation) == size
+
+
+@pytest.mark.parametrize(
+    ("settings", "size"),
+    [({}, 64), ({"crossover_type": "uniform"}, 128), ({"gene_space": [-1, 0, 1]}, 128)],
+)
+def test_nested_noise_has_smaller_batches(settings, size):
+    plan = gacnn.GACNN(network(), 8).training(*data(300), validation=None, **settings).plan()
+    assert plan.batch_size == size
 
 
 def test_patience():
@@ -102,20 +118,73 @@ def test_learning_rate_grows_with_the_share_of_directions():
 
 
 def test_a_head_on_fixed_layers_takes_smaller_steps():
-    whole = strategy_settings(64, 6400, {}, one_objective=True)
-    head = strategy_settings(64, 6400, {}, one_objective=True, only_head=True)
-    assert head["mutation_type"].sigma == pytest.approx(whole["mutation_type"].sigma / 2)
-    rates = [each["crossover_type"].learning_rate for each in (whole, head)]
+    features = cnn.Dense(99, trainable=False)
+    head = cnn.Model([cnn.Input1D(4), features, cnn.Dense(64)], random_seed=0)
+    assert head.num_weights == 6400
+    smaller = strategy_settings(64, head, {}, one_objective=True)
+    whole = strategy_settings(64, sized(6400), {}, one_objective=True)
+    assert smaller["mutation_type"].sigma == pytest.approx(whole["mutation_type"].sigma / 2)
+    assert smaller["mutation_type"].final_sigma is None
+    rates = [each["crossover_type"].learning_rate for each in (whole, smaller)]
     assert rates[1] == pytest.approx(rates[0] / 4, rel=0.01)
-    assert head["crossover_type"].final_learning_rate == pytest.approx(rates[1] / 20, rel=0.01)
+    assert smaller["crossover_type"].final_learning_rate == pytest.approx(rates[1] / 20, rel=0.01)
     stepped = {"gene_space": [-1, 0, 1]}
-    assert strategy_settings(64, 6400, stepped, one_objective=True, only_head=True) == (
-        strategy_settings(64, 6400, stepped, one_objective=True)
+    assert strategy_settings(64, head, stepped, one_objective=True) == (
+        strategy_settings(64, sized(6400), stepped, one_objective=True)
     )
 
 
+@pytest.mark.parametrize("number", [4, 30, 64])
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"keep_elitism": 0},
+        {"keep_elitism": 1},
+        {"keep_parents": 1},
+        {"gene_space": [-1, 0, 1]},
+        {"gene_space": {"low": -1, "high": 1}},
+        {"gene_type": int},
+    ],
+)
+def test_noise_is_nested_where_several_layers_share_the_offspring(number, layers, settings):
+    dense = [cnn.Dense(6, activation_function="relu") for _ in range(layers)]
+    model = cnn.Model([cnn.Input1D(5), *dense], random_seed=0)
+    chosen = strategy_settings(number, model, settings, one_objective=True)
+    expected = number % 4 == 0 and layers > 1 and settings in ({}, {"keep_elitism": 0})
+    assert chosen["mutation_type"].nested is expected
+
+
+@pytest.mark.parametrize(("size", "share"), [(0, 1), (0.5, 1), (1, 0.5), (2, 0.25)])
+def test_large_inputs_have_less_noise(size, share):
+    def sigma(**settings):
+        how = {"one_objective": True, "input_size": size}
+        return strategy_settings(30, sized(1600), settings, **how)["mutation_type"].sigma
+
+    assert sigma() == pytest.approx(0.1 * share)
+    assert sigma(gene_space={"low": -1, "high": 1}) == pytest.approx(0.1)
+    assert sigma(gene_space=[-1, 0, 1]) == pytest.approx(0.4)
+
+
+def test_the_size_of_the_inputs_is_that_of_the_data():
+    X, y = data()
+    X *= 1.5 / np.sqrt(np.square(X).mean())
+    mutation = train(X, y).ga.mutation_type
+    assert mutation.sigma == pytest.approx(0.1 / 3, rel=0.01)
+
+
+@pytest.mark.parametrize("number", [4, 8, 12, 20])
+def test_nested_noise_is_what_train_chooses(number):
+    X, y = data()
+    result = train(X, y, number)
+    assert result.ga.mutation_type.nested is True
+    assert len(np.unique(result.ga.population[:, :20], axis=0)) < number
+    assert len(np.unique(result.ga.population, axis=0)) == number
+
+
 def test_settings_of_the_evolution_strategy():
-    chosen = strategy_settings(30, 1600, {}, one_objective=True)
+    chosen = strategy_settings(30, sized(1600), {}, one_objective=True)
     assert chosen["num_parents_mating"] == 30
     assert chosen["keep_elitism"] == chosen["keep_parents"] == 0
     crossover, mutation = chosen["crossover_type"], chosen["mutation_type"]
@@ -123,16 +192,17 @@ def test_settings_of_the_evolution_strategy():
     rate = default_learning_rate(30, 1600)
     assert crossover.learning_rate == pytest.approx(rate)
     assert crossover.final_learning_rate == pytest.approx(
-        rate / defaults.LEARNING_RATE_FALL, rel=1e-2
+        rate / defaults.NETWORK.rate_fall, rel=1e-2
     )
-    assert crossover.weight_decay == defaults.WEIGHT_DECAY
+    assert crossover.weight_decay == defaults.NETWORK.decay
     assert mutation.sigma == pytest.approx(0.1)
+    assert mutation.final_sigma == pytest.approx(0.1 / 3, rel=1e-2)
     assert mutation.mirrored
     assert mutation.scale == "fan_in"
 
 
 def test_fewer_parents_are_recombined_by_rank():
-    chosen = strategy_settings(30, 1600, {"num_parents_mating": 5}, one_objective=True)
+    chosen = strategy_settings(30, sized(1600), {"num_parents_mating": 5}, one_objective=True)
     assert chosen["num_parents_mating"] == 5
     assert chosen["crossover_type"] == "recombination"
     assert chosen["mutation_type"] == gacnn.GaussianMutation(0.1, mirrored=True)
@@ -150,12 +220,12 @@ def test_named_mutations_change_genes_that_have_steps(name):
     train(X, y, num_generations=6, on_mutation=count, **settings)
     assert all(changed)
     settings = {"gene_type": int, "crossover_type": "uniform", "mutation_type": name}
-    chosen = strategy_settings(8, 1600, settings, one_objective=True)
+    chosen = strategy_settings(8, sized(1600), settings, one_objective=True)
     assert chosen["mutation_type"].sigma == 0.4
 
 
 def test_settings_with_a_finite_gene_space_neither_scale_nor_decay():
-    chosen = strategy_settings(30, 1600, {"gene_space": [-1, 0, 1]}, one_objective=True)
+    chosen = strategy_settings(30, sized(1600), {"gene_space": [-1, 0, 1]}, one_objective=True)
     assert chosen["mutation_type"].sigma == pytest.approx(0.4)
     assert chosen["mutation_type"].scale is None
     assert chosen["crossover_type"].weight_decay == 0
@@ -163,24 +233,26 @@ def test_settings_with_a_finite_gene_space_neither_scale_nor_decay():
 
 @pytest.mark.parametrize("settings", [{"gene_space": [-2, 0, 2]}, {"gene_type": int}])
 def test_noise_falls_until_few_genes_of_the_offspring_jump(settings):
-    chosen = strategy_settings(30, 1600, settings, one_objective=True)
+    chosen = strategy_settings(30, sized(1600), settings, one_objective=True)
     mutation, crossover = chosen["mutation_type"], chosen["crossover_type"]
-    assert mutation.final_sigma == pytest.approx(mutation.sigma / defaults.SIGMA_FALL)
+    assert mutation.final_sigma == pytest.approx(mutation.sigma / defaults.STEPPED.sigma_fall)
     rates = crossover.learning_rate, crossover.final_learning_rate
-    assert rates[1] == pytest.approx(rates[0] / defaults.STEPPED_RATE_FALL, rel=1e-2)
-    even = strategy_settings(30, 1600, {"gene_space": {"low": -1, "high": 1}}, one_objective=True)
-    assert even["mutation_type"].final_sigma is None
+    assert rates[1] == pytest.approx(rates[0] / defaults.STEPPED.rate_fall, rel=1e-2)
+    even = strategy_settings(
+        30, sized(1600), {"gene_space": {"low": -1, "high": 1}}, one_objective=True
+    )
+    assert even["mutation_type"].final_sigma == pytest.approx(0.1 / 3, rel=1e-2)
 
 
 def test_settings_of_integers_neither_scale_nor_decay():
-    chosen = strategy_settings(30, 1600, {"gene_type": int}, one_objective=True)
+    chosen = strategy_settings(30, sized(1600), {"gene_type": int}, one_objective=True)
     assert chosen["mutation_type"].scale is None
     assert chosen["crossover_type"].weight_decay == 0
 
 
 @pytest.mark.parametrize("settings", [{"gene_space": [-2, 0, 2]}, {"gene_type": int}])
 def test_no_sigma_of_a_wide_search_is_lost_in_rounding(settings):
-    mutation = strategy_settings(30, 10, settings, one_objective=True)["mutation_type"]
+    mutation = strategy_settings(30, sized(10), settings, one_objective=True)["mutation_type"]
     step = 2 if "gene_space" in settings else 1
     assert mutation.least == pytest.approx(0.4 * step)
     assert mutation.sigma == pytest.approx(2 * step)
@@ -188,7 +260,7 @@ def test_no_sigma_of_a_wide_search_is_lost_in_rounding(settings):
 
 @pytest.mark.parametrize("given", [{"mutation_type": "random"}, {"crossover_type": "blend"}])
 def test_settings_with_an_operator_given(given):
-    chosen = strategy_settings(30, 1600, given, one_objective=True)
+    chosen = strategy_settings(30, sized(1600), given, one_objective=True)
     others = {
         "parent_selection_type": "truncation",
         "crossover_type": "uniform",
@@ -200,23 +272,23 @@ def test_settings_with_an_operator_given(given):
 
 
 def test_settings_for_few_weights_search_widely():
-    few = strategy_settings(30, defaults.FEW_WEIGHTS, {}, one_objective=True)
+    few = strategy_settings(30, sized(defaults.FEW_WEIGHTS), {}, one_objective=True)
     assert few["parent_selection_type"] == "tournament"
     assert few["crossover_type"] == "uniform"
     assert few["mutation_type"] == gacnn.LogUniformMutation()
-    more = strategy_settings(30, defaults.FEW_WEIGHTS + 1, {}, one_objective=True)
+    more = strategy_settings(30, sized(defaults.FEW_WEIGHTS + 1), {}, one_objective=True)
     assert isinstance(more["crossover_type"], gacnn.WeightedRecombination)
 
 
 def test_settings_for_several_objectives():
-    chosen = strategy_settings(30, 1600, {}, one_objective=False)
+    chosen = strategy_settings(30, sized(1600), {}, one_objective=False)
     assert chosen["parent_selection_type"] == "nsga2"
     assert chosen["crossover_type"] == "uniform"
 
 
 def test_given_settings_come_first():
     given = {"keep_elitism": 1, "num_parents_mating": 30, "gene_type": np.float64}
-    chosen = strategy_settings(30, 1600, given, one_objective=True)
+    chosen = strategy_settings(30, sized(1600), given, one_objective=True)
     assert {name: chosen[name] for name in given} == given
     assert "weights='fitness'" in repr(chosen["crossover_type"])
 
@@ -598,7 +670,7 @@ def test_plan_of_a_time_limit():
 
 def test_plan_is_printed_once_when_verbose(capsys):
     X, y = data(60)
-    result = train(X, y, verbose=True, validation=0.25, patience=2)
+    result = train(X, y, verbose=True, validation=0.25, patience=2, num_generations=60)
     printed = capsys.readouterr().out
     *lines, end = printed.splitlines()
     assert lines == str(result.plan).splitlines()[:-1]  # no time for a forecast
@@ -606,9 +678,12 @@ def test_plan_is_printed_once_when_verbose(capsys):
     weights = network().num_weights
     assert f"8 networks of {weights} weights" in printed
     assert "45 images to train on, 15 to validate" in printed
-    assert "6 generations on batches of 45, drawn evenly; stops after 2 without" in printed
+    assert "60 generations on batches of 45, drawn evenly; stops after 2 without" in printed
     assert re.search(
-        r"^evolution strategy, sigma 0\.\d+, learning rate \S+ falling to", printed, re.M
+        r"^evolution strategy, nested noise, sigma 0\.\d+ falling to 0\.\d+, learning rate \S+ "
+        "falling to",
+        printed,
+        re.M,
     )
     train(X, y, verbose=False)
     assert capsys.readouterr().out == ""
@@ -621,7 +696,9 @@ def test_plan_says_in_words_what_makes_a_generation():
         return str(plan).splitlines()[-1]
 
     assert re.fullmatch(
-        r"evolution strategy, sigma 0\.\d+, learning rate [\d.]+ falling to .*", words()
+        r"evolution strategy, nested noise, sigma 0\.\d+ falling to [\d.]+, "
+        r"learning rate [\d.]+ falling to [\d.]+",
+        words(),
     )
     ranked = words(crossover_type="recombination", mutation_type="csa")
     assert ranked == "evolution strategy, the best 4 as parents, csa mutation, learning rate 1"
