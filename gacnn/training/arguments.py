@@ -15,11 +15,10 @@ from gacnn.callbacks.callback import ENDLESS, Callback
 from gacnn.callbacks.stopping import EarlyStopping
 from gacnn.checkpoints.checkpoint import Checkpoint
 from gacnn.operators.names import OTHER_SETTINGS
-from gacnn.training.defaults import NUM_GENERATIONS, size_of_inputs
+from gacnn.training.defaults import LARGE_INPUTS, NUM_GENERATIONS
 from gacnn.training.held_out import lone_classes
 from gacnn.types import Array
 
-LARGE_INPUTS = 5.0  # root mean square of the inputs from which on a training warns
 SMALL_INPUTS = 0.05  # largest of the inputs below which it does
 _NAMED = 5  # classes that a warning names
 
@@ -59,9 +58,12 @@ def generations(num_generations: int | None, time_limit: float | None) -> int:
     return checks.whole(num_generations, "num_generations", minimum=0)
 
 
-def warn_of_size(X: Array) -> None:
-    """Warn of inputs that weights of the usual size make far too large, or far too small."""
-    size, largest = size_of_inputs(X), np.abs(X[:1000]).max()
+def warn_of_size(X: Array, size: float) -> None:
+    """Warn of inputs that weights of the usual size make far too large, or far too small.
+
+    size: their root mean square.
+    """
+    largest = np.abs(X[:1000]).max()
     if size > LARGE_INPUTS:
         checks.warn(
             f"X holds numbers of about {size:,.0f}, and networks learn from numbers of about 1: "

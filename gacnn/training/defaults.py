@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnn import Model
+from cnn.types import AnyArray
 from gacnn.callbacks.callback import ENDLESS
 from gacnn.fitness.metrics import is_cross_entropy
 from gacnn.operators.crossover import WeightedRecombination
@@ -22,6 +23,7 @@ NUM_GENERATIONS = 2000
 BATCH_SIZE, NESTED_BATCH_SIZE = 128, 64
 FEW_WEIGHTS = 24
 USUAL_SIZE = 0.5  # root mean square of inputs, as of images from 0 to 1
+LARGE_INPUTS = 5.0  # likewise, from which on a training warns
 
 
 class _Steps(NamedTuple):
@@ -95,9 +97,13 @@ def _short(number: float) -> float:
     return float(f"{number:.3g}")
 
 
-def size_of_inputs(X: Array) -> float:
-    """Return the root mean square of the first thousand samples; 0 where there are none."""
-    return float(np.sqrt(np.square(X[:1000], dtype=np.float64).mean())) if X.size else 0.0
+def size_of_inputs(X: AnyArray, sample_weight: Array | None = None) -> float:
+    """Return the root mean square of samples (N, …), of weights (N,); 0 where there are none."""
+    if not X.size:
+        return 0.0
+    rows = X.reshape(len(X), -1)
+    squares = np.einsum("ij,ij->i", rows, rows, dtype=np.float64) / rows.shape[1]
+    return math.sqrt(np.average(squares, weights=sample_weight))
 
 
 def strategy_settings(
@@ -198,7 +204,7 @@ def _evolution_strategy(
     steps = _steps(model, space, gene_type)
     sigma = steps.sigma * default_sigma(model.num_weights, space, gene_type)
     if steps is NETWORK:
-        sigma *= USUAL_SIZE / max(USUAL_SIZE, input_size)
+        sigma *= USUAL_SIZE / min(max(USUAL_SIZE, input_size), LARGE_INPUTS)
     sigma = _short(sigma)
     rate = _short(steps.rate * default_learning_rate(num_solutions, model.num_weights))
     return {

@@ -28,7 +28,12 @@ from gacnn.fitness.batches import Augmentation
 from gacnn.fitness.fitness import Fitness
 from gacnn.fitness.metrics import Metric, measure_of
 from gacnn.fitness.scoring import WORST
-from gacnn.fitness.weights import ClassWeight, labels_to_weigh, weights_of_classes
+from gacnn.fitness.weights import (
+    ClassWeight,
+    checked_sample_weight,
+    labels_to_weigh,
+    weights_of_classes,
+)
 from gacnn.operators.crossover import WeightedRecombination
 from gacnn.operators.gene_space import is_nested, rounded_to_space
 from gacnn.operators.names import OPERATORS, resolved
@@ -107,16 +112,17 @@ class Training:
         check_gene_type(settings.get("gene_type", np.float32))
         self.metrics: list[Any] = list(metric) if isinstance(metric, list | tuple) else [metric]
         self.one_objective = not isinstance(metric, list | tuple)
-        images = model.check_images(X, "X")
+        X = model.check_images(X, "X")
+        input_size = size_of_inputs(X, checked_sample_weight(sample_weight, len(X)))
         self.settings = strategy_settings(
             num_solutions,
             model,
             settings,
             one_objective=self.one_objective,
-            input_size=size_of_inputs(images),
+            input_size=input_size,
         )
         self.head = self._checked_head(head)
-        data, held_out = self._split(Samples(images, y, sample_weight), validation)
+        data, held_out = self._split(Samples(X, y, sample_weight), validation)
         shared: dict[str, Any] = {
             "engine": engine,
             "device": device,
@@ -132,7 +138,7 @@ class Training:
         self.time_limit = TimeLimit(limit)
         self.num_generations = generations(num_generations, time_limit)
         self._set_average()
-        warn_of_size(self.fitness.X)
+        warn_of_size(self.fitness.X, input_size)
         warn_of_same(self.fitness.X)
         self.input_range = InputRange.of(self.fitness.X)
         follows = held_out is not None or not self.fitness.reevaluates

@@ -667,7 +667,7 @@ def test_names_of_the_package():
 def test_digits():
     X, y = load_digits(return_X_y=True)
     X, X_test, y, y_test = train_test_split(X, y, random_state=0, stratify=y)
-    fitted = CNNClassifier(input_shape=(8, 8), num_generations=150, random_state=0).fit(X, y)
+    fitted = CNNClassifier(input_shape=(8, 8), num_generations=300, random_state=0).fit(X, y)
     assert fitted.score(X_test, y_test) > 0.9
 
 
