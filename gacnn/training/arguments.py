@@ -15,7 +15,7 @@ from gacnn.callbacks.callback import ENDLESS, Callback
 from gacnn.callbacks.stopping import EarlyStopping
 from gacnn.checkpoints.checkpoint import Checkpoint
 from gacnn.operators.names import OTHER_SETTINGS
-from gacnn.training.defaults import LARGE_INPUTS, NUM_GENERATIONS
+from gacnn.training.defaults import LARGE_INPUTS, NUM_GENERATIONS, USUAL_SIZE
 from gacnn.training.held_out import lone_classes
 from gacnn.types import Array
 
@@ -58,19 +58,20 @@ def generations(num_generations: int | None, time_limit: float | None) -> int:
     return checks.whole(num_generations, "num_generations", minimum=0)
 
 
-def warn_of_size(X: Array, size: float) -> None:
+def warn_of_size(X: Array, seen: float) -> None:
     """Warn of inputs that weights of the usual size make far too large, or far too small.
 
-    size: their root mean square.
+    seen: the root mean square behind the fixed layers, which may make up for that.
     """
-    largest = np.abs(X[:1000]).max()
-    if size > LARGE_INPUTS:
+    some = X[:1000]
+    size, largest = float(np.sqrt(np.square(some, dtype=np.float64).mean())), np.abs(some).max()
+    if min(size, seen) > LARGE_INPUTS:
         checks.warn(
             f"X holds numbers of about {size:,.0f}, and networks learn from numbers of about 1: "
             "divide images by their largest value, 255 for bytes, or standardise the columns; and "
             "do the same before predict"
         )
-    elif 0 < largest < SMALL_INPUTS:
+    elif 0 < largest < SMALL_INPUTS and seen < USUAL_SIZE:
         checks.warn(
             f"X holds numbers of at most {largest:.2g}, and networks learn from numbers of about "
             "1: images may have been divided by 255 twice; divide by their largest value once, or "

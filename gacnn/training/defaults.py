@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnn import Model
-from cnn.types import AnyArray
 from gacnn.callbacks.callback import ENDLESS
 from gacnn.fitness.metrics import is_cross_entropy
 from gacnn.operators.crossover import WeightedRecombination
@@ -16,7 +15,7 @@ from gacnn.operators.gene_space import is_nested, space_values
 from gacnn.operators.log_uniform import LogUniformMutation
 from gacnn.operators.mutation import CumulativeMutation, GaussianMutation
 from gacnn.operators.names import OPERATORS, resolved
-from gacnn.types import Array
+from gacnn.training.held_out import CheckedSamples
 
 NUM_SOLUTIONS = 64
 NUM_GENERATIONS = 2000
@@ -24,12 +23,14 @@ BATCH_SIZE, NESTED_BATCH_SIZE = 128, 64
 FEW_WEIGHTS = 24
 USUAL_SIZE = 0.5  # root mean square of inputs, as of images from 0 to 1
 LARGE_INPUTS = 5.0  # likewise, from which on a training warns
+LOOKED_AT, LOOKED_AT_BEHIND = 1000, 100  # samples that tell it, and those for fixed layers
 
 
 class _Steps(NamedTuple):
     """How large the steps of an evolution strategy are, and how they fall: first over last.
 
-    sigma, rate: in those of `default_sigma` and `default_learning_rate`; decay: of the weights.
+    sigma, rate: in those of `default_sigma` and `default_learning_rate`; decay: of the weights;
+    fan_in: whether noise is scaled from layer to layer.
     """
 
     sigma_fall: float
@@ -37,10 +38,11 @@ class _Steps(NamedTuple):
     decay: float = 0.0
     sigma: float = 1.0
     rate: float = 1.0
+    fan_in: bool = False
 
 
-NETWORK = _Steps(3, 14, 5e-4)
-HEAD = _Steps(1, 20, 1e-3, sigma=0.5, rate=0.25)
+NETWORK = _Steps(3, 14, 5e-4, fan_in=True)
+HEAD = _Steps(1, 20, 1e-3, sigma=0.5, rate=0.25, fan_in=True)
 BOUNDED = _Steps(3, 14)
 STEPPED = _Steps(8, 4)  # a falling sigma shortens the steps of the centre as well
 
@@ -97,13 +99,15 @@ def _short(number: float) -> float:
     return float(f"{number:.3g}")
 
 
-def size_of_inputs(X: AnyArray, sample_weight: Array | None = None) -> float:
-    """Return the root mean square of samples (N, …), of weights (N,); 0 where there are none."""
-    if not X.size:
-        return 0.0
-    rows = X.reshape(len(X), -1)
-    squares = np.einsum("ij,ij->i", rows, rows, dtype=np.float64) / rows.shape[1]
-    return math.sqrt(np.average(squares, weights=sample_weight))
+def size_of_inputs(model: Model, data: CheckedSamples) -> float:
+    """Return the root mean square of what the first layer that evolves gets, of some samples."""
+    number = LOOKED_AT_BEHIND if model.fixed_layers else LOOKED_AT
+    X, _, weights = data.rows(slice(None, None, -(-len(data.X) // number)))
+    if model.fixed_layers:
+        X = model.cut(1 + model.fixed_layers)[0].forward(X)
+    squares = np.square(X, dtype=np.float64).reshape(len(X), -1).mean(axis=1)
+    counts = weights is not None and weights.any()
+    return math.sqrt(np.average(squares, weights=weights if counts else None))
 
 
 def strategy_settings(
@@ -117,27 +121,28 @@ def strategy_settings(
     """Return settings of `gacnn.GA`: those given, and good ones for the others.
 
     Without an operator among them, and for more than 24 weights: an evolution strategy, with
-    recombination by fitness and mirrored Gaussian mutation, nested where several layers evolve;
-    sigma and learning rate fall, nothing is kept; with fewer parents than solutions, recombination
-    by rank. For fewer weights a wide
-    search: tournaments of two, uniform crossover, log-uniform mutation with sigmas from 2 to 0.003
-    (where genes have steps, from 2 of the least to 0.4), two elites. With "csa" or "separable", or
-    a recombination: the better half as parents, mirrored mutation, nothing kept. With other
-    operators, or several objectives: truncation of the best quarter (or NSGA-II), uniform
-    crossover, self-adaptive mutation, two elites. Where genes have steps, sigma is 0.4 of the least
-    one, and falls to an eighth in the evolution strategy, the learning rate to a quarter.
+    recombination by fitness and mirrored Gaussian mutation; sigma and learning rate fall, nothing
+    is kept. The noise is nested where several layers evolve and 4 divides the number of solutions.
+    Inputs of more than a half in the root mean square carry the more of the first layer's noise,
+    so sigma is the less for them, down to a tenth. With fewer parents than solutions, recombination
+    by rank. For fewer weights a wide search: tournaments of two, uniform crossover, log-uniform
+    mutation with sigmas from 2 to 0.003 (where genes have steps, from 2 of the least to 0.4), two
+    elites. With "csa" or "separable", or a recombination: the better half as parents, mirrored
+    mutation, nothing kept. With other operators, or several objectives: truncation of the best
+    quarter (or NSGA-II), uniform crossover, self-adaptive mutation, two elites.
 
-    Inputs of more than half in the root mean square carry the more of the first layer's noise, so
-    sigma is the less. Where all layers but the last are fixed, no layers make up for each other,
-    and the noise of large steps is all that they leave: sigma is half of that of a network and
-    stays, the learning rate is a quarter, and falls to a twentieth.
+    Where genes have steps, sigma is 0.4 of the least one, and falls to an eighth in the evolution
+    strategy, the learning rate to a quarter; with any gene space noise is plain. Where all layers
+    but the last are fixed, no layers make up for each other, and the noise of large steps is all
+    that they leave: sigma is half of that of a network and stays, whatever the inputs, the learning
+    rate is a quarter, and falls to a twentieth.
 
     Args:
         num_solutions: networks of the population.
         model: the network, whose weights are their genes.
         settings: what was named, as for `gacnn.GA`.
         one_objective: whether there is one metric and not a list of them.
-        input_size: the root mean square of the inputs.
+        input_size: the root mean square of the inputs, see `size_of_inputs`.
     """
     num_weights = model.num_weights
     common = {"gene_type": np.float32, "save_best_solutions": False, "suppress_warnings": True}
@@ -216,7 +221,7 @@ def _evolution_strategy(
         "mutation_type": GaussianMutation(
             sigma,
             _short(sigma / steps.sigma_fall) if steps.sigma_fall > 1 else None,
-            scale="fan_in" if steps.decay else None,
+            scale="fan_in" if steps.fan_in else None,
             mirrored=True,
             nested=steps is NETWORK and _can_nest(num_solutions, model, settings),
         ),

@@ -25,21 +25,22 @@ class Samples(NamedTuple):
     sample_weight: ArrayLike | None = None
 
 
-class _Arrays(NamedTuple):
-    """Data whose rows can be chosen."""
+class CheckedSamples(NamedTuple):
+    """Data as arrays, whose rows can be chosen."""
 
     X: Array
     y: Array
     sample_weight: Array | None
 
-    def rows(self, chosen: NDArray[np.bool_]) -> Samples:
+    def rows(self, chosen: NDArray[np.bool_] | slice) -> CheckedSamples:
+        """Return the data of some rows."""
         weights = None if self.sample_weight is None else self.sample_weight[chosen]
-        return Samples(self.X[chosen], self.y[chosen], weights)
+        return CheckedSamples(self.X[chosen], self.y[chosen], weights)
 
 
 def hold_out(
     model: Model, data: Samples, validation: Any, random_seed: int, *, labels: bool
-) -> tuple[Samples, Samples | None]:
+) -> tuple[CheckedSamples, Samples | CheckedSamples | None]:
     """Return the data to train on, and those held out: given, a share, or None.
 
     "auto" holds out a tenth of 200 images or more. labels: whether y are classes, of which every
@@ -48,15 +49,16 @@ def hold_out(
     if np.ndim(data.y) == 0:
         raise ValueError(f"y must have one entry for each image, not {data.y!r}")
     checks.unmasked(data.y, "y")
+    checked = _checked(model, data)
     if isinstance(validation, str):
         _check_word(validation)
-        validation = VALIDATION if len(np.asarray(data.y)) >= ENOUGH_IMAGES else None
+        validation = VALIDATION if len(checked.X) >= ENOUGH_IMAGES else None
     if validation is None:
-        return data, None
+        return checked, None
     if isinstance(validation, tuple) and len(validation) in (2, 3):
-        return data, Samples(*_without_names(validation))
+        return checked, Samples(*_without_names(validation))
     _check_number(validation)
-    return _divided(_checked(model, data), float(validation), random_seed, labels=labels)
+    return _divided(checked, float(validation), random_seed, labels=labels)
 
 
 def _without_names(validation: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -80,19 +82,19 @@ def _check_number(validation: Any) -> None:
         )
 
 
-def _checked(model: Model, data: Samples) -> _Arrays:
+def _checked(model: Model, data: Samples) -> CheckedSamples:
     """Return the data as arrays; ValueError where they are not as many."""
     images, targets = model.check_images(data.X, "X"), np.asarray(data.y)
     if targets.shape[:1] != images.shape[:1]:
         raise ValueError(
             f"y must have one entry for each of {len(images)} images, not {targets.shape}"
         )
-    return _Arrays(images, targets, checked_sample_weight(data.sample_weight, len(images)))
+    return CheckedSamples(images, targets, checked_sample_weight(data.sample_weight, len(images)))
 
 
 def _divided(
-    data: _Arrays, share: float, random_seed: int, *, labels: bool
-) -> tuple[Samples, Samples]:
+    data: CheckedSamples, share: float, random_seed: int, *, labels: bool
+) -> tuple[CheckedSamples, CheckedSamples]:
     """Return the data without a share of them, and that share."""
     number = max(1, round(share * len(data.X))) if 0 < share < 1 else len(data.X)
     if number >= len(data.X):

@@ -28,12 +28,7 @@ from gacnn.fitness.batches import Augmentation
 from gacnn.fitness.fitness import Fitness
 from gacnn.fitness.metrics import Metric, measure_of
 from gacnn.fitness.scoring import WORST
-from gacnn.fitness.weights import (
-    ClassWeight,
-    checked_sample_weight,
-    labels_to_weigh,
-    weights_of_classes,
-)
+from gacnn.fitness.weights import ClassWeight, labels_to_weigh, weights_of_classes
 from gacnn.operators.crossover import WeightedRecombination
 from gacnn.operators.gene_space import is_nested, rounded_to_space
 from gacnn.operators.names import OPERATORS, resolved
@@ -65,7 +60,7 @@ from gacnn.training.forecast import (
     seconds_of_looks,
     seconds_per_generation,
 )
-from gacnn.training.held_out import Samples, are_labels, hold_out
+from gacnn.training.held_out import CheckedSamples, Samples, are_labels, hold_out
 from gacnn.training.plan import Distribution, Plan
 from gacnn.training.preparation import Preparation
 from gacnn.training.result import Result
@@ -112,8 +107,8 @@ class Training:
         check_gene_type(settings.get("gene_type", np.float32))
         self.metrics: list[Any] = list(metric) if isinstance(metric, list | tuple) else [metric]
         self.one_objective = not isinstance(metric, list | tuple)
-        X = model.check_images(X, "X")
-        input_size = size_of_inputs(X, checked_sample_weight(sample_weight, len(X)))
+        data, held_out = self._split(Samples(X, y, sample_weight), validation)
+        input_size = size_of_inputs(model, data)
         self.settings = strategy_settings(
             num_solutions,
             model,
@@ -122,13 +117,12 @@ class Training:
             input_size=input_size,
         )
         self.head = self._checked_head(head)
-        data, held_out = self._split(Samples(X, y, sample_weight), validation)
         shared: dict[str, Any] = {
             "engine": engine,
             "device": device,
             "threads": threads,
             "memory_limit": memory_limit,
-            "class_weight": _weights_of_classes(class_weight, model, data),
+            "class_weight": _weights_of_classes(class_weight, model, data.y),
         }
         more = {"augment": augment, "executor": executor, "shard": shard, **shared}
         self.fitness = self._fitness(data, metric, batch_size, sampling, more)
@@ -169,7 +163,9 @@ class Training:
         """What the metrics compare outputs with: labels or values."""
         return {measure_of(each).targets for each in self.metrics}
 
-    def _split(self, data: Samples, validation: Any) -> tuple[Samples, Samples | None]:
+    def _split(
+        self, data: Samples, validation: Any
+    ) -> tuple[CheckedSamples, Samples | CheckedSamples | None]:
         """Return the data to train on, and those held out, if any are."""
         labels = are_labels(self.model, data.y, self._targets)
         if labels:
@@ -178,7 +174,7 @@ class Training:
 
     def _fitness(
         self,
-        data: Samples,
+        data: CheckedSamples,
         metric: Metric | Sequence[Metric],
         batch_size: int | str | None,
         sampling: str,
@@ -204,7 +200,10 @@ class Training:
         self.fitness.ranks_on_all = self.average is None  # otherwise that is the result
 
     def _validation(
-        self, held_out: Samples, metric: Metric | Sequence[Metric], options: dict[str, Any]
+        self,
+        held_out: Samples | CheckedSamples,
+        metric: Metric | Sequence[Metric],
+        options: dict[str, Any],
     ) -> Validation:
         """Return what looks at the held-out data, often enough for patience."""
         X, y, sample_weight = held_out
@@ -484,9 +483,9 @@ def _run(ga: GA, checkpoint: Checkpoint | None) -> None:
 
 
 def _weights_of_classes(
-    class_weight: ClassWeight | None, model: Model, data: Samples
+    class_weight: ClassWeight | None, model: Model, y: ArrayLike
 ) -> dict[int, float] | None:
     """Return the weight of each class of the model, of those that are said or "balanced"."""
     if class_weight is None:
         return None
-    return weights_of_classes(class_weight, labels_to_weigh(model, data.y), model.num_classes)
+    return weights_of_classes(class_weight, labels_to_weigh(model, y), model.num_classes)

@@ -14,7 +14,7 @@ import gacnn
 from gacnn.callbacks import validation
 from gacnn.callbacks.callback import ENDLESS
 from gacnn.callbacks.validation import validation_interval
-from gacnn.training import defaults, forecast
+from gacnn.training import defaults, forecast, held_out
 from gacnn.training import plan as plan_module
 from gacnn.training.defaults import (
     default_batch_size,
@@ -172,6 +172,51 @@ def test_the_size_of_the_inputs_is_that_of_the_data():
     X *= 1.5 / np.sqrt(np.square(X).mean())
     mutation = train(X, y).ga.mutation_type
     assert mutation.sigma == pytest.approx(0.1 / 3, rel=0.01)
+
+
+@pytest.mark.parametrize("scale", [0.01, 1, 255])
+def test_behind_fixed_layers_the_size_is_what_they_return(scale):
+    X, y = data()
+    X = scale * X.reshape(60, -1)
+    layers = [cnn.Standardization.of(X), cnn.Dense(8, activation_function="tanh"), cnn.Dense(3)]
+    model = cnn.Model([cnn.Input1D(36), *layers], random_seed=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of numbers that are large, or small
+        result = gacnn.GACNN(model, 8, random_seed=0).train(X, y, num_generations=2, verbose=False)
+    assert result.ga.mutation_type.sigma == pytest.approx(0.1 / 2, rel=0.01)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float16, np.float64, np.longdouble, bool])
+def test_the_size_of_inputs_of_any_type(kind):
+    X, y = data()
+    X = np.round(X).astype(kind)
+    size = defaults.size_of_inputs(network(), held_out.CheckedSamples(X, y, None))
+    assert size == pytest.approx(np.sqrt(np.square(X.astype(float)).mean()))
+
+
+def test_the_size_of_inputs_counts_with_their_weights():
+    X, y = data()
+
+    def size(X, weights):
+        return defaults.size_of_inputs(network(), held_out.CheckedSamples(X, y, weights))
+
+    weights = np.arange(60) % 3
+    assert size(X, weights) == pytest.approx(size(X.repeat(weights, axis=0), None))
+    many = np.concatenate([X, np.zeros((5 * defaults.LOOKED_AT, 6, 6, 1), np.float32)])
+    assert size(many, np.ones(len(many))) == pytest.approx(size(many, None))
+    hidden = np.zeros(len(many))
+    hidden[1] = 1.0  # none of those that are looked at counts
+    assert 0 < size(many, hidden) < size(X, None)
+
+
+@pytest.mark.parametrize("validation", [None, 0.25])
+def test_data_of_different_lengths(validation):
+    X, y = data()
+    for one, other, weights in ((X[1:], y, np.ones(60)), (X, y[1:], np.ones(59))):
+        with pytest.raises(ValueError, match=r"y must have one entry for each of \d+ images"):
+            train(one, other, sample_weight=weights, validation=validation)
+    with pytest.raises(ValueError, match="sample_weight must have the shape"):
+        train(X, y, sample_weight=np.ones(59), validation=validation)
 
 
 @pytest.mark.parametrize("number", [4, 8, 12, 20])
@@ -1042,7 +1087,7 @@ def test_resume_of_a_run_that_patience_has_ended_changes_nothing(tmp_path):
         ({"mutation_rate": 0.1}, TypeError, "mutation_rate"),
         ({"gene_space": [[0, 1], [1, 2]]}, ValueError, "gene_space must be the same for all"),
         ({"gene_space": [{"low": 0, "high": 1}]}, ValueError, "gene_space must be the same for"),
-        ({"y": np.zeros(59, int)}, ValueError, "y must have the shape"),
+        ({"y": np.zeros(59, int)}, ValueError, "y must have one entry"),
         ({"y": np.zeros(59, int), "validation": 0.2}, ValueError, "y must have one entry"),
     ],
 )
