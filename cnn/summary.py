@@ -20,7 +20,7 @@ def summary_table(layers: Sequence[Layer], write: Callable[..., str]) -> str:
         if isinstance(layer, WeightedLayer):
             count = sum(values.size for values in layer.trained)
             fixed = "" if layer.trainable else " (fixed)"
-            products = _multiplications(layer)
+            products = multiplications_of(layer)
             weights += count * layer.trainable
             multiplications += products
         kind, shape = type(layer).__name__, str(layer.layer_output_size)
@@ -30,7 +30,7 @@ def summary_table(layers: Sequence[Layer], write: Callable[..., str]) -> str:
     return write(header, rows, names=2, total=total)
 
 
-def _multiplications(layer: WeightedLayer) -> int:
+def multiplications_of(layer: WeightedLayer) -> int:
     """Return how many weights are multiplied for one image, the same one at every place."""
     size = layer.layer_output_size
     places = math.prod(size[:-1]) if isinstance(size, tuple) else 1

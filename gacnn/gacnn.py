@@ -248,8 +248,9 @@ class GACNN:
                 one centre's, otherwise the best of each generation; the best one is returned.
                 Without it, it is the best of all generations where these were scored on all data,
                 otherwise the last average. class_weight holds for these data too.
-            batch_size: images a generation, or None for all; "auto" is 64 for nested noise and 128
-                otherwise, or all where they are fewer than 256.
+            batch_size: images a generation, or None for all; "auto" is 128, 64 with nested noise
+                where a network has eight multiplications or more for each weight, or all where
+                they are fewer than 256.
             sampling: as for `gacnn.Fitness`; "auto" is by importance where the metric is
                 "cross_entropy".
             patience: generations without improvement on the validation data, or without them in

@@ -11,6 +11,7 @@ import numpy as np
 from cnn import Model
 from cnn.layers.vector import split
 from cnn.model import check_model
+from cnn.summary import multiplications_of
 from gacnn.types import Array
 
 REST_OF_GENERATION = 16  # of a network's multiplications, one part in so many
@@ -54,7 +55,7 @@ def nested_counts(model: Model, members: int) -> tuple[int, ...]:
             f"{members}: change the number of solutions, and keep none (keep_elitism=0)"
         )
     layers = model.weighted_layers
-    work = np.array([layer.fans()[0] * np.prod(layer.layer_output_size) for layer in layers], float)
+    work = np.array([multiplications_of(layer) for layer in layers], float)
     work[-1] += work.sum() / REST_OF_GENERATION
     owner = np.cumsum([layer.trainable for layer in layers])  # fixed layers run with those before
     cost = np.bincount(owner, work)[1:]

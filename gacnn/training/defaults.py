@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnn import Model
+from cnn.summary import multiplications_of
 from gacnn.callbacks.callback import ENDLESS
 from gacnn.fitness.metrics import is_cross_entropy
 from gacnn.operators.crossover import WeightedRecombination
@@ -19,7 +20,8 @@ from gacnn.training.held_out import CheckedSamples
 
 NUM_SOLUTIONS = 64
 NUM_GENERATIONS = 2000
-BATCH_SIZE, NESTED_BATCH_SIZE = 128, 64
+BATCH_SIZE, SMALL_BATCH_SIZE = 128, 64
+MUCH_WORK = 8  # multiplications for an image and weight, from which on images cost most of the time
 FEW_WEIGHTS = 24
 USUAL_SIZE = 0.5  # root mean square of inputs, as of images from 0 to 1
 LARGE_INPUTS = 5.0  # likewise, from which on a training warns
@@ -49,11 +51,17 @@ STEPPED = _Steps(8, 4)  # a falling sigma shortens the steps of the centre as we
 HEADS = "auto", "evolved", "ridge"  # how the last layer begins
 
 
-def default_batch_size(num_images: int, mutation: Any = None) -> int | None:
-    """Return 128, 64 for nested noise, or None, all images, where they are fewer than 256."""
+def default_batch_size(num_images: int, model: Model, mutation: Any) -> int | None:
+    """Return how many images a generation has; None, all, where they are fewer than 256.
+
+    128, or 64 with nested noise where a network has eight multiplications or more for each weight:
+    then images cost most of the time, otherwise what a generation takes for itself.
+    """
     if num_images < 2 * BATCH_SIZE:
         return None
-    return NESTED_BATCH_SIZE if getattr(mutation, "nested", False) else BATCH_SIZE
+    work = sum(multiplications_of(layer) for layer in model.trainable_layers)
+    is_small = getattr(mutation, "nested", False) and work >= MUCH_WORK * model.num_weights
+    return SMALL_BATCH_SIZE if is_small else BATCH_SIZE
 
 
 def default_sampling(metric: Any, batch_size: int | None) -> str:

@@ -184,7 +184,7 @@ class Training:
         X, y, sample_weight = data
         if isinstance(batch_size, str):
             check_auto(batch_size, "batch_size", "a number of images or None, all")
-            batch_size = default_batch_size(len(np.asarray(y)), self.settings["mutation_type"])
+            batch_size = default_batch_size(len(data.X), self.model, self.settings["mutation_type"])
         if isinstance(sampling, str) and sampling == "auto":
             sampling = default_sampling(metric, batch_size)
         drawn = {**options, "batch_size": batch_size, "sampling": sampling}

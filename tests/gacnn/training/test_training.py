@@ -88,13 +88,22 @@ def test_sigma_of_a_finite_gene_space(space, sigma):
     assert default_sigma(1600, space) == pytest.approx(sigma)
 
 
-def test_batch_size():
-    assert default_batch_size(255) is None
-    assert default_batch_size(256) == default_batch_size(10**6) == defaults.BATCH_SIZE == 128
-    for nested, size in ((False, 128), (True, 64), ((2, 8), 64)):
-        mutation = gacnn.GaussianMutation(0.1, nested=nested)
-        assert default_batch_size(255, mutation) is None
-        assert default_batch_size(256, mutation) == size
+def convolution(stride):
+    """29 weights; 576 multiplications with stride 1, and 64 with stride 4."""
+    conv = cnn.Conv2D(1, 2, stride=stride, padding="same", activation_function="relu")
+    layers = [cnn.Input2D((12, 12)), conv, cnn.GlobalAveragePooling2D(), cnn.Dense(12)]
+    return cnn.Model(layers, random_seed=0)
+
+
+@pytest.mark.parametrize(("stride", "small"), [(1, True), (4, False)])
+@pytest.mark.parametrize("nested", [False, True, (2, 8)])
+def test_batch_size(stride, small, nested):
+    mutation = gacnn.GaussianMutation(0.1, nested=nested)
+    assert default_batch_size(255, convolution(stride), mutation) is None
+    for number in (256, 10**6):
+        size = default_batch_size(number, convolution(stride), mutation)
+        assert size == (64 if nested and small else 128)
+    assert default_batch_size(256, convolution(stride), "random") == 128
 
 
 @pytest.mark.parametrize(
@@ -102,8 +111,9 @@ def test_batch_size():
     [({}, 64), ({"crossover_type": "uniform"}, 128), ({"gene_space": [-1, 0, 1]}, 128)],
 )
 def test_nested_noise_has_smaller_batches(settings, size):
-    plan = gacnn.GACNN(network(), 8).training(*data(300), validation=None, **settings).plan()
-    assert plan.batch_size == size
+    X, y = np.random.default_rng(0).random((300, 12, 12, 1)), np.arange(300) % 12
+    manager = gacnn.GACNN(convolution(1), 8)
+    assert manager.training(X, y, validation=None, **settings).plan().batch_size == size
 
 
 def test_patience():
