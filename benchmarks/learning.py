@@ -366,7 +366,7 @@ def step(options: Options) -> Iterator[Row]:
     for seed in options.seeds:
         for fold, (X, y, X_test, y_test) in enumerate(digits_folds()):
             model = digits_network(seed, activation="step")
-            run = evolve(model, X, y, seed, time_limit=60 * options.budget)
+            run = evolve(model, X, y, seed, time_limit=60 * options.budget, batch_size=64)
             score = accuracy(run[0].model, X_test, y_test)
             yield row("step", "evolution", seed, fold, run, score)
 
