@@ -26,7 +26,7 @@ from gacnn import augment, plots
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 FOLDER = Path(__file__).parent / "images/gallery"
-EXAMPLES_SHOWN = ("image_folder", "ternary", "two_objectives", "game", "regression_xor")
+EXAMPLES_SHOWN = ("ternary", "two_objectives", "game", "regression_xor")
 INK, DARK_INK, DARK_PAPER = "#111", "#ccc", "#222"  # the first is nobody's black but this one's
 INKED = ("text.color", "axes.labelcolor", "xtick.color", "ytick.color")
 

@@ -89,9 +89,10 @@ def main() -> None:
     right = np.mean(predicted == y[test])
     print(f"\nof {len(test)} pictures never seen before, {right:.1%} are right.")
 
-    ax = plots.wrong_predictions(X[test], y[test], predicted, names)
-    ax.figure.savefig(arguments.out / "wrong.png", dpi=120)
-    print(f"The picture is {arguments.out / 'wrong.png'}.")
+    if right < 1:
+        ax = plots.wrong_predictions(X[test], y[test], predicted, names)
+        ax.figure.savefig(arguments.out / "wrong.png", dpi=120)
+        print(f"Those that are wrong: {arguments.out / 'wrong.png'}.")
 
 
 if __name__ == "__main__":
