@@ -55,6 +55,7 @@ TRAINED_BY_GRADIENTS = (
     *(case for case, task in STRATEGIES.items() if task.activation is None),
     *(case for case, task in FIRST_LAYERS.items() if task.rates and not task.ternary),
 )
+PLAIN_NOISE = {**strategy((1.91, 0.136), (0.0766, None)), "batch_size": 128, "validation": "auto"}
 FRESH = 100  # seeds of diabetes' folds: the settings were chosen on some of the folds below
 
 
@@ -171,8 +172,8 @@ def digits(options: Options) -> Iterator[Row]:
                 y,
                 seed,
                 time_limit=58 * options.budget,
-                validation=None,
                 augment=gacnn.augment.Shift(0.5),
+                **{**PLAIN_NOISE, "validation": None},
             )
             score = accuracy(run[0].model, X_test, y_test)
             yield row("digits", "evolution", seed, fold, run, score)
@@ -366,7 +367,7 @@ def step(options: Options) -> Iterator[Row]:
     for seed in options.seeds:
         for fold, (X, y, X_test, y_test) in enumerate(digits_folds()):
             model = digits_network(seed, activation="step")
-            run = evolve(model, X, y, seed, time_limit=60 * options.budget, batch_size=64)
+            run = evolve(model, X, y, seed, time_limit=60 * options.budget, **PLAIN_NOISE)
             score = accuracy(run[0].model, X_test, y_test)
             yield row("step", "evolution", seed, fold, run, score)
 

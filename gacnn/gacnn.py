@@ -231,11 +231,11 @@ class GACNN:
         """Evolve the population on data and return its best network, scores and history.
 
         With nothing else said, `gacnn.training.defaults` chooses: mirrored mutation with a sigma
-        of 4 / sqrt(weights), less for large inputs, that falls to a third; nested where several
-        layers evolve and 4 divides the number of networks; recombination by fitness with a learning
-        rate that falls (`strategy_settings`). The networks of this population become those of the
-        last generation. Warns of inputs that are far above 1 or far below, because networks hardly
-        learn from them, and of a class of one image.
+        of 4 / sqrt(weights), less for large inputs, that falls to a third for 10,000 samples and
+        more; nested where several layers evolve and 4 divides the number of networks; recombination
+        by fitness with a learning rate that falls (`strategy_settings`). The networks of this
+        population become those of the last generation. Warns of inputs that are far above 1 or far
+        below, because networks hardly learn from them, and of a class of one image.
 
         Args:
             X, y, metric, augment, sample_weight, class_weight: as for `gacnn.Fitness`.

@@ -24,6 +24,7 @@ BATCH_SIZE, SMALL_BATCH_SIZE = 128, 64
 MUCH_WORK = 8  # multiplications for an image and weight, from which on images cost most of the time
 FEW_WEIGHTS = 24
 USUAL_SIZE = 0.5  # root mean square of inputs, as of images from 0 to 1
+MANY_SAMPLES = 10_000
 LARGE_INPUTS = 5.0  # likewise, from which on a training warns
 LOOKED_AT, LOOKED_AT_BEHIND = 1000, 100  # samples that tell it, and those for fixed layers
 
@@ -43,9 +44,10 @@ class _Steps(NamedTuple):
     fan_in: bool = False
 
 
-NETWORK = _Steps(3, 14, 5e-4, fan_in=True)
+NETWORK = _Steps(1, 14, 5e-4, fan_in=True)
+NETWORK_OF_MANY = NETWORK._replace(sigma_fall=3)  # samples
 HEAD = _Steps(1, 20, 1e-3, sigma=0.5, rate=0.25, fan_in=True)
-BOUNDED = _Steps(3, 14)
+BOUNDED = _Steps(1, 14)
 STEPPED = _Steps(8, 4)  # a falling sigma shortens the steps of the centre as well
 
 HEADS = "auto", "evolved", "ridge"  # how the last layer begins
@@ -125,12 +127,15 @@ def strategy_settings(
     *,
     one_objective: bool,
     input_size: float = USUAL_SIZE,
+    num_samples: int = 0,
 ) -> dict[str, Any]:
     """Return settings of `gacnn.GA`: those given, and good ones for the others.
 
     Without an operator among them, and for more than 24 weights: an evolution strategy, with
-    recombination by fitness and mirrored Gaussian mutation; sigma and learning rate fall, nothing
-    is kept. The noise is nested where several layers evolve and 4 divides the number of solutions.
+    recombination by fitness and mirrored Gaussian mutation; the learning rate falls, nothing is
+    kept. The noise is nested where several layers evolve and 4 divides the number of solutions.
+    Sigma falls to a third from 10,000 samples on; noise that stays keeps a network from learning
+    fewer by heart.
     Inputs of more than a half in the root mean square carry the more of the first layer's noise,
     so sigma is the less for them, down to a tenth. With fewer parents than solutions, recombination
     by rank. For fewer weights a wide search: tournaments of two, uniform crossover, log-uniform
@@ -151,6 +156,7 @@ def strategy_settings(
         settings: what was named, as for `gacnn.GA`.
         one_objective: whether there is one metric and not a list of them.
         input_size: the root mean square of the inputs, see `size_of_inputs`.
+        num_samples: how many there are to train on.
     """
     num_weights = model.num_weights
     common = {"gene_type": np.float32, "save_best_solutions": False, "suppress_warnings": True}
@@ -161,7 +167,7 @@ def strategy_settings(
     many = free and num_weights > FEW_WEIGHTS
     recombines = isinstance(crossover, WeightedRecombination)
     if many and settings.get("num_parents_mating", num_solutions) == num_solutions:
-        chosen = _evolution_strategy(num_solutions, model, settings, input_size)
+        chosen = _evolution_strategy(num_solutions, model, settings, input_size, num_samples)
     elif many or recombines or (crossover is None and isinstance(mutation, CumulativeMutation)):
         by_fitness = recombines and crossover.weights == "fitness"
         chosen = {
@@ -211,12 +217,17 @@ _NOTHING_KEPT = {"keep_elitism": 0, "keep_parents": 0, "parent_selection_type": 
 
 
 def _evolution_strategy(
-    num_solutions: int, model: Model, settings: dict[str, Any], input_size: float
+    num_solutions: int,
+    model: Model,
+    settings: dict[str, Any],
+    input_size: float,
+    num_samples: int,
 ) -> dict[str, Any]:
     space, gene_type = settings.get("gene_space"), settings["gene_type"]
-    steps = _steps(model, space, gene_type)
+    steps = _steps(model, space, gene_type, num_samples)
     sigma = steps.sigma * default_sigma(model.num_weights, space, gene_type)
-    if steps is NETWORK:
+    is_network = steps in (NETWORK, NETWORK_OF_MANY)
+    if is_network:
         sigma *= USUAL_SIZE / min(max(USUAL_SIZE, input_size), LARGE_INPUTS)
     sigma = _short(sigma)
     rate = _short(steps.rate * default_learning_rate(num_solutions, model.num_weights))
@@ -231,17 +242,19 @@ def _evolution_strategy(
             _short(sigma / steps.sigma_fall) if steps.sigma_fall > 1 else None,
             scale="fan_in" if steps.fan_in else None,
             mirrored=True,
-            nested=steps is NETWORK and _can_nest(num_solutions, model, settings),
+            nested=is_network and _can_nest(num_solutions, model, settings),
         ),
     }
 
 
-def _steps(model: Model, space: Any, gene_type: Any) -> _Steps:
+def _steps(model: Model, space: Any, gene_type: Any, num_samples: int) -> _Steps:
     if has_steps(space, gene_type):
         return STEPPED
     if space is not None:
         return BOUNDED
-    return HEAD if model.fixed_layers and len(model.trainable_layers) == 1 else NETWORK
+    if model.fixed_layers and len(model.trainable_layers) == 1:
+        return HEAD
+    return NETWORK if num_samples < MANY_SAMPLES else NETWORK_OF_MANY
 
 
 def _can_nest(num_solutions: int, model: Model, settings: dict[str, Any]) -> bool:

@@ -115,6 +115,7 @@ class Training:
             settings,
             one_objective=self.one_objective,
             input_size=input_size,
+            num_samples=len(data.X),
         )
         self.head = self._checked_head(head)
         shared: dict[str, Any] = {

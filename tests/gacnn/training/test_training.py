@@ -251,7 +251,7 @@ def test_settings_of_the_evolution_strategy():
     )
     assert crossover.weight_decay == defaults.NETWORK.decay
     assert mutation.sigma == pytest.approx(0.1)
-    assert mutation.final_sigma == pytest.approx(0.1 / 3, rel=1e-2)
+    assert mutation.final_sigma is None
     assert mutation.mirrored
     assert mutation.scale == "fan_in"
 
@@ -296,7 +296,24 @@ def test_noise_falls_until_few_genes_of_the_offspring_jump(settings):
     even = strategy_settings(
         30, sized(1600), {"gene_space": {"low": -1, "high": 1}}, one_objective=True
     )
-    assert even["mutation_type"].final_sigma == pytest.approx(0.1 / 3, rel=1e-2)
+    assert even["mutation_type"].final_sigma is None
+
+
+@pytest.mark.parametrize(("number", "falls"), [(0, False), (9_999, False), (10_000, True)])
+def test_noise_falls_where_there_are_many_samples(number, falls):
+    how = {"one_objective": True, "num_samples": number}
+    mutation = strategy_settings(30, sized(1600), {}, **how)["mutation_type"]
+    assert mutation.final_sigma == (pytest.approx(0.1 / 3, rel=1e-2) if falls else None)
+    for settings in ({"gene_space": {"low": -1, "high": 1}}, {"crossover_type": "recombination"}):
+        chosen = strategy_settings(30, sized(1600), settings, **how)
+        assert chosen["mutation_type"].final_sigma is None
+
+
+def test_train_counts_the_samples(monkeypatch):
+    monkeypatch.setattr(defaults, "MANY_SAMPLES", 40)
+    X, y = data()
+    assert train(X, y, validation=None).ga.mutation_type.final_sigma is not None
+    assert train(X, y, validation=0.4).ga.mutation_type.final_sigma is None
 
 
 def test_settings_of_integers_neither_scale_nor_decay():
@@ -735,7 +752,7 @@ def test_plan_is_printed_once_when_verbose(capsys):
     assert "45 images to train on, 15 to validate" in printed
     assert "60 generations on batches of 45, drawn evenly; stops after 2 without" in printed
     assert re.search(
-        r"^evolution strategy, nested noise, sigma 0\.\d+ falling to 0\.\d+, learning rate \S+ "
+        r"^evolution strategy, nested noise, sigma 0\.\d+, learning rate \S+ "
         "falling to",
         printed,
         re.M,
@@ -751,7 +768,7 @@ def test_plan_says_in_words_what_makes_a_generation():
         return str(plan).splitlines()[-1]
 
     assert re.fullmatch(
-        r"evolution strategy, nested noise, sigma 0\.\d+ falling to [\d.]+, "
+        r"evolution strategy, nested noise, sigma 0\.\d+, "
         r"learning rate [\d.]+ falling to [\d.]+",
         words(),
     )
