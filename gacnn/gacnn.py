@@ -232,7 +232,7 @@ class GACNN:
 
         With nothing else said, `gacnn.training.defaults` chooses: mirrored mutation with a sigma
         of 4 / sqrt(weights), less for large inputs, that falls to a third for 10,000 samples and
-        more; nested where several layers evolve and 4 divides the number of networks; recombination
+        more; nested where several layers evolve and there are 32, 36, 40 … networks; recombination
         by fitness with a learning rate that falls (`strategy_settings`). The networks of this
         population become those of the last generation. Warns of inputs that are far above 1 or far
         below, because networks hardly learn from them, and of a class of one image.

@@ -23,6 +23,7 @@ NUM_GENERATIONS = 2000
 BATCH_SIZE, SMALL_BATCH_SIZE = 128, 64
 MUCH_WORK = 8  # multiplications for an image and weight, from which on images cost most of the time
 FEW_WEIGHTS = 24
+ENOUGH_TO_NEST = 32  # of fewer networks an early layer would have a few versions only
 USUAL_SIZE = 0.5  # root mean square of inputs, as of images from 0 to 1
 MANY_SAMPLES = 10_000
 LARGE_INPUTS = 5.0  # likewise, from which on a training warns
@@ -133,7 +134,7 @@ def strategy_settings(
 
     Without an operator among them, and for more than 24 weights: an evolution strategy, with
     recombination by fitness and mirrored Gaussian mutation; the learning rate falls, nothing is
-    kept. The noise is nested where several layers evolve and 4 divides the number of solutions.
+    kept. The noise is nested where several layers evolve and there are 32, 36, 40 … solutions.
     Sigma falls to a third from 10,000 samples on; noise that stays keeps a network from learning
     fewer by heart.
     Inputs of more than a half in the root mean square carry the more of the first layer's noise,
@@ -258,6 +259,7 @@ def _steps(model: Model, space: Any, gene_type: Any, num_samples: int) -> _Steps
 
 
 def _can_nest(num_solutions: int, model: Model, settings: dict[str, Any]) -> bool:
-    """Tell whether all solutions are offspring, of a number that layers can share in pairs."""
+    """Tell whether all solutions are offspring, enough of them to share layers, and in pairs."""
     kept = any(settings.get(name, 0) for name in ("keep_elitism", "keep_parents"))
-    return len(model.trainable_layers) > 1 and num_solutions % 4 == 0 and not kept
+    enough = num_solutions >= ENOUGH_TO_NEST and num_solutions % 4 == 0
+    return len(model.trainable_layers) > 1 and enough and not kept

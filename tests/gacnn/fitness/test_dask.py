@@ -168,7 +168,7 @@ def test_any_number_of_workers_gives_the_same_bits(workers, client, cluster, exp
     assert np.array_equal(result.ga.population, expected)
     answered = result.ga.evaluator.shards.answered
     assert 1 <= len(answered) <= workers
-    assert sum(answered.values()) == 4 + 5 * 6  # families of two are not cut
+    assert sum(answered.values()) == 4 * 6
 
 
 def test_address_cluster_and_threads_give_the_same_bits(cluster, expected):
@@ -207,7 +207,7 @@ def test_scheduler_does_not_keep_what_has_passed_it(client):
 
 
 def test_what_dask_keeps_of_a_run_does_not_grow_with_its_generations(client, monkeypatch):
-    monkeypatch.setattr(executors, "NAMES", 24)
+    monkeypatch.setattr(executors, "NAMES", 16)
 
     def kept(dask_scheduler):
         spans = dask_scheduler.extensions["spans"].spans.values()
@@ -224,7 +224,7 @@ def test_what_dask_keeps_of_a_run_does_not_grow_with_its_generations(client, mon
     monkeypatch.setattr(client, "map", noted)
     train(client, generations=20, metric="accuracy")
     spans, groups = np.subtract(client.run_on_scheduler(kept), before)
-    assert len(names) <= 24
+    assert len(names) <= 16
     assert spans == 1
     assert groups <= 3, "tasks that take the data with them are there before a future is kept"
 
@@ -526,8 +526,8 @@ def test_plan_says_what_travels_and_whether_it_pays(client):
     plan = gacnn.GACNN(network(), 12, random_seed=0).plan(X, y, executor=client, **options)
     way = plan.distribution
     assert way.workers == 2
-    assert way.tasks == 6  # families of two are not cut, and three do not hold two of them
-    assert way.sent == 12 * network().num_weights * 4 + 6 * 40 * 8
+    assert way.tasks == 4
+    assert way.sent == 12 * network().num_weights * 4 + 4 * 40 * 8
     assert way.received == 12 * 8
     assert way.pays
     assert "2 workers" in str(plan)
