@@ -231,8 +231,8 @@ class GACNN:
         """Evolve the population on data and return its best network, scores and history.
 
         With nothing else said, `gacnn.training.defaults` chooses: mirrored mutation with a sigma
-        of 4 / sqrt(weights), less for large inputs, that falls to a third for 10,000 samples and
-        more; nested where several layers evolve and there are 32, 36, 40 … networks; recombination
+        of 4 / sqrt(weights) that falls to a third for 10,000 samples and more; nested, and less for
+        large inputs, where several layers evolve and there are 32, 36, 40 … networks; recombination
         by fitness with a learning rate that falls (`strategy_settings`). The networks of this
         population become those of the last generation. Warns of inputs that are far above 1 or far
         below, because networks hardly learn from them, and of a class of one image.

@@ -134,22 +134,22 @@ def strategy_settings(
 
     Without an operator among them, and for more than 24 weights: an evolution strategy, with
     recombination by fitness and mirrored Gaussian mutation; the learning rate falls, nothing is
-    kept. The noise is nested where several layers evolve and there are 32, 36, 40 … solutions.
-    Sigma falls to a third from 10,000 samples on; noise that stays keeps a network from learning
-    fewer by heart.
-    Inputs of more than a half in the root mean square carry the more of the first layer's noise,
-    so sigma is the less for them, down to a tenth. With fewer parents than solutions, recombination
-    by rank. For fewer weights a wide search: tournaments of two, uniform crossover, log-uniform
-    mutation with sigmas from 2 to 0.003 (where genes have steps, from 2 of the least to 0.4), two
-    elites. With "csa" or "separable", or a recombination: the better half as parents, mirrored
-    mutation, nothing kept. With other operators, or several objectives: truncation of the best
-    quarter (or NSGA-II), uniform crossover, self-adaptive mutation, two elites.
+    kept. Sigma falls to a third from 10,000 samples on; noise that stays keeps a network from
+    learning fewer by heart. The noise is nested where several layers evolve and there are 32, 36,
+    40 … solutions; then inputs of more than a half in the root mean square, which carry the more of
+    the first layer's noise, have a smaller sigma, down to a tenth of it. With fewer parents than
+    solutions, recombination by rank. For fewer weights a wide search: tournaments of two, uniform
+    crossover, log-uniform mutation with sigmas from 2 to 0.003 (where genes have steps, from 2 of
+    the least to 0.4), two elites. With "csa" or "separable", or a recombination: the better half as
+    parents, mirrored mutation, nothing kept. With other operators, or several objectives:
+    truncation of the best quarter (or NSGA-II), uniform crossover, self-adaptive mutation, two
+    elites.
 
     Where genes have steps, sigma is 0.4 of the least one, and falls to an eighth in the evolution
     strategy, the learning rate to a quarter; with any gene space noise is plain. Where all layers
     but the last are fixed, no layers make up for each other, and the noise of large steps is all
-    that they leave: sigma is half of that of a network and stays, whatever the inputs, the learning
-    rate is a quarter, and falls to a twentieth.
+    that they leave: sigma is half of that of a network and stays, the learning rate is a quarter,
+    and falls to a twentieth.
 
     Args:
         num_solutions: networks of the population.
@@ -227,8 +227,8 @@ def _evolution_strategy(
     space, gene_type = settings.get("gene_space"), settings["gene_type"]
     steps = _steps(model, space, gene_type, num_samples)
     sigma = steps.sigma * default_sigma(model.num_weights, space, gene_type)
-    is_network = steps in (NETWORK, NETWORK_OF_MANY)
-    if is_network:
+    nested = steps in (NETWORK, NETWORK_OF_MANY) and _can_nest(num_solutions, model, settings)
+    if nested:
         sigma *= USUAL_SIZE / min(max(USUAL_SIZE, input_size), LARGE_INPUTS)
     sigma = _short(sigma)
     rate = _short(steps.rate * default_learning_rate(num_solutions, model.num_weights))
@@ -243,7 +243,7 @@ def _evolution_strategy(
             _short(sigma / steps.sigma_fall) if steps.sigma_fall > 1 else None,
             scale="fan_in" if steps.fan_in else None,
             mirrored=True,
-            nested=is_network and _can_nest(num_solutions, model, settings),
+            nested=nested,
         ),
     }
 

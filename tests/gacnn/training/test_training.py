@@ -166,13 +166,14 @@ def test_noise_is_nested_where_several_layers_share_the_offspring(number, layers
     assert chosen["mutation_type"].nested is expected
 
 
-@pytest.mark.parametrize(("size", "share"), [(0, 1), (0.5, 1), (1, 0.5), (2, 0.25)])
-def test_large_inputs_have_less_noise(size, share):
-    def sigma(**settings):
+@pytest.mark.parametrize(("size", "share"), [(0, 1), (0.5, 1), (1, 0.5), (2, 0.25), (1e9, 0.1)])
+def test_large_inputs_have_less_nested_noise(size, share):
+    def sigma(number=32, **settings):
         how = {"one_objective": True, "input_size": size}
-        return strategy_settings(30, sized(1600), settings, **how)["mutation_type"].sigma
+        return strategy_settings(number, network(), settings, **how)["mutation_type"].sigma
 
     assert sigma() == pytest.approx(0.1 * share)
+    assert sigma(30) == pytest.approx(0.1)
     assert sigma(gene_space={"low": -1, "high": 1}) == pytest.approx(0.1)
     assert sigma(gene_space=[-1, 0, 1]) == pytest.approx(0.4)
 
@@ -180,7 +181,7 @@ def test_large_inputs_have_less_noise(size, share):
 def test_the_size_of_the_inputs_is_that_of_the_data():
     X, y = data()
     X *= 1.5 / np.sqrt(np.square(X).mean())
-    mutation = train(X, y).ga.mutation_type
+    mutation = train(X, y, 32).ga.mutation_type
     assert mutation.sigma == pytest.approx(0.1 / 3, rel=0.01)
 
 
@@ -192,7 +193,8 @@ def test_behind_fixed_layers_the_size_is_what_they_return(scale):
     model = cnn.Model([cnn.Input1D(36), *layers], random_seed=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # of numbers that are large, or small
-        result = gacnn.GACNN(model, 8, random_seed=0).train(X, y, num_generations=2, verbose=False)
+        manager = gacnn.GACNN(model, 32, random_seed=0)
+        result = manager.train(X, y, num_generations=2, verbose=False)
     assert result.ga.mutation_type.sigma == pytest.approx(0.1 / 2, rel=0.01)
 
 
