@@ -92,7 +92,7 @@ def main() -> None:
     if right < 1:
         ax = plots.wrong_predictions(X[test], y[test], predicted, names)
         ax.figure.savefig(arguments.out / "wrong.png", dpi=120)
-        print(f"Those that are wrong: {arguments.out / 'wrong.png'}.")
+        print(f"The picture is {arguments.out / 'wrong.png'}.")
 
 
 if __name__ == "__main__":
