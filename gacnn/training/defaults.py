@@ -34,7 +34,7 @@ class _Steps(NamedTuple):
     """How large the steps of an evolution strategy are, and how they fall: first over last.
 
     sigma, rate: in those of `default_sigma` and `default_learning_rate`; decay: of the weights;
-    fan_in: whether noise is scaled from layer to layer.
+    free: whether genes may be any number, so that noise is scaled from layer to layer.
     """
 
     sigma_fall: float
@@ -42,12 +42,12 @@ class _Steps(NamedTuple):
     decay: float = 0.0
     sigma: float = 1.0
     rate: float = 1.0
-    fan_in: bool = False
+    free: bool = False
 
 
-NETWORK = _Steps(1, 14, 5e-4, fan_in=True)
+NETWORK = _Steps(1, 14, 5e-4, free=True)
 NETWORK_OF_MANY = NETWORK._replace(sigma_fall=3)  # samples
-HEAD = _Steps(1, 20, 1e-3, sigma=0.5, rate=0.25, fan_in=True)
+HEAD = _Steps(1, 20, 1e-3, sigma=0.5, rate=0.25, free=True)
 BOUNDED = _Steps(1, 14)
 STEPPED = _Steps(8, 4)  # a falling sigma shortens the steps of the centre as well
 
@@ -63,7 +63,8 @@ def default_batch_size(num_images: int, model: Model, mutation: Any) -> int | No
     if num_images < 2 * BATCH_SIZE:
         return None
     work = sum(multiplications_of(layer) for layer in model.trainable_layers)
-    is_small = getattr(mutation, "nested", False) and work >= MUCH_WORK * model.num_weights
+    nested = isinstance(mutation, GaussianMutation) and mutation.nested is not False
+    is_small = nested and work >= MUCH_WORK * model.num_weights
     return SMALL_BATCH_SIZE if is_small else BATCH_SIZE
 
 
@@ -227,7 +228,7 @@ def _evolution_strategy(
     space, gene_type = settings.get("gene_space"), settings["gene_type"]
     steps = _steps(model, space, gene_type, num_samples)
     sigma = steps.sigma * default_sigma(model.num_weights, space, gene_type)
-    nested = steps in (NETWORK, NETWORK_OF_MANY) and _can_nest(num_solutions, model, settings)
+    nested = steps.free and _can_nest(num_solutions, model, settings)
     if nested:
         sigma *= USUAL_SIZE / min(max(USUAL_SIZE, input_size), LARGE_INPUTS)
     sigma = _short(sigma)
@@ -241,7 +242,7 @@ def _evolution_strategy(
         "mutation_type": GaussianMutation(
             sigma,
             _short(sigma / steps.sigma_fall) if steps.sigma_fall > 1 else None,
-            scale="fan_in" if steps.fan_in else None,
+            scale="fan_in" if steps.free else None,
             mirrored=True,
             nested=nested,
         ),
