@@ -13,6 +13,7 @@ populations, and beside it what NumPy takes to draw as much normal noise, in one
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 from sys import path
 from typing import Any
@@ -146,7 +147,10 @@ def evojax_network() -> cnn.Model:
 
 
 def strategy(members: int, threads: int) -> None:
-    """Print what a generation of the strategy takes outside the fitness, with so many threads."""
+    """Print what a generation of the strategy takes outside the fitness, with so many threads.
+
+    The noise is plain, as many numbers as a generation can draw.
+    """
     column = Column(1)
     column.model = evojax_network()
     weights = column.model.num_weights
@@ -154,6 +158,7 @@ def strategy(members: int, threads: int) -> None:
     column.reevaluates = True  # as with mini-batches
     stamps: list[float] = []
     settings = strategy_settings(members, column.model, {}, one_objective=True)
+    settings["mutation_type"] = replace(settings["mutation_type"], nested=False)
     ga = GA(
         num_generations=13 if members < 4_000 else 6,
         fitness_func=column,
