@@ -46,6 +46,8 @@ class FirstLayer(NamedTuple):
     alpha: float = 0.01
     activation: str = "relu"
     ternary: bool = False
+    whitening: float = 0.5
+    input_span: bool = False
 
     def data(self, folder: Path) -> Data:
         """Return the images, mirrored ones behind the others."""
@@ -79,7 +81,9 @@ class FirstLayer(NamedTuple):
     def _reducing(self, features: Array) -> Any:
         if self.components is None:
             return cnn.Standardization.of(features)
-        weights = cnn.principal_components(features, self.components)
+        weights = cnn.principal_components(
+            features, self.components, whitening=self.whitening
+        )
         return cnn.Dense(self.components, None, None, trainable=False, weights=weights)
 
     @property
@@ -102,9 +106,10 @@ class FirstLayer(NamedTuple):
             length = {"num_generations": int(self.evaluations * budget / images)}
         assert self.rates is not None
         decays, scale = (self.decay, None), None if self.ternary else "fan_in"
+        span = {"scale": scale, "input_span": self.input_span}
         return {
             "head": "ridge" if self.solved and not self.begins_solved else "evolved",
-            **strategy(self.rates, (self.sigma, None), decays, self.num_solutions, scale=scale),
+            **strategy(self.rates, (self.sigma, None), decays, self.num_solutions, **span),
             "num_solutions": self.num_solutions,
             "batch_size": self.batch_size,
             "memory_limit": MEMORY_LIMIT,

@@ -84,10 +84,12 @@ def strategy(
     num_solutions: int = 64,
     nested: tuple[int, ...] | bool = False,
     scale: str | None = "fan_in",
+    input_span: bool = False,
 ) -> dict[str, Any]:
     """Return the settings of an evolution strategy whose learning rate falls; nothing held out."""
     recombination = gacnn.WeightedRecombination("fitness", *rates, *decays)
-    mutation = gacnn.GaussianMutation(*sigmas, scale=scale, mirrored=True, nested=nested)
+    noise: dict[str, Any] = {"mirrored": True, "nested": nested, "input_span": input_span}
+    mutation = gacnn.GaussianMutation(*sigmas, scale=scale, **noise)
     return {
         "num_parents_mating": num_solutions,
         "crossover_type": recombination,

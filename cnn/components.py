@@ -9,7 +9,7 @@ from cnn import checks
 from cnn.engines.numpy.threads import single_threaded_blas
 from cnn.types import Array
 
-ROWS = 4096  # of features that are looked at together
+PART = 4096  # numbers of a vector that are multiplied in single precision
 LEAST = 2e-6  # of the largest variance: what is less comes from rounding
 
 
@@ -54,12 +54,9 @@ def principal_components(
     mean = values.mean(axis=0, dtype=np.float64)
     deviation = values.std(axis=0, dtype=np.float64)
     deviation[deviation == 0] = 1
+    standard = ((values - mean) / deviation).astype(np.float32)
     with single_threaded_blas():  # the same sums with any number of cores
-        products = np.zeros((len(mean), len(mean)))
-        for start in range(0, len(values), ROWS):
-            part = ((values[start : start + ROWS] - mean) / deviation).astype(np.float32)
-            products += part.T @ part
-        variances, axes = np.linalg.eigh(products / len(values))
+        variances, axes = _axes_of(standard)
     there = min(int((variances > LEAST * variances[-1]).sum()), len(values) - 1)
     if outputs > there:
         raise ValueError(
@@ -71,6 +68,28 @@ def principal_components(
     factors /= np.sqrt(np.mean(variances * factors**2))
     weights = axes * factors / deviation[:, None]
     return weights.astype(np.float32), (-mean @ weights).astype(np.float32)
+
+
+def _axes_of(standard: Array) -> tuple[Array, Array]:
+    """Return variances, ascending, and axes (inputs, directions) of features (N, inputs).
+
+    Through the products of features, or those of rows where these are fewer.
+    """
+    rows, inputs = standard.shape
+    if rows > inputs:
+        return np.linalg.eigh(_products(standard.T) / rows)
+    variances, weights = np.linalg.eigh(_products(standard) / rows)
+    lengths = np.sqrt(np.maximum(variances, LEAST * variances[-1]) * rows)
+    return variances, standard.T @ (weights / lengths)
+
+
+def _products(vectors: Array) -> Array:
+    """Return the scalar products (K, K) of vectors (K, n), added up in double precision."""
+    products = np.zeros((len(vectors), len(vectors)))
+    for start in range(0, vectors.shape[1], PART):
+        part = np.ascontiguousarray(vectors[:, start : start + PART])
+        products += part @ part.T
+    return products
 
 
 _AXES = "samples, features"

@@ -162,12 +162,12 @@ class Model:
         """
         ends = (i for i, each in enumerate(self._chain) if _trainable([each]))
         count = next(ends, len(self._chain))
-        while count > 1 and not self._is_neck(count):
+        while count > 1 and not self.is_neck(count):
             count -= 1
         fixed = any(isinstance(each, WeightedLayer) for each in self._chain[:count])
         return count - 1 if fixed else 0
 
-    def _is_neck(self, position: int) -> bool:
+    def is_neck(self, position: int) -> bool:
         """Tell whether the layers from a position on read only what the one before it returns."""
         before = len(listed(self._chain[:position]))
         after = listed(self._chain)[before:]

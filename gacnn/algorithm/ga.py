@@ -431,6 +431,12 @@ class GA(Remembering, Run):
             self._drawn_for = self.generations_completed if self.is_running else None
         return super().cal_pop_fitness()
 
+    def draw_ahead(self) -> None:
+        """Draw what the coming generation is scored on now, before the mutation."""
+        if self.evaluator.reevaluates:
+            self.evaluator.draw(generator(self))
+            self._drawn_for = self.generations_completed + 1
+
     def with_fitness_of(self, row: int) -> Array:
         """Return the fitness of the population, that of one row evaluated anew."""
         write_networks(self._networks, self.population)

@@ -71,6 +71,15 @@ class Evaluator:
     def draw(self, rng: np.random.Generator) -> None:
         """Draw what the coming generation is scored on; called once before it is evaluated."""
 
+    def layer_inputs(self, vector: Array) -> list[Array | None] | None:
+        """Return what the layers take of what was drawn, in the network of a vector (n,).
+
+        For each trainable layer (rows, inputs) where it is dense and its inputs and bias are more
+        than the rows, otherwise None: noise can then keep to directions that make a difference.
+        None altogether where that cannot be told.
+        """
+        return None
+
     def on_all(self, vectors: Array) -> Array | None:
         """Return the fitness of solutions on all there is, whatever was drawn; None if it is that.
 

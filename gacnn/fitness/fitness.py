@@ -26,6 +26,7 @@ from gacnn.fitness.batches import (
 )
 from gacnn.fitness.evaluator import Evaluator
 from gacnn.fitness.features import kept_features
+from gacnn.fitness.layer_inputs import sees_more
 from gacnn.fitness.metrics import (
     METRICS,
     Measure,
@@ -244,15 +245,30 @@ class Fitness(Evaluator):
             return fitness.tolist() if fitness.ndim == 1 else list(fitness)
         return float(fitness[0]) if fitness.ndim == 1 else fitness[0]
 
+    def _coming(self) -> Batch:
+        """Return the batch that was drawn, or a new one."""
+        if self.batch is not None:
+            return self.batch
+        augmented = self.scorer.augment is not None
+        return self._drawn(self._rng.spawn(1)[0] if augmented else self._rng)
+
     def _on_batch(self, vectors: Array) -> Array:
-        batch = self.batch
-        if batch is None:
-            augmented = self.scorer.augment is not None
-            batch = self._drawn(self._rng.spawn(1)[0] if augmented else self._rng)
+        batch = self._coming()
         fitness, right = self._scores(vectors, batch)
         if self.sampler is not None and batch.chosen is not None and right is not None:
             self.sampler.note(batch.chosen, 1 - right / len(vectors))
         return fitness
+
+    def layer_inputs(self, vector: Array) -> list[Array | None]:
+        """Return what each trainable layer takes of the batch, in the network of a vector (n,).
+
+        (images, inputs) for a dense layer whose inputs and bias are more than the images, None for
+        any other layer.
+        """
+        images = self.images_per_network
+        if not any(sees_more(layer, images) for layer in self.model.trainable_layers):
+            return [None] * len(self.model.trainable_layers)
+        return self.scorer.layer_inputs(vector, self._coming())
 
     def full(self, vectors: ArrayLike) -> Array:
         """Return the fitness (P,) or (P, objectives) of vectors (P, num_weights) on all data."""

@@ -14,6 +14,7 @@ from cnn.engines.engine import ReducingEngine
 from cnn.engines.reduction import Reduction, Total
 from gacnn.fitness.batches import Augmentation, Batch, changed, generator_of
 from gacnn.fitness.features import Features
+from gacnn.fitness.layer_inputs import LayerInputs
 from gacnn.fitness.metrics import (
     CrossEntropy,
     Measure,
@@ -82,9 +83,10 @@ class Scorer:
     _latest: list[tuple[Batch, Data]] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
+    _inputs: list[LayerInputs] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_latest": []}
+        return {**self.__dict__, "_latest": [], "_inputs": []}
 
     @property
     def kept_bytes(self) -> int:
@@ -118,7 +120,7 @@ class Scorer:
         right: Array = proba.sum(axis=0)
         return right
 
-    @property
+    @functools.cached_property
     def reduces(self) -> bool:
         """Whether the engine makes the score itself; several share one forward pass's outputs."""
         named = len(self.metrics) == 1 and measure_of(self.metrics[0]).total is not None
@@ -183,6 +185,15 @@ class Scorer:
             return self.data(batch), None
         rest, features = self.features.of(None, self.engine, self.threads, self.memory_limit)
         return Data(features, self.y, self.sample_weight, rest), batch.chosen
+
+    def layer_inputs(self, vector: Array, batch: Batch) -> list[Array | None]:
+        """Return what each trainable layer takes of a batch, as `LayerInputs` says."""
+        data = self.data(batch)
+        if not self._inputs or self._inputs[0].model is not data.model:
+            settings = {"engine": self.engine, "threads": self.threads}
+            limit = {"memory_limit": self.memory_limit}
+            self._inputs[:] = [LayerInputs(data.model, **settings, **limit)]
+        return self._inputs[0].of(data.X, vector)
 
     def data(self, batch: Batch) -> Data:
         """Return images, targets and weights of a batch; those of the latest one are kept."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,12 +10,18 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from cnn import checks
+from cnn import Model, checks
 from gacnn.operators.blocks import threads_of
 from gacnn.operators.crossover import WeightedRecombination
 from gacnn.operators.gene_space import fit_to_space
-from gacnn.operators.nesting import checked_counts, fan_in_scale, layer_slices, nested_counts
-from gacnn.operators.noise import add_noise
+from gacnn.operators.nesting import (
+    checked_counts,
+    fan_in_scale,
+    input_bases,
+    layer_slices,
+    nested_counts,
+)
+from gacnn.operators.noise import Versions, add_noise
 from gacnn.operators.operator import Mutation, annealed, check_schedule, generator, positive
 from gacnn.operators.run import Run, model_of
 from gacnn.types import Array
@@ -77,6 +84,7 @@ class GaussianMutation(GaussianNoise):
     mirrored: bool = False
     probability: float = 1.0
     nested: bool | Sequence[int] = False
+    input_span: bool = False
 
     returns_new: ClassVar[bool] = True
 
@@ -86,6 +94,7 @@ class GaussianMutation(GaussianNoise):
         if not 0 < checks.number(self.probability, "probability") <= 1:
             raise ValueError(f"probability must be above 0 and at most 1, not {self.probability!r}")
         self.nested = _checked_nested(self.nested)
+        self.input_span = checks.flag(self.input_span, "input_span")
         if isinstance(self.scale, str):
             checks.one_of(self.scale, "scale", ("fan_in",))
         elif self.scale is not None:
@@ -103,32 +112,47 @@ class GaussianMutation(GaussianNoise):
             factors,
             mirrored=self.mirrored,
             probability=self.probability,
-            versions=self._versions(len(offspring), run),
+            versions=self._versions(offspring, run),
             threads=threads_of(run),
         )
         return fit_to_space(disturbed, run)
 
-    def _versions(self, members: int, run: Run) -> list[tuple[slice, int]]:
-        """Return each layer's genes and how many versions of them there are; none for one each."""
-        if self.nested is False:
+    def _versions(self, offspring: Array, run: Run) -> list[Versions]:
+        """Return the versions of each layer; none where every offspring has noise of its own."""
+        if self.nested is False and not self.input_span:
             return []
+        name = "nested" if self.nested is not False else "input_span"
         if not isinstance(run.crossover_type, WeightedRecombination):
             raise ValueError(
-                f'nested needs crossover_type="recombination", not {run.crossover_type!r}: only '
+                f'{name} needs crossover_type="recombination", not {run.crossover_type!r}: only '
                 "offspring of one centre share what their noise leaves alike"
             )
-        model = model_of(run, self)
-        if self.nested is True:
-            counts = nested_counts(model, members)
-        else:
-            counts = checked_counts(self.nested, model, members, mirrored=self.mirrored)
+        model, members = model_of(run, self), len(offspring)
         slices = layer_slices(model)
         if slices[-1].stop != run.num_genes:
             raise ValueError(
-                f"nested needs solutions of the model's {slices[-1].stop} weights, not of "
+                f"{name} needs solutions of the model's {slices[-1].stop} weights, not of "
                 f"{run.num_genes} genes"
             )
-        return list(zip(slices, counts, strict=True))
+        if self.nested is False:
+            counts = (members,) * len(slices)
+        elif self.nested is True:
+            counts = nested_counts(model, members)
+        else:
+            counts = checked_counts(self.nested, model, members, mirrored=self.mirrored)
+        bases = self._bases(offspring[0], model, run) if self.input_span else [None] * len(slices)
+        return list(itertools.starmap(Versions, zip(slices, counts, bases, strict=True)))
+
+    def _bases(self, centre: Array, model: Model, run: Run) -> list[Array | None]:
+        run.draw_ahead()
+        inputs = run.evaluator.layer_inputs(centre)
+        if inputs is None:
+            raise ValueError(
+                f"input_span needs a fitness_func that tells what layers take, not "
+                f"{type(run.evaluator).__name__}: take one from GACNN.fitness or gacnn.Fitness, or "
+                "give your own gacnn.Evaluator a layer_inputs"
+            )
+        return input_bases(inputs, model)
 
     def _factors(self, run: Run) -> Array:
         factors = fan_in_scale(model_of(run, self)) if isinstance(self.scale, str) else self.scale

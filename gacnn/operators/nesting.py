@@ -98,3 +98,20 @@ def checked_counts(
             )
         before = count
     return tuple(counts)
+
+
+def input_bases(inputs: Sequence[Array | None], model: Model) -> list[Array | None]:
+    """Return orthonormal bases (inputs and bias, rank) of what each trainable layer takes.
+
+    inputs: (rows, inputs) of each layer, or None, for which there is no basis. The gradient of a
+    dense layer's weights, for a batch, is in the span of its inputs.
+    """
+    bases: list[Array | None] = []
+    for each, layer in zip(inputs, model.trainable_layers, strict=True):
+        if each is None:
+            bases.append(None)
+            continue
+        rows = np.ones((len(each), 1), np.float32)
+        columns = np.concatenate([each, rows], axis=1) if layer.use_bias else each
+        bases.append(np.ascontiguousarray(np.linalg.qr(columns.T.astype(np.float32))[0]))
+    return bases

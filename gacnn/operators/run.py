@@ -102,6 +102,10 @@ class Run(Protocol):
         """How long the run has taken, before a resume included."""
         ...
 
+    def draw_ahead(self) -> None:
+        """Draw what the coming generation is scored on now, before the mutation."""
+        ...
+
     def sort_solutions_nsga2(self, fitness: Array, find_best_solution: bool = False) -> list[int]:
         """Return the indices of the solutions, the best first."""
         ...
@@ -139,6 +143,11 @@ class PlainRun:
         """The share of the first run; a second one stays at 1."""
         done: float = self._ga.generations_completed / max(1, self._ga.num_generations)
         return min(1.0, done)
+
+    def draw_ahead(self) -> None:
+        """Draw a batch, which stays until the next is drawn: pygad.GA draws none itself."""
+        seed = self._ga.numpy_random_generator.randint(2**32, size=4, dtype=np.uint32)
+        self.evaluator.draw(np.random.default_rng(seed))
 
 
 def run_of(ga: Any) -> Run:

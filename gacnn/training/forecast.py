@@ -126,6 +126,9 @@ class _Trial(Evaluator):
         scores: Array = self.fitness(vectors)
         return scores
 
+    def layer_inputs(self, vector: Array) -> list[Array | None]:
+        return self.fitness.layer_inputs(vector)
+
     def session(self) -> AbstractContextManager[Any]:
         return self.fitness.session()
 

@@ -59,7 +59,7 @@ def _busy(threads: int) -> Iterator[int]:
     """Count so many threads as at work, or those that cores are left for, and say how many."""
     global _at_work
     with _hold:
-        allowed = max(1, min(threads, available_threads() - _at_work))
+        allowed = 1 if threads <= 1 else max(1, min(threads, available_threads() - _at_work))
         _at_work += allowed
     try:
         yield allowed
@@ -83,9 +83,8 @@ def available_threads() -> int:
 
     Those who start several processes, such as joblib, share the cores out by that variable.
     """
-    cores = os.cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
+    known = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
     share = _SHARE.partition(",")[0].strip()
     return min(cores, max(1, int(share))) if share.isdecimal() else cores
 
