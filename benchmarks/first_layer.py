@@ -81,9 +81,7 @@ class FirstLayer(NamedTuple):
     def _reducing(self, features: Array) -> Any:
         if self.components is None:
             return cnn.Standardization.of(features)
-        weights = cnn.principal_components(
-            features, self.components, whitening=self.whitening
-        )
+        weights = cnn.principal_components(features, self.components, whitening=self.whitening)
         return cnn.Dense(self.components, None, None, trainable=False, weights=weights)
 
     @property
@@ -132,7 +130,10 @@ def ternary_filters(weights: Array, bias: Array) -> tuple[Array, Array]:
 
 FIRST_LAYERS = {
     "cifar10-first-47M": FirstLayer(
-        "cifar10.npz", 6, 800, 2, 384, 47e6, (0.5, 0.02), 0.03, 1e-3, mirrored=True
+        *("cifar10.npz", 6, 1600, 3, 2048, 47e6, (0.8, 0.02), 0.1, 1e-4, 64, 8),
+        mirrored=True,
+        whitening=0.75,
+        input_span=True,
     ),
     "cifar10-first-500M": FirstLayer(
         "cifar10.npz", 6, 1600, 3, 1024, 500e6, (0.5, 0.01), 0.02, 5e-4, mirrored=True
