@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from cnn import checks
 from cnn.engines.numpy.threads import single_threaded_blas
-from cnn.types import Array
+from cnn.types import AnyArray, Array
 
 PART = 4096  # numbers of a vector that are multiplied in single precision
 LEAST = 2e-6  # of the largest variance: what is less comes from rounding
@@ -70,20 +70,21 @@ def principal_components(
     return weights.astype(np.float32), (-mean @ weights).astype(np.float32)
 
 
-def _axes_of(standard: Array) -> tuple[Array, Array]:
+def _axes_of(standard: Array) -> tuple[AnyArray, AnyArray]:
     """Return variances, ascending, and axes (inputs, directions) of features (N, inputs).
 
     Through the products of features, or those of rows where these are fewer.
     """
     rows, inputs = standard.shape
     if rows > inputs:
-        return np.linalg.eigh(_products(standard.T) / rows)
+        variances, axes = np.linalg.eigh(_products(standard.T) / rows)
+        return variances, axes
     variances, weights = np.linalg.eigh(_products(standard) / rows)
     lengths = np.sqrt(np.maximum(variances, LEAST * variances[-1]) * rows)
     return variances, standard.T @ (weights / lengths)
 
 
-def _products(vectors: Array) -> Array:
+def _products(vectors: Array) -> AnyArray:
     """Return the scalar products (K, K) of vectors (K, n), added up in double precision."""
     products = np.zeros((len(vectors), len(vectors)))
     for start in range(0, vectors.shape[1], PART):

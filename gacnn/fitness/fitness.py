@@ -222,9 +222,13 @@ class Fitness(Evaluator):
     @property
     def keeps_features_here(self) -> bool:
         """Whether that is in this process, and not with workers or on a device of an engine."""
+        kept = self.scorer.features is not None and not self.scorer.reduces
+        return kept and self._scores_here
+
+    @property
+    def _scores_here(self) -> bool:
         workers = None if self.shards is None else self.shards.workers
-        here = workers is None or workers.share_memory
-        return here and self.scorer.features is not None and not self.scorer.reduces
+        return workers is None or workers.share_memory
 
     def draw(self, rng: np.random.Generator) -> None:
         """Draw the batch of all calls until the next draw; `gacnn.GA` draws one a generation."""
@@ -268,7 +272,7 @@ class Fitness(Evaluator):
         images = self.images_per_network
         if not any(sees_more(layer, images) for layer in self.model.trainable_layers):
             return [None] * len(self.model.trainable_layers)
-        return self.scorer.layer_inputs(vector, self._coming())
+        return self.scorer.layer_inputs(vector, self._coming(), kept=self._scores_here)
 
     def full(self, vectors: ArrayLike) -> Array:
         """Return the fitness (P,) or (P, objectives) of vectors (P, num_weights) on all data."""

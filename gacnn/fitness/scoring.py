@@ -186,9 +186,12 @@ class Scorer:
         rest, features = self.features.of(None, self.engine, self.threads, self.memory_limit)
         return Data(features, self.y, self.sample_weight, rest), batch.chosen
 
-    def layer_inputs(self, vector: Array, batch: Batch) -> list[Array | None]:
-        """Return what each trainable layer takes of a batch, as `LayerInputs` says."""
-        data = self.data(batch)
+    def layer_inputs(self, vector: Array, batch: Batch, *, kept: bool) -> list[Array | None]:
+        """Return what each trainable layer takes of a batch, as `LayerInputs` says.
+
+        kept: whether features are taken from those that are kept here, where any are.
+        """
+        data = self.data(batch) if kept else self._images(batch)
         if not self._inputs or self._inputs[0].model is not data.model:
             settings = {"engine": self.engine, "threads": self.threads}
             limit = {"memory_limit": self.memory_limit}
@@ -206,19 +209,26 @@ class Scorer:
         return data
 
     def _data(self, batch: Batch) -> Data:
+        if self.features is None:
+            return self._images(batch)
+        settings = self.engine, self.threads, self.memory_limit
+        rest, features = self.features.of(batch.chosen, *settings)
+        return Data(features, *self._targets(batch), rest)
+
+    def _targets(self, batch: Batch) -> tuple[Array, Array | None]:
+        """Return the targets of a batch, and the weights of its images if they have any."""
         y, weights = self.y, self.sample_weight
-        if batch.chosen is not None:
-            y = y[batch.chosen]
-            weights = None if weights is None else weights[batch.chosen]
-        if self.features is not None:
-            settings = self.engine, self.threads, self.memory_limit
-            rest, features = self.features.of(batch.chosen, *settings)
-            return Data(features, y, weights, rest)
+        if batch.chosen is None:
+            return y, weights
+        return y[batch.chosen], None if weights is None else weights[batch.chosen]
+
+    def _images(self, batch: Batch) -> Data:
+        """Return the images of a batch for the whole network."""
         X = self.X if batch.chosen is None else self.X[batch.chosen]
         if batch.generator is not None and self.augment is not None:
             own = X.copy() if X is self.X else X  # it may change them in place
             X = changed(own, self.augment, generator_of(batch.generator))
-        return Data(X, y, weights, self.model)
+        return Data(X, *self._targets(batch), self.model)
 
     def _parts(self, vectors: Array, images: int) -> list[tuple[int, Array]]:
         """Cut the members into parts whose outputs take little memory."""

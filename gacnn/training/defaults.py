@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from cnn import Model
 from cnn.summary import multiplications_of
 from gacnn.callbacks.callback import ENDLESS
+from gacnn.fitness.layer_inputs import sees_more
 from gacnn.fitness.metrics import is_cross_entropy
 from gacnn.operators.crossover import WeightedRecombination
 from gacnn.operators.gene_space import is_nested, space_values
@@ -20,7 +22,7 @@ from gacnn.training.held_out import CheckedSamples
 
 NUM_SOLUTIONS = 64
 NUM_GENERATIONS = 2000
-BATCH_SIZE, SMALL_BATCH_SIZE = 128, 64
+BATCH_SIZE, SMALL_BATCH_SIZE, SPANNED_BATCH_SIZE = 128, 64, 32
 MUCH_WORK = 8  # multiplications for an image and weight, from which on images cost most of the time
 FEW_WEIGHTS = 24
 ENOUGH_TO_NEST = 32  # of fewer networks an early layer would have a few versions only
@@ -54,18 +56,32 @@ STEPPED = _Steps(8, 4)  # a falling sigma shortens the steps of the centre as we
 HEADS = "auto", "evolved", "ridge"  # how the last layer begins
 
 
-def default_batch_size(num_images: int, model: Model, mutation: Any) -> int | None:
+def default_batch_size(
+    num_images: int, model: Model, mutation: Any, metric: Any = "cross_entropy"
+) -> int | None:
     """Return how many images a generation has; None, all, where they are fewer than 256.
 
-    128, or 64 with nested noise where a network has eight multiplications or more for each weight:
-    then images cost most of the time, otherwise what a generation takes for itself.
+    32 with noise in the span of inputs, where a dense layer takes more than that and the metric is
+    cross-entropy or mse: the fewer images, the fewer directions. Otherwise 128, or 64 with nested
+    noise where a network has eight multiplications or more for each weight: then images cost most
+    of the time, otherwise what a generation takes for itself.
     """
     if num_images < 2 * BATCH_SIZE:
         return None
-    work = sum(multiplications_of(layer) for layer in model.trainable_layers)
-    nested = isinstance(mutation, GaussianMutation) and mutation.nested is not False
-    is_small = nested and work >= MUCH_WORK * model.num_weights
+    if not isinstance(mutation, GaussianMutation):
+        return BATCH_SIZE
+    layers = model.trainable_layers
+    wide = any(sees_more(layer, SPANNED_BATCH_SIZE) for layer in layers)
+    if mutation.input_span and wide and is_smooth(metric):
+        return SPANNED_BATCH_SIZE
+    work = sum(multiplications_of(layer) for layer in layers)
+    is_small = mutation.nested is not False and work >= MUCH_WORK * model.num_weights
     return SMALL_BATCH_SIZE if is_small else BATCH_SIZE
+
+
+def is_smooth(metric: Any) -> bool:
+    """Tell whether every image changes a metric a little, as in cross-entropy and mse."""
+    return is_cross_entropy(metric) or metric == "mse"
 
 
 def default_sampling(metric: Any, batch_size: int | None) -> str:
@@ -78,16 +94,17 @@ def default_patience(num_generations: int) -> int | None:
     return max(50, num_generations // 3) if num_generations < ENDLESS else None
 
 
-def default_sigma(num_weights: int, gene_space: Any = None, gene_type: Any = float) -> float:
+def default_sigma(directions: int, gene_space: Any = None, gene_type: Any = float) -> float:
     """Return 4 / sqrt(n), from 0.02 to 0.1; 0.4 of the least step where genes have steps.
 
-    Noise of 4 / sqrt(n) in each of n weights moves a network equally far whatever its size.
+    Noise of 4 / sqrt(n) in each of n directions moves a network equally far whatever its size.
+    directions: n, as for `default_learning_rate`.
     """
     if has_steps(gene_space, gene_type):
         values = space_values(gene_space)
         least = 1.0 if values is None else float(np.diff(values).min())
         return 0.4 * least
-    return _short(min(0.1, max(0.02, 4 / math.sqrt(num_weights))))
+    return _short(min(0.1, max(0.02, 4 / math.sqrt(directions))))
 
 
 def has_steps(gene_space: Any, gene_type: Any) -> bool:
@@ -98,12 +115,23 @@ def has_steps(gene_space: Any, gene_type: Any) -> bool:
     return not isinstance(gene_type, list | tuple) and np.dtype(gene_type).kind in "iu"
 
 
-def default_learning_rate(num_solutions: int, num_weights: int) -> float:
+def default_learning_rate(num_solutions: int, directions: int) -> float:
     """Return 12.5 sqrt(P / n), at most 6: the first; the last is a fourteenth of it.
 
-    P directions out of n tell the less about the gradient the fewer they are.
+    P directions out of n tell the less about the gradient the fewer they are. directions: n, the
+    weights, or fewer where noise is in the span of inputs, see `num_directions`.
     """
-    return _short(min(6.0, 12.5 * math.sqrt(num_solutions / num_weights)))
+    return _short(min(6.0, 12.5 * math.sqrt(num_solutions / directions)))
+
+
+def num_directions(model: Model, images: int | None) -> int:
+    """Return how many directions noise has in the span of what layers take of so many images."""
+    count = 0
+    for layer in model.trainable_layers:
+        sizes = [math.prod(shape) for shape in layer.weight_shapes()]
+        spans = images is not None and sees_more(layer, images)
+        count += images * layer.fans()[1] if images is not None and spans else sum(sizes)
+    return count
 
 
 def _short(number: float) -> float:
@@ -130,21 +158,24 @@ def strategy_settings(
     one_objective: bool,
     input_size: float = USUAL_SIZE,
     num_samples: int = 0,
+    batch_size: int | str | None = "auto",
+    metric: Any = "cross_entropy",
 ) -> dict[str, Any]:
     """Return settings of `gacnn.GA`: those given, and good ones for the others.
 
     Without an operator among them, and for more than 24 weights: an evolution strategy, with
     recombination by fitness and mirrored Gaussian mutation; the learning rate falls, nothing is
-    kept. Sigma falls to a third from 10,000 samples on; noise that stays keeps a network from
-    learning fewer by heart. The noise is nested where several layers evolve and there are 32, 36,
-    40 … solutions; then inputs of more than a half in the root mean square, which carry the more of
-    the first layer's noise, have a smaller sigma, down to a tenth of it. With fewer parents than
-    solutions, recombination by rank. For fewer weights a wide search: tournaments of two, uniform
-    crossover, log-uniform mutation with sigmas from 2 to 0.003 (where genes have steps, from 2 of
-    the least to 0.4), two elites. With "csa" or "separable", or a recombination: the better half as
-    parents, mirrored mutation, nothing kept. With other operators, or several objectives:
-    truncation of the best quarter (or NSGA-II), uniform crossover, self-adaptive mutation, two
-    elites.
+    kept. The noise of dense layers is in the span of what they take for the images of a batch
+    (`GaussianMutation`, input_span). Sigma falls to a third from 10,000 samples on; noise that
+    stays keeps a network from learning fewer by heart. The noise is nested where several layers
+    evolve and there are 32, 36, 40 … solutions; then inputs of more than a half in the root
+    mean square, which carry the more of the first layer's noise, have a smaller sigma, down to
+    a tenth of it. With fewer parents than solutions, recombination by rank. For fewer weights a
+    wide search: tournaments of two, uniform crossover, log-uniform mutation with sigmas from 2
+    to 0.003 (where genes have steps, from 2 of the least to 0.4), two elites. With "csa" or
+    "separable", or a recombination: the better half as parents, mirrored mutation, nothing
+    kept. With other operators, or several objectives: truncation of the best quarter (or NSGA-
+    II), uniform crossover, self-adaptive mutation, two elites.
 
     Where genes have steps, sigma is 0.4 of the least one, and falls to an eighth in the evolution
     strategy, the learning rate to a quarter; with any gene space noise is plain. Where all layers
@@ -159,6 +190,8 @@ def strategy_settings(
         one_objective: whether there is one metric and not a list of them.
         input_size: the root mean square of the inputs, see `size_of_inputs`.
         num_samples: how many there are to train on.
+        batch_size: how many of them a generation has, None for all; "auto" for the default.
+        metric: what is maximised.
     """
     num_weights = model.num_weights
     common = {"gene_type": np.float32, "save_best_solutions": False, "suppress_warnings": True}
@@ -169,7 +202,8 @@ def strategy_settings(
     many = free and num_weights > FEW_WEIGHTS
     recombines = isinstance(crossover, WeightedRecombination)
     if many and settings.get("num_parents_mating", num_solutions) == num_solutions:
-        chosen = _evolution_strategy(num_solutions, model, settings, input_size, num_samples)
+        sizes = _Sizes(num_solutions, num_samples, batch_size, input_size)
+        chosen = _evolution_strategy(model, settings, sizes, metric)
     elif many or recombines or (crossover is None and isinstance(mutation, CumulativeMutation)):
         by_fitness = recombines and crossover.weights == "fitness"
         chosen = {
@@ -218,34 +252,44 @@ def _stepped(settings: dict[str, Any], num_weights: int) -> dict[str, Any]:
 _NOTHING_KEPT = {"keep_elitism": 0, "keep_parents": 0, "parent_selection_type": "truncation"}
 
 
+class _Sizes(NamedTuple):
+    """How large a training is: arguments of `strategy_settings`."""
+
+    solutions: int
+    samples: int
+    batch: int | str | None
+    inputs: float
+
+
 def _evolution_strategy(
-    num_solutions: int,
-    model: Model,
-    settings: dict[str, Any],
-    input_size: float,
-    num_samples: int,
+    model: Model, settings: dict[str, Any], sizes: _Sizes, metric: Any
 ) -> dict[str, Any]:
     space, gene_type = settings.get("gene_space"), settings["gene_type"]
-    steps = _steps(model, space, gene_type, num_samples)
-    sigma = steps.sigma * default_sigma(model.num_weights, space, gene_type)
-    nested = steps.free and _can_nest(num_solutions, model, settings)
+    steps = _steps(model, space, gene_type, sizes.samples)
+    nested = steps.free and _can_nest(sizes.solutions, model, settings)
+    noise = GaussianMutation(
+        scale="fan_in" if steps.free else None,
+        mirrored=True,
+        nested=nested,
+        input_span=steps.free,
+    )
+    images = sizes.batch
+    if isinstance(images, str):
+        images = default_batch_size(sizes.samples, model, noise, metric)
+    directions = num_directions(model, (images or sizes.samples or None) if steps.free else None)
+    sigma = steps.sigma * default_sigma(directions, space, gene_type)
     if nested:
-        sigma *= USUAL_SIZE / min(max(USUAL_SIZE, input_size), LARGE_INPUTS)
+        sigma *= USUAL_SIZE / min(max(USUAL_SIZE, sizes.inputs), LARGE_INPUTS)
     sigma = _short(sigma)
-    rate = _short(steps.rate * default_learning_rate(num_solutions, model.num_weights))
+    final_sigma = _short(sigma / steps.sigma_fall) if steps.sigma_fall > 1 else None
+    rate = _short(steps.rate * default_learning_rate(sizes.solutions, directions))
     return {
         **_NOTHING_KEPT,
-        "num_parents_mating": num_solutions,
+        "num_parents_mating": sizes.solutions,
         "crossover_type": WeightedRecombination(
             "fitness", rate, _short(rate / steps.rate_fall), weight_decay=steps.decay
         ),
-        "mutation_type": GaussianMutation(
-            sigma,
-            _short(sigma / steps.sigma_fall) if steps.sigma_fall > 1 else None,
-            scale="fan_in" if steps.free else None,
-            mirrored=True,
-            nested=nested,
-        ),
+        "mutation_type": replace(noise, sigma=sigma, final_sigma=final_sigma),
     }
 
 

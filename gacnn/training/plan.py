@@ -187,9 +187,11 @@ def in_words(settings: dict[str, Any]) -> str:
 def _of_mutation(mutation: Any) -> str:
     name = _name("mutation_type", mutation)
     if isinstance(mutation, GaussianMutation):
-        nested = "" if mutation.nested is False else "nested noise, "
+        kinds = ["nested"] if mutation.nested is not False else []
+        kinds += ["input-span"] if mutation.input_span else []
+        noise = f"{' '.join(kinds)} noise, " if kinds else ""
         sigma = _falling(mutation.sigma, mutation.final_sigma)
-        return f"gaussian mutation, {nested}sigma {sigma}"
+        return f"gaussian mutation, {noise}sigma {sigma}"
     return f"{name} mutation"
 
 

@@ -116,6 +116,8 @@ class Training:
             one_objective=self.one_objective,
             input_size=input_size,
             num_samples=len(data.X),
+            batch_size=batch_size,
+            metric=metric,
         )
         self.head = self._checked_head(head)
         shared: dict[str, Any] = {
@@ -185,7 +187,8 @@ class Training:
         X, y, sample_weight = data
         if isinstance(batch_size, str):
             check_auto(batch_size, "batch_size", "a number of images or None, all")
-            batch_size = default_batch_size(len(data.X), self.model, self.settings["mutation_type"])
+            mutation = self.settings["mutation_type"]
+            batch_size = default_batch_size(len(data.X), self.model, mutation, metric)
         if isinstance(sampling, str) and sampling == "auto":
             sampling = default_sampling(metric, batch_size)
         drawn = {**options, "batch_size": batch_size, "sampling": sampling}

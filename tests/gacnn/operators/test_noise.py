@@ -23,7 +23,7 @@ from gacnn.operators.blocks import (
     threads_of,
     weighted_sum,
 )
-from gacnn.operators.noise import add_noise, normal_noise
+from gacnn.operators.noise import Versions, add_noise, normal_noise
 
 LARGE = (64, BLOCK // 16)  # four blocks, or two of mirrored noise
 
@@ -78,7 +78,8 @@ def test_mirrored_noise_of_several_blocks_cancels():
 def test_versions_are_shared_as_said(layers, mirrored, threads, seed):
     ends = np.cumsum([0, *(size for size, _ in layers)])
     versions = [
-        (slice(a, b), count) for a, b, (_, count) in zip(ends[:-1], ends[1:], layers, strict=True)
+        Versions(slice(a, b), count)
+        for a, b, (_, count) in zip(ends[:-1], ends[1:], layers, strict=True)
     ]
     genes = np.random.default_rng(seed).random((8, ends[-1]), np.float32)
     by_gene = np.random.default_rng(seed).random(ends[-1], np.float32) + np.float32(0.5)
@@ -95,7 +96,7 @@ def test_versions_are_shared_as_said(layers, mirrored, threads, seed):
             threads=threads,
         )
     noise = (disturbed - genes) / (2 * by_gene)
-    for columns, count in versions:
+    for columns, count, _ in versions:
         own = noise[:: 8 // count, columns]
         np.testing.assert_allclose(own.repeat(8 // count, axis=0), noise[:, columns], atol=1e-5)
         if mirrored:
@@ -294,3 +295,26 @@ def test_threads_of_ones_own_that_are_no_number_are_named(threads):
     )
     with pytest.raises((ValueError, TypeError), match=r"fitness_func\.threads"):
         ga.run()
+
+
+@settings(max_examples=30)
+@given(st.integers(2, 12), st.integers(1, 5), st.sampled_from([2, 4, 8]), st.booleans())
+def test_noise_with_a_basis_is_in_its_span(inputs, units, count, mirrored):
+    rng = np.random.default_rng(inputs)
+    basis = np.linalg.qr(rng.normal(size=(inputs, inputs // 2 or 1)))[0].astype(np.float32)
+    plain, spanned = slice(0, 3), slice(3, 3 + inputs * units)
+    versions = [Versions(plain, count), Versions(spanned, count, basis)]
+    genes = np.zeros((8, spanned.stop), np.float32)
+    noise = add_noise(genes, rng, mirrored=mirrored, versions=versions)[:, spanned]
+    matrices = noise.reshape(8, inputs, units)
+    np.testing.assert_allclose(basis @ (basis.T @ matrices), matrices, atol=1e-5)
+    assert len(np.unique(matrices[:, 0, 0])) == count
+
+
+def test_noise_with_a_basis_is_normal_in_it():
+    basis = np.linalg.qr(np.random.default_rng(0).normal(size=(30, 4)))[0].astype(np.float32)
+    genes = np.zeros((200, 30 * 5), np.float32)
+    versions = [Versions(slice(0, 150), 200, basis)]
+    noise = add_noise(genes, np.random.default_rng(1), versions=versions)
+    drawn = np.einsum("ir,piu->pru", basis, noise.reshape(200, 30, 5))
+    assert stats.kstest(drawn.ravel(), "norm").pvalue > 1e-4

@@ -21,6 +21,7 @@ from gacnn.training.defaults import (
     default_learning_rate,
     default_patience,
     default_sigma,
+    num_directions,
     strategy_settings,
 )
 from gacnn.training.held_out import Samples, hold_out
@@ -104,6 +105,61 @@ def test_batch_size(stride, small, nested):
         size = default_batch_size(number, convolution(stride), mutation)
         assert size == (64 if nested and small else 128)
     assert default_batch_size(256, convolution(stride), "random") == 128
+
+
+@pytest.mark.parametrize(
+    ("inputs", "metric", "size"),
+    [
+        (32, "cross_entropy", 32),
+        (31, "cross_entropy", 128),
+        (32, gacnn.CrossEntropy(2), 32),
+        (32, "mse", 32),
+        (32, "accuracy", 128),
+        (32, "f1_macro", 128),
+        (32, lambda outputs, y: 0.0, 128),
+    ],
+)
+def test_batches_are_small_where_noise_is_in_the_span_of_many_inputs(inputs, metric, size):
+    model = cnn.Model([cnn.Input1D(inputs), cnn.Dense(3)], random_seed=0)
+    spanned = gacnn.GaussianMutation(0.1, input_span=True)
+    assert default_batch_size(256, model, spanned, metric) == size
+    assert default_batch_size(255, model, spanned, metric) is None
+    assert default_batch_size(256, model, gacnn.GaussianMutation(0.1), metric) == 128
+
+
+def test_train_tells_the_metric_and_the_batch():
+    rng = np.random.default_rng(0)
+    X, y = rng.random((300, 40)), rng.integers(0, 3, 300)
+    model = cnn.Model([cnn.Input1D(40), cnn.Dense(3)], random_seed=0)
+
+    def plan(**settings):
+        return gacnn.GACNN(model, 16).training(X, y, validation=None, **settings).plan()
+
+    assert plan().batch_size == 32
+    assert plan(metric="accuracy").batch_size == 128
+    rates = [plan(batch_size=size).settings["crossover_type"].learning_rate for size in (8, 16)]
+    assert rates == [default_learning_rate(16, 3 * size) for size in (8, 16)]
+
+
+@pytest.mark.parametrize(
+    ("images", "directions"),
+    [(None, 40 + 129 + 28 + 8), (5, 40 + 15 + 20 + 8), (8, 40 + 24 + 28 + 8), (43, 40 + 129 + 36)],
+)
+def test_directions_are_images_times_units_or_weights(images, directions):
+    layers = [cnn.Dense(3), cnn.Dense(7, trainable=False), cnn.Dense(4, use_bias=False)]
+    model = cnn.Model(
+        [
+            cnn.Input2D((7, 7, 1)),
+            cnn.Conv2D(4, 3),
+            cnn.MaxPooling2D(2, stride=2),
+            cnn.Flatten(),
+            cnn.Dense(42, trainable=False),
+            *layers,
+            cnn.Dense(2),
+        ],
+        random_seed=0,
+    )
+    assert num_directions(model, images) == directions
 
 
 @pytest.mark.parametrize(
@@ -256,6 +312,7 @@ def test_settings_of_the_evolution_strategy():
     assert mutation.final_sigma is None
     assert mutation.mirrored
     assert mutation.scale == "fan_in"
+    assert mutation.input_span
 
 
 def test_fewer_parents_are_recombined_by_rank():
@@ -285,6 +342,7 @@ def test_settings_with_a_finite_gene_space_neither_scale_nor_decay():
     chosen = strategy_settings(30, sized(1600), {"gene_space": [-1, 0, 1]}, one_objective=True)
     assert chosen["mutation_type"].sigma == pytest.approx(0.4)
     assert chosen["mutation_type"].scale is None
+    assert not chosen["mutation_type"].input_span
     assert chosen["crossover_type"].weight_decay == 0
 
 
