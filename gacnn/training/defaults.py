@@ -24,6 +24,7 @@ NUM_SOLUTIONS = 64
 NUM_GENERATIONS = 2000
 BATCH_SIZE, SMALL_BATCH_SIZE, SPANNED_BATCH_SIZE = 128, 64, 32
 MUCH_WORK = 8  # multiplications for an image and weight, from which on images cost most of the time
+FEWER_DIRECTIONS = 0.75  # of the weights: then they pay for the noise of a smaller batch
 FEW_WEIGHTS = 24
 ENOUGH_TO_NEST = 32  # of fewer networks an early layer would have a few versions only
 USUAL_SIZE = 0.5  # root mean square of inputs, as of images from 0 to 1
@@ -61,27 +62,32 @@ def default_batch_size(
 ) -> int | None:
     """Return how many images a generation has; None, all, where they are fewer than 256.
 
-    32 with noise in the span of inputs, where a dense layer takes more than that and the metric is
-    cross-entropy or mse: the fewer images, the fewer directions. Otherwise 128, or 64 with nested
-    noise where a network has eight multiplications or more for each weight: then images cost most
-    of the time, otherwise what a generation takes for itself.
+    32 where the metric is cross-entropy or mse and noise in the span of inputs then has three
+    quarters of the directions that weights have, or less. Otherwise 128, or 64 with nested noise
+    where a network has eight multiplications or more for each weight: then images cost most of the
+    time, otherwise what a generation takes for itself.
+
+    Args:
+        num_images: how many there are to train on.
+        model: the network.
+        mutation: what disturbs its weights.
+        metric: what is maximised.
     """
     if num_images < 2 * BATCH_SIZE:
         return None
     if not isinstance(mutation, GaussianMutation):
         return BATCH_SIZE
-    layers = model.trainable_layers
-    wide = any(sees_more(layer, SPANNED_BATCH_SIZE) for layer in layers)
-    if mutation.input_span and wide and is_smooth(metric):
+    directions = num_directions(model, SPANNED_BATCH_SIZE if mutation.input_span else None)
+    if directions <= FEWER_DIRECTIONS * model.num_weights and is_smooth(metric):
         return SPANNED_BATCH_SIZE
-    work = sum(multiplications_of(layer) for layer in layers)
+    work = sum(multiplications_of(layer) for layer in model.trainable_layers)
     is_small = mutation.nested is not False and work >= MUCH_WORK * model.num_weights
     return SMALL_BATCH_SIZE if is_small else BATCH_SIZE
 
 
 def is_smooth(metric: Any) -> bool:
     """Tell whether every image changes a metric a little, as in cross-entropy and mse."""
-    return is_cross_entropy(metric) or metric == "mse"
+    return is_cross_entropy(metric) or (isinstance(metric, str) and metric == "mse")
 
 
 def default_sampling(metric: Any, batch_size: int | None) -> str:
@@ -165,17 +171,17 @@ def strategy_settings(
 
     Without an operator among them, and for more than 24 weights: an evolution strategy, with
     recombination by fitness and mirrored Gaussian mutation; the learning rate falls, nothing is
-    kept. The noise of dense layers is in the span of what they take for the images of a batch
-    (`GaussianMutation`, input_span). Sigma falls to a third from 10,000 samples on; noise that
-    stays keeps a network from learning fewer by heart. The noise is nested where several layers
-    evolve and there are 32, 36, 40 … solutions; then inputs of more than a half in the root
-    mean square, which carry the more of the first layer's noise, have a smaller sigma, down to
-    a tenth of it. With fewer parents than solutions, recombination by rank. For fewer weights a
-    wide search: tournaments of two, uniform crossover, log-uniform mutation with sigmas from 2
-    to 0.003 (where genes have steps, from 2 of the least to 0.4), two elites. With "csa" or
-    "separable", or a recombination: the better half as parents, mirrored mutation, nothing
-    kept. With other operators, or several objectives: truncation of the best quarter (or NSGA-
-    II), uniform crossover, self-adaptive mutation, two elites.
+    kept. Where dense layers take more inputs than a batch has images, their noise is in the
+    span of what they take (`GaussianMutation`, input_span). Sigma falls to a third from 10,000
+    samples on; noise that stays keeps a network from learning fewer by heart. The noise is
+    nested where several layers evolve and there are 32, 36, 40 … solutions; then inputs of more
+    than a half in the root mean square, which carry the more of the first layer's noise, have a
+    smaller sigma, down to a tenth of it. With fewer parents than solutions, recombination by
+    rank. For fewer weights a wide search: tournaments of two, uniform crossover, log-uniform
+    mutation with sigmas from 2 to 0.003 (where genes have steps, from 2 of the least to 0.4),
+    two elites. With "csa" or "separable", or a recombination: the better half as parents,
+    mirrored mutation, nothing kept. With other operators, or several objectives: truncation of
+    the best quarter (or NSGA- II), uniform crossover, self-adaptive mutation, two elites.
 
     Where genes have steps, sigma is 0.4 of the least one, and falls to an eighth in the evolution
     strategy, the learning rate to a quarter; with any gene space noise is plain. Where all layers
@@ -289,7 +295,12 @@ def _evolution_strategy(
         "crossover_type": WeightedRecombination(
             "fitness", rate, _short(rate / steps.rate_fall), weight_decay=steps.decay
         ),
-        "mutation_type": replace(noise, sigma=sigma, final_sigma=final_sigma),
+        "mutation_type": replace(
+            noise,
+            sigma=sigma,
+            final_sigma=final_sigma,
+            input_span=directions < model.num_weights,
+        ),
     }
 
 

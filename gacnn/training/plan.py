@@ -187,9 +187,9 @@ def in_words(settings: dict[str, Any]) -> str:
 def _of_mutation(mutation: Any) -> str:
     name = _name("mutation_type", mutation)
     if isinstance(mutation, GaussianMutation):
-        kinds = ["nested"] if mutation.nested is not False else []
-        kinds += ["input-span"] if mutation.input_span else []
-        noise = f"{' '.join(kinds)} noise, " if kinds else ""
+        nested = "nested " if mutation.nested is not False else ""
+        span = " in the span of inputs" if mutation.input_span else ""
+        noise = f"{nested}noise{span}, " if nested or span else ""
         sigma = _falling(mutation.sigma, mutation.final_sigma)
         return f"gaussian mutation, {noise}sigma {sigma}"
     return f"{name} mutation"

@@ -24,7 +24,7 @@ from gacnn.callbacks.stopping import EarlyStopping, TimeLimit
 from gacnn.callbacks.validation import Validation, candidate, validation_interval
 from gacnn.checkpoints.checkpoint import Checkpoint
 from gacnn.checkpoints.checkpoint import resume as resume_checkpoint
-from gacnn.fitness.batches import Augmentation
+from gacnn.fitness.batches import Augmentation, checked_batch_size
 from gacnn.fitness.fitness import Fitness
 from gacnn.fitness.metrics import Metric, measure_of
 from gacnn.fitness.scoring import WORST
@@ -108,6 +108,10 @@ class Training:
         self.metrics: list[Any] = list(metric) if isinstance(metric, list | tuple) else [metric]
         self.one_objective = not isinstance(metric, list | tuple)
         data, held_out = self._split(Samples(X, y, sample_weight), validation)
+        if isinstance(batch_size, str):
+            check_auto(batch_size, "batch_size", "a number of images or None, all")
+        elif batch_size is not None:
+            batch_size = checked_batch_size(batch_size, len(data.X))
         input_size = size_of_inputs(model, data)
         self.settings = strategy_settings(
             num_solutions,
@@ -186,7 +190,6 @@ class Training:
         """Return the fitness on the data; options: of `gacnn.Fitness`."""
         X, y, sample_weight = data
         if isinstance(batch_size, str):
-            check_auto(batch_size, "batch_size", "a number of images or None, all")
             mutation = self.settings["mutation_type"]
             batch_size = default_batch_size(len(data.X), self.model, mutation, metric)
         if isinstance(sampling, str) and sampling == "auto":

@@ -110,13 +110,13 @@ def test_batch_size(stride, small, nested):
 @pytest.mark.parametrize(
     ("inputs", "metric", "size"),
     [
-        (32, "cross_entropy", 32),
-        (31, "cross_entropy", 128),
-        (32, gacnn.CrossEntropy(2), 32),
-        (32, "mse", 32),
-        (32, "accuracy", 128),
-        (32, "f1_macro", 128),
-        (32, lambda outputs, y: 0.0, 128),
+        (42, "cross_entropy", 32),  # 32 of 43 are less than three quarters
+        (41, "cross_entropy", 128),
+        (42, gacnn.CrossEntropy(2), 32),
+        (42, "mse", 32),
+        (42, "accuracy", 128),
+        (42, "f1_macro", 128),
+        (42, lambda outputs, y: 0.0, 128),
     ],
 )
 def test_batches_are_small_where_noise_is_in_the_span_of_many_inputs(inputs, metric, size):
@@ -129,8 +129,8 @@ def test_batches_are_small_where_noise_is_in_the_span_of_many_inputs(inputs, met
 
 def test_train_tells_the_metric_and_the_batch():
     rng = np.random.default_rng(0)
-    X, y = rng.random((300, 40)), rng.integers(0, 3, 300)
-    model = cnn.Model([cnn.Input1D(40), cnn.Dense(3)], random_seed=0)
+    X, y = rng.random((300, 60)), rng.integers(0, 3, 300)
+    model = cnn.Model([cnn.Input1D(60), cnn.Dense(3)], random_seed=0)
 
     def plan(**settings):
         return gacnn.GACNN(model, 16).training(X, y, validation=None, **settings).plan()
@@ -143,7 +143,12 @@ def test_train_tells_the_metric_and_the_batch():
 
 @pytest.mark.parametrize(
     ("images", "directions"),
-    [(None, 40 + 129 + 28 + 8), (5, 40 + 15 + 20 + 8), (8, 40 + 24 + 28 + 8), (43, 40 + 129 + 36)],
+    [
+        (None, 40 + 129 + 28 + 10),
+        (5, 40 + 5 * 3 + 5 * 4 + 10),
+        (8, 40 + 8 * 3 + 28 + 10),
+        (43, 40 + 129 + 28 + 10),
+    ],
 )
 def test_directions_are_images_times_units_or_weights(images, directions):
     layers = [cnn.Dense(3), cnn.Dense(7, trainable=False), cnn.Dense(4, use_bias=False)]
@@ -312,7 +317,13 @@ def test_settings_of_the_evolution_strategy():
     assert mutation.final_sigma is None
     assert mutation.mirrored
     assert mutation.scale == "fan_in"
-    assert mutation.input_span
+    assert not mutation.input_span
+    many = strategy_settings(30, sized(1600), {}, one_objective=True, num_samples=1000)
+    assert many["mutation_type"].input_span  # 32 directions
+    assert many["crossover_type"].learning_rate == 6
+    assert many["mutation_type"].sigma == 0.1
+    some = strategy_settings(30, sized(1600), {}, one_objective=True, num_samples=200)
+    assert some["crossover_type"].learning_rate == default_learning_rate(30, 200)
 
 
 def test_fewer_parents_are_recombined_by_rank():
@@ -827,10 +838,16 @@ def test_plan_says_in_words_what_makes_a_generation():
         assert plan.settings["num_parents_mating"]
         return str(plan).splitlines()[-1]
 
-    for number, noise in ((8, ""), (32, "nested noise, ")):
+    span = {"batch_size": 4}
+    for number, settings, noise in (
+        (8, {}, ""),
+        (32, {}, "nested noise, "),
+        (8, span, "noise in the span of inputs, "),
+        (32, span, "nested noise in the span of inputs, "),
+    ):
         assert re.fullmatch(
             rf"evolution strategy, {noise}sigma 0\.\d+, learning rate [\d.]+ falling to [\d.]+",
-            words(number),
+            words(number, **settings),
         )
     ranked = words(crossover_type="recombination", mutation_type="csa")
     assert ranked == "evolution strategy, the best 4 as parents, csa mutation, learning rate 1"
