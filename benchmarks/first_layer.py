@@ -135,12 +135,6 @@ FIRST_LAYERS = {
         whitening=0.75,
         input_span=True,
     ),
-    "cifar10-first-500M": FirstLayer(
-        "cifar10.npz", 6, 1600, 3, 1024, 500e6, (0.5, 0.01), 0.02, 5e-4, mirrored=True
-    ),
-    "cifar10-first": FirstLayer(
-        "cifar10.npz", 6, 1600, 3, 2048, None, (0.5, 0.01), 0.02, 5e-4, mirrored=True
-    ),
     "cifar10-ridge": FirstLayer("cifar10.npz", 6, 1600, 3, None, None, None, mirrored=True),
     "mnist-ridge": FirstLayer("mnist.npz", 9, 1600, 3, None, None, None, alpha=0.002),
     "mnist-solved-8M": FirstLayer(
@@ -163,6 +157,10 @@ FIRST_LAYERS = {
         alpha=0.002,
         ternary=True,
     ),
-    "mnist-first-58M": FirstLayer("mnist.npz", 9, 1024, 3, 704, 58e6, (0.6, 0.02), 0.03, 3e-4),
+    "mnist-first-58M": FirstLayer(
+        *("mnist.npz", 9, 1024, 3, 2048, 58e6, (0.8, 0.02), 0.1, 1e-4, 64, 8),
+        whitening=0.75,
+        input_span=True,
+    ),
 }
 """The cases of learning.py that have such a first layer."""

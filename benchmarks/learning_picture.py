@@ -57,7 +57,7 @@ PANELS = (
     Panel(
         "CIFAR-10",
         ("cifar10-41M", "cifar10-268M"),
-        ("cifar10-first-47M", "cifar10-first-500M", "cifar10-first"),
+        ("cifar10-first-47M",),
         ("cifar10-solved-47M", "cifar10-first-defaults"),
         "cifar10-268M",
         {
