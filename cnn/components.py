@@ -9,7 +9,7 @@ from cnn import checks
 from cnn.engines.numpy.threads import single_threaded_blas
 from cnn.types import AnyArray, Array
 
-PART = 4096  # numbers of a vector that are multiplied in single precision
+PART = 4096  # rows, or numbers of a vector, that are worked on at a time
 LEAST = 2e-6  # of the largest variance: what is less comes from rounding
 
 
@@ -54,7 +54,10 @@ def principal_components(
     mean = values.mean(axis=0, dtype=np.float64)
     deviation = values.std(axis=0, dtype=np.float64)
     deviation[deviation == 0] = 1
-    standard = ((values - mean) / deviation).astype(np.float32)
+    standard = np.empty(values.shape, np.float32)
+    for start in range(0, len(values), PART):
+        rows = slice(start, start + PART)
+        standard[rows] = (values[rows] - mean) / deviation
     with single_threaded_blas():  # the same sums with any number of cores
         variances, axes = _axes_of(standard)
     there = min(int((variances > LEAST * variances[-1]).sum()), len(values) - 1)
@@ -81,7 +84,8 @@ def _axes_of(standard: Array) -> tuple[AnyArray, AnyArray]:
         return variances, axes
     variances, weights = np.linalg.eigh(_products(standard) / rows)
     lengths = np.sqrt(np.maximum(variances, LEAST * variances[-1]) * rows)
-    return variances, standard.T @ (weights / lengths)
+    axes = standard.T @ (weights / np.where(lengths > 0, lengths, 1))
+    return variances, axes
 
 
 def _products(vectors: Array) -> AnyArray:

@@ -231,7 +231,8 @@ class GACNN:
         """Evolve the population on data and return its best network, scores and history.
 
         With nothing else said, `gacnn.training.defaults` chooses: mirrored mutation with a sigma
-        of 4 / sqrt(weights) that falls to a third for 10,000 samples and more; nested, and less for
+        of 4 / sqrt(directions) that falls to a third for 10,000 samples and more, where a weight is
+        a direction, and in dense layers of many inputs an image and unit; nested, and less for
         large inputs, where several layers evolve and there are 32, 36, 40 … networks; recombination
         by fitness with a learning rate that falls (`strategy_settings`). The networks of this
         population become those of the last generation. Warns of inputs that are far above 1 or far
@@ -248,9 +249,10 @@ class GACNN:
                 one centre's, otherwise the best of each generation; the best one is returned.
                 Without it, it is the best of all generations where these were scored on all data,
                 otherwise the last average. class_weight holds for these data too.
-            batch_size: images a generation, or None for all; "auto" is 128, 64 with nested noise
-                where a network has eight multiplications or more for each weight, or all where
-                they are fewer than 256.
+            batch_size: images a generation, or None for all; "auto" is 32 where directions are then
+                three quarters of the weights or fewer and the metric is cross-entropy or mse;
+                otherwise 128, 64 with nested noise where a network has eight multiplications or
+                more for each weight; all where they are fewer than 256.
             sampling: as for `gacnn.Fitness`; "auto" is by importance where the metric is
                 "cross_entropy".
             patience: generations without improvement on the validation data, or without them in

@@ -426,6 +426,8 @@ class GA(Remembering, Run):
         known = self.fitness_taken_up() if self.is_running else self._fitness_on_all()
         if known is not None:
             return known
+        if self.is_running and (self._drawn_for or 0) > self.generations_completed:
+            return np.array(self.last_generation_fitness)  # what is drawn is for the next ones
         if self.evaluator.reevaluates and self._drawn_for != self.generations_completed:
             self.evaluator.draw(generator(self))
             self._drawn_for = self.generations_completed if self.is_running else None

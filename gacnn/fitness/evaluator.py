@@ -74,9 +74,9 @@ class Evaluator:
     def layer_inputs(self, vector: Array) -> list[Array | None] | None:
         """Return what the layers take of what was drawn, in the network of a vector (n,).
 
-        For each trainable layer (rows, inputs) where it is dense and its inputs and bias are more
-        than the rows, otherwise None: noise can then keep to directions that make a difference.
-        None altogether where that cannot be told.
+        For each trainable layer of `model`: (rows, inputs) where it is dense and takes many more
+        inputs than there are rows, otherwise None. Noise can then keep to directions that make a
+        difference. None altogether where that cannot be told.
         """
         return None
 

@@ -222,13 +222,9 @@ class Fitness(Evaluator):
     @property
     def keeps_features_here(self) -> bool:
         """Whether that is in this process, and not with workers or on a device of an engine."""
-        kept = self.scorer.features is not None and not self.scorer.reduces
-        return kept and self._scores_here
-
-    @property
-    def _scores_here(self) -> bool:
         workers = None if self.shards is None else self.shards.workers
-        return workers is None or workers.share_memory
+        here = workers is None or workers.share_memory
+        return here and self.scorer.features is not None and not self.scorer.reduces
 
     def draw(self, rng: np.random.Generator) -> None:
         """Draw the batch of all calls until the next draw; `gacnn.GA` draws one a generation."""
@@ -266,13 +262,14 @@ class Fitness(Evaluator):
     def layer_inputs(self, vector: Array) -> list[Array | None]:
         """Return what each trainable layer takes of the batch, in the network of a vector (n,).
 
-        (images, inputs) for a dense layer whose inputs and bias are more than the images, None for
-        any other layer.
+        (images, inputs) for a dense layer that takes twice as many inputs and bias as there are
+        images, or more; None for any other layer.
         """
         images = self.images_per_network
         if not any(sees_more(layer, images) for layer in self.model.trainable_layers):
             return [None] * len(self.model.trainable_layers)
-        return self.scorer.layer_inputs(vector, self._coming(), kept=self._scores_here)
+        kept = self.shards is None  # with any executor and none the same bits
+        return self.scorer.layer_inputs(vector, self._coming(), kept=kept)
 
     def full(self, vectors: ArrayLike) -> Array:
         """Return the fitness (P,) or (P, objectives) of vectors (P, num_weights) on all data."""

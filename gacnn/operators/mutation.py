@@ -5,17 +5,20 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from cnn import Model, checks
+from cnn.engines.numpy.threads import single_threaded_blas
 from gacnn.operators.blocks import threads_of
 from gacnn.operators.crossover import WeightedRecombination
 from gacnn.operators.gene_space import fit_to_space
 from gacnn.operators.nesting import (
     checked_counts,
+    checked_inputs,
     fan_in_scale,
     input_bases,
     layer_slices,
@@ -50,8 +53,9 @@ class GaussianMutation(GaussianNoise):
     images of the coming generation, in the network of the centre. The gradient of its weights is
     in there too, so that what is left out tells nothing: of a layer of 2,049 inputs and bias and
     10 units, for 8 images, 80 directions are left of 20,490. The smaller the batch the fewer.
-    Other layers, and those that take no more inputs than there are images, have plain noise. It
-    goes with recombination by fitness too, and with a `gacnn.Fitness`. Noise of the outputs of
+    Other layers, and those that take less than twice as many inputs as there are images, have
+    plain noise. It goes with recombination too, and with a `gacnn.Fitness` or an `Evaluator` that
+    has `layer_inputs`. Noise of the outputs of
     units in the place of their weights is node perturbation (Widrow & Lehr 1990, 30 years of
     adaptive neural networks; Fiete & Seung 2006, Gradient learning in spiking neural networks by
     dynamic perturbation of conductances).
@@ -123,15 +127,16 @@ class GaussianMutation(GaussianNoise):
         factors: list[Any] = [np.float32(annealed(self.sigma, self.final_sigma, run))]
         if self.scale is not None:
             factors.append(self._factors(run))
-        disturbed = add_noise(
-            offspring,
-            generator(run),
-            factors,
-            mirrored=self.mirrored,
-            probability=self.probability,
-            versions=self._versions(offspring, run),
-            threads=threads_of(run),
-        )
+        with single_threaded_blas() if self.input_span else nullcontext():  # the same sums
+            disturbed = add_noise(
+                offspring,
+                generator(run),
+                factors,
+                mirrored=self.mirrored,
+                probability=self.probability,
+                versions=self._versions(offspring, run),
+                threads=threads_of(run),
+            )
         return fit_to_space(disturbed, run)
 
     def _versions(self, offspring: Array, run: Run) -> list[Versions]:
@@ -169,7 +174,7 @@ class GaussianMutation(GaussianNoise):
                 f"{type(run.evaluator).__name__}: take one from GACNN.fitness or gacnn.Fitness, or "
                 "give your own gacnn.Evaluator a layer_inputs"
             )
-        return input_bases(inputs, model)
+        return input_bases(checked_inputs(inputs, model), model)
 
     def _factors(self, run: Run) -> Array:
         factors = fan_in_scale(model_of(run, self)) if isinstance(self.scale, str) else self.scale

@@ -5,15 +5,18 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from cnn import Model
+from cnn import Dense, Model, checks
 from cnn.layers.vector import split
+from cnn.layers.weighted import WeightedLayer
 from cnn.model import check_model
 from cnn.summary import multiplications_of
 from gacnn.types import Array
 
+DEPENDENT = 1e-5  # of the longest: what is left of a row that is a combination of others
 REST_OF_GENERATION = 16  # of a network's multiplications, one part in so many
 
 
@@ -100,18 +103,47 @@ def checked_counts(
     return tuple(counts)
 
 
+def checked_inputs(inputs: Sequence[Any], model: Model) -> list[Array | None]:
+    """Return what `Evaluator.layer_inputs` says; ValueError where it does not fit the layers."""
+    layers = model.trainable_layers
+    if not isinstance(inputs, list | tuple) or len(inputs) != len(layers):
+        raise ValueError(
+            f"layer_inputs must return a list of {len(layers)}, an array or None for each "
+            f"trainable layer, not {inputs!r}"
+        )
+    checked: list[Array | None] = []
+    for place, (each, layer) in enumerate(zip(inputs, layers, strict=True)):
+        if each is not None:
+            name = f"layer_inputs[{place}]"
+            if type(layer) is not Dense:
+                raise ValueError(f"{name} must be None for {layer}, which is not dense")
+            shape = None, layer.layer_input_size
+            each = checks.finite(checks.shaped(each, name, shape, "rows, inputs"), name)
+        checked.append(each)
+    return checked
+
+
 def input_bases(inputs: Sequence[Array | None], model: Model) -> list[Array | None]:
     """Return orthonormal bases (inputs and bias, rank) of what each trainable layer takes.
 
     inputs: (rows, inputs) of each layer, or None, for which there is no basis. The gradient of a
-    dense layer's weights, for a batch, is in the span of its inputs.
+    dense layer's weights, for a batch, is in the span of its inputs. The basis has a column for
+    each row; where some are combinations of others, that many are zeros.
     """
-    bases: list[Array | None] = []
-    for each, layer in zip(inputs, model.trainable_layers, strict=True):
-        if each is None:
-            bases.append(None)
-            continue
-        rows = np.ones((len(each), 1), np.float32)
-        columns = np.concatenate([each, rows], axis=1) if layer.use_bias else each
-        bases.append(np.ascontiguousarray(np.linalg.qr(columns.T.astype(np.float32))[0]))
-    return bases
+    return [
+        _basis(each, layer) if each is not None and len(each) else None
+        for each, layer in zip(inputs, model.trainable_layers, strict=True)
+    ]
+
+
+def _basis(inputs: Array, layer: WeightedLayer) -> Array | None:
+    ones = np.ones((len(inputs), 1), np.float32)
+    columns = np.concatenate([inputs, ones], axis=1) if layer.use_bias else inputs
+    basis, triangle = np.linalg.qr(columns.T.astype(np.float32))
+    if not np.isfinite(basis).all() or not np.isfinite(triangle).all():
+        return None  # inputs near the largest number
+    lengths = np.abs(np.diagonal(triangle))
+    if lengths.min() <= DEPENDENT * lengths.max():
+        turned, lengths, _ = np.linalg.svd(triangle)
+        basis = (basis @ turned) * (lengths > DEPENDENT * lengths.max())
+    return np.ascontiguousarray(basis)

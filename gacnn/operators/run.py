@@ -145,9 +145,12 @@ class PlainRun:
         return min(1.0, done)
 
     def draw_ahead(self) -> None:
-        """Draw a batch, which stays until the next is drawn: pygad.GA draws none itself."""
-        seed = self._ga.numpy_random_generator.randint(2**32, size=4, dtype=np.uint32)
-        self.evaluator.draw(np.random.default_rng(seed))
+        """Raise ValueError where there is something to draw, which pygad.GA does not do."""
+        if self.evaluator.reevaluates:
+            raise ValueError(
+                "input_span needs to know the coming batch: take gacnn.GA, which draws it before "
+                "the mutation, or batch_size=None, all images"
+            )
 
 
 def run_of(ga: Any) -> Run:

@@ -181,7 +181,7 @@ def strategy_settings(
     mutation with sigmas from 2 to 0.003 (where genes have steps, from 2 of the least to 0.4),
     two elites. With "csa" or "separable", or a recombination: the better half as parents,
     mirrored mutation, nothing kept. With other operators, or several objectives: truncation of
-    the best quarter (or NSGA- II), uniform crossover, self-adaptive mutation, two elites.
+    the best quarter (or NSGA-II), uniform crossover, self-adaptive mutation, two elites.
 
     Where genes have steps, sigma is 0.4 of the least one, and falls to an eighth in the evolution
     strategy, the learning rate to a quarter; with any gene space noise is plain. Where all layers

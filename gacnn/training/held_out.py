@@ -32,6 +32,12 @@ class CheckedSamples(NamedTuple):
     y: Array
     sample_weight: Array | None
 
+    @property
+    def num_counting(self) -> int:
+        """How many rows have a weight above 0."""
+        weights = self.sample_weight
+        return len(self.X) if weights is None else int(np.count_nonzero(weights))
+
     def rows(self, chosen: NDArray[np.bool_] | slice) -> CheckedSamples:
         """Return the data of some rows."""
         weights = None if self.sample_weight is None else self.sample_weight[chosen]

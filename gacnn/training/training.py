@@ -119,7 +119,7 @@ class Training:
             settings,
             one_objective=self.one_objective,
             input_size=input_size,
-            num_samples=len(data.X),
+            num_samples=data.num_counting,
             batch_size=batch_size,
             metric=metric,
         )

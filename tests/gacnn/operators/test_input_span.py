@@ -78,7 +78,7 @@ def inputs_of(vector, images):
 
 @pytest.mark.parametrize("nested", [False, (4, 4, 4, 8)])
 def test_noise_is_in_the_span_of_the_batch_that_is_scored(nested):
-    fitness = Watched(network(), X, Y, batch_size=5)
+    fitness = Watched(network(), X, Y, batch_size=3)
     mutation = gacnn.GaussianMutation(
         0.1, mirrored=True, scale="fan_in", nested=nested, input_span=True
     )
@@ -88,17 +88,17 @@ def test_noise_is_in_the_span_of_the_batch_that_is_scored(nested):
         centre = vectors.mean(axis=0)
         noise = (vectors - centre) / fan_in_scale(network())
         maps, hidden = inputs_of(centre, X[chosen])
-        rows = np.ones((5, 1), np.float32)
+        rows = np.ones((3, 1), np.float32)
         first, second = layer_slices(network())[1:3]
         for columns, own, units in ((first, np.hstack([maps, rows]), 7), (second, hidden, 4)):
             matrices = noise[:, columns].reshape(8, -1, units)
             within = own.T @ np.linalg.pinv(own.T) @ matrices
             np.testing.assert_allclose(within, matrices, atol=1e-4)
-            assert np.linalg.matrix_rank(matrices[0], tol=1e-4) == min(5, units)
+            assert np.linalg.matrix_rank(matrices[0], tol=1e-4) == 3
 
 
 def test_layers_with_few_inputs_and_convolutions_have_plain_noise():
-    fitness = Watched(network(), X, Y, batch_size=5)
+    fitness = Watched(network(), X, Y, batch_size=3)
     evolved(fitness)
     _, vectors = fitness.seen[-1]
     noise = vectors - vectors.mean(axis=0)
@@ -143,23 +143,33 @@ def test_bases_are_orthonormal_and_follow_the_bias():
         np.testing.assert_allclose(basis.T @ basis, np.eye(5), atol=1e-5)
 
 
+def test_a_row_that_others_make_up_adds_no_direction():
+    model = cnn.Model([cnn.Input1D(40), cnn.Dense(3)], random_seed=0)
+    rows = RNG.random((4, 40), np.float32)
+    rows[2] = rows[0]
+    (basis,) = input_bases([rows], model)
+    assert np.count_nonzero(np.linalg.norm(basis, axis=0) > 0.5) == 3
+    own = np.hstack([rows, np.ones((4, 1))]).T
+    np.testing.assert_allclose(own @ np.linalg.pinv(own) @ basis, basis, atol=1e-5)
+
+
 def test_equal_images_are_no_trouble():
     same = np.repeat(X[:1], 40, axis=0)
-    ga = evolved(gacnn.Fitness(network(), same, Y, batch_size=5))
+    ga = evolved(gacnn.Fitness(network(), same, Y, batch_size=3))
     assert np.isfinite(ga.population).all()
     assert np.ptp(ga.population, axis=0).max() > 0
 
 
 def test_batches_of_a_run_are_the_same_with_other_threads():
     results = [
-        evolved(gacnn.Fitness(network(), X, Y, batch_size=5, threads=threads)).population
+        evolved(gacnn.Fitness(network(), X, Y, batch_size=3, threads=threads)).population
         for threads in (1, 2)
     ]
     np.testing.assert_array_equal(*results)
 
 
 def test_augmented_images_are_those_that_are_scored():
-    fitness = gacnn.Fitness(network(), X, Y, batch_size=5, augment=gacnn.augment.Shift(1.0))
+    fitness = gacnn.Fitness(network(), X, Y, batch_size=3, augment=gacnn.augment.Shift(1.0))
     centre = fitness.model.weights
     fitness.draw(np.random.default_rng(3))
     maps = fitness.layer_inputs(centre)[1]
@@ -167,12 +177,12 @@ def test_augmented_images_are_those_that_are_scored():
     np.testing.assert_allclose(maps, inputs_of(centre, data.X)[0], atol=1e-5)
 
 
-@pytest.mark.parametrize("batch_size", [5, None])
+@pytest.mark.parametrize("batch_size", [3, None])
 def test_a_resumed_run_goes_on_bit_for_bit(tmp_path, batch_size):
     def trained(generations, **more):
         how = {"batch_size": batch_size, "validation": None, "patience": None, "verbose": False}
         manager = gacnn.GACNN(network(), 8, random_seed=0)
-        return manager.train(X, Y, num_generations=generations, **how, **more)
+        return manager.train(X[:20], Y[:20], num_generations=generations, **how, **more)
 
     whole = trained(8)
     assert whole.ga.mutation_type.input_span
@@ -184,11 +194,58 @@ def test_a_resumed_run_goes_on_bit_for_bit(tmp_path, batch_size):
     np.testing.assert_array_equal(rest.ga.population, whole.ga.population)
 
 
-def test_pygad_itself_draws_a_batch_as_well():
-    fitness = gacnn.Fitness(network(), X, Y, batch_size=5)
-    ga = evolved(fitness, kind=pygad.GA, fitness_batch_size=8)
-    assert np.ptp(ga.population, axis=0).max() > 0
-    assert len(fitness.batch.chosen) == 5
+def test_pygad_itself_scores_all_images():
+    ga = evolved(gacnn.Fitness(network(), X[:20], Y[:20]), kind=pygad.GA, fitness_batch_size=8)
+    noise = ga.population - ga.population.mean(axis=0)
+    own = np.hstack([inputs_of(ga.population.mean(axis=0), X[:20])[0], np.ones((20, 1))]).T
+    matrices = noise[:, layer_slices(network())[1]].reshape(8, 49, 7)
+    np.testing.assert_allclose(own @ np.linalg.pinv(own) @ matrices, matrices, atol=1e-4)
+    with pytest.raises(ValueError, match=r"the coming batch: take gacnn\.GA, .* batch_size=None"):
+        evolved(gacnn.Fitness(network(), X, Y, batch_size=3), kind=pygad.GA, fitness_batch_size=8)
+
+
+def test_who_asks_before_the_evaluation_changes_nothing():
+    answers = []
+
+    def ask(ga, offspring):
+        answers.append(np.array_equal(ga.cal_pop_fitness(), ga.last_generation_fitness))
+        ga.best_solution()
+
+    plain = evolved(gacnn.Fitness(network(), X, Y, batch_size=3))
+    asked = evolved(gacnn.Fitness(network(), X, Y, batch_size=3), on_mutation=ask)
+    assert answers == [True] * 3
+    np.testing.assert_array_equal(asked.population, plain.population)
+
+
+def test_outputs_that_overflow_are_the_worst_as_without():
+    images = X.copy()
+    images[7] = 3e38
+    with np.errstate(all="ignore"):
+        ga = evolved(gacnn.Fitness(network(), images, Y, batch_size=3), generations=20)
+    assert np.isfinite(ga.population).all()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ([np.ones((2, 40))] * 2, "a list of 1, an array or None for each trainable layer"),
+        ([np.ones((2, 39))], r"layer_inputs\[0\] must have the shape .*40"),
+        ([np.full((2, 40), np.nan)], r"layer_inputs\[0\] must be finite"),
+        (np.ones((1, 2, 40)), "a list of 1"),
+    ],
+)
+def test_inputs_of_an_evaluator_of_ones_own_are_checked(inputs, message):
+    class Own(gacnn.Evaluator):
+        model = cnn.Model([cnn.Input1D(40), cnn.Dense(3)], random_seed=0)
+
+        def __call__(self, vectors):
+            return -np.square(vectors).sum(axis=1)
+
+        def layer_inputs(self, vector):
+            return inputs
+
+    with pytest.raises(ValueError, match=message):
+        evolved(Own())
 
 
 def test_what_it_needs_is_said():
@@ -200,7 +257,7 @@ def test_what_it_needs_is_said():
 
     with pytest.raises(ValueError, match=r"input_span needs a fitness_func that tells .* not Sph"):
         evolved(Sphere())
-    fitness = gacnn.Fitness(network(), X, Y, batch_size=5)
+    fitness = gacnn.Fitness(network(), X, Y, batch_size=3)
     with pytest.raises(ValueError, match='input_span needs crossover_type="recombination"'):
         evolved(fitness, crossover_type="uniform")
     for wrong in ({"probability": 0.5}, {"scale": np.ones(4)}):

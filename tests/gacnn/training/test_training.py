@@ -110,13 +110,13 @@ def test_batch_size(stride, small, nested):
 @pytest.mark.parametrize(
     ("inputs", "metric", "size"),
     [
-        (42, "cross_entropy", 32),  # 32 of 43 are less than three quarters
-        (41, "cross_entropy", 128),
-        (42, gacnn.CrossEntropy(2), 32),
-        (42, "mse", 32),
-        (42, "accuracy", 128),
-        (42, "f1_macro", 128),
-        (42, lambda outputs, y: 0.0, 128),
+        (63, "cross_entropy", 32),  # with a bias twice as many
+        (62, "cross_entropy", 128),
+        (63, gacnn.CrossEntropy(2), 32),
+        (63, "mse", 32),
+        (63, "accuracy", 128),
+        (63, "f1_macro", 128),
+        (63, lambda outputs, y: 0.0, 128),
     ],
 )
 def test_batches_are_small_where_noise_is_in_the_span_of_many_inputs(inputs, metric, size):
@@ -129,8 +129,8 @@ def test_batches_are_small_where_noise_is_in_the_span_of_many_inputs(inputs, met
 
 def test_train_tells_the_metric_and_the_batch():
     rng = np.random.default_rng(0)
-    X, y = rng.random((300, 60)), rng.integers(0, 3, 300)
-    model = cnn.Model([cnn.Input1D(60), cnn.Dense(3)], random_seed=0)
+    X, y = rng.random((300, 80)), rng.integers(0, 3, 300)
+    model = cnn.Model([cnn.Input1D(80), cnn.Dense(3)], random_seed=0)
 
     def plan(**settings):
         return gacnn.GACNN(model, 16).training(X, y, validation=None, **settings).plan()
@@ -145,9 +145,9 @@ def test_train_tells_the_metric_and_the_batch():
     ("images", "directions"),
     [
         (None, 40 + 129 + 28 + 10),
-        (5, 40 + 5 * 3 + 5 * 4 + 10),
+        (3, 40 + 3 * 3 + 3 * 4 + 10),
         (8, 40 + 8 * 3 + 28 + 10),
-        (43, 40 + 129 + 28 + 10),
+        (22, 40 + 129 + 28 + 10),
     ],
 )
 def test_directions_are_images_times_units_or_weights(images, directions):
