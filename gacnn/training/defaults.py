@@ -51,6 +51,8 @@ class _Steps(NamedTuple):
 NETWORK = _Steps(1, 14, 5e-4, free=True)
 NETWORK_OF_MANY = NETWORK._replace(sigma_fall=3)  # samples
 HEAD = _Steps(1, 20, 1e-3, sigma=0.5, rate=0.25, free=True)
+SPANNED_HEAD = HEAD._replace(decay=2e-4)  # no walk in directions that matter little
+SOLVED_HEAD = SPANNED_HEAD._replace(rate=1 / 16)
 BOUNDED = _Steps(1, 14)
 STEPPED = _Steps(8, 4)  # a falling sigma shortens the steps of the centre as well
 
@@ -166,6 +168,7 @@ def strategy_settings(
     num_samples: int = 0,
     batch_size: int | str | None = "auto",
     metric: Any = "cross_entropy",
+    solved: bool = False,
 ) -> dict[str, Any]:
     """Return settings of `gacnn.GA`: those given, and good ones for the others.
 
@@ -187,7 +190,8 @@ def strategy_settings(
     strategy, the learning rate to a quarter; with any gene space noise is plain. Where all layers
     but the last are fixed, no layers make up for each other, and the noise of large steps is all
     that they leave: sigma is half of that of a network and stays, the learning rate is a quarter,
-    and falls to a twentieth.
+    and falls to a twentieth; with noise in the span of inputs the weight decay is a fifth, and the
+    learning rate of a last layer that begins solved a quarter of that.
 
     Args:
         num_solutions: networks of the population.
@@ -198,6 +202,7 @@ def strategy_settings(
         num_samples: how many there are to train on.
         batch_size: how many of them a generation has, None for all; "auto" for the default.
         metric: what is maximised.
+        solved: whether the last layer begins as ridge regression solves it.
     """
     num_weights = model.num_weights
     common = {"gene_type": np.float32, "save_best_solutions": False, "suppress_warnings": True}
@@ -209,7 +214,7 @@ def strategy_settings(
     recombines = isinstance(crossover, WeightedRecombination)
     if many and settings.get("num_parents_mating", num_solutions) == num_solutions:
         sizes = _Sizes(num_solutions, num_samples, batch_size, input_size)
-        chosen = _evolution_strategy(model, settings, sizes, metric)
+        chosen = _evolution_strategy(model, settings, sizes, metric, solved=solved)
     elif many or recombines or (crossover is None and isinstance(mutation, CumulativeMutation)):
         by_fitness = recombines and crossover.weights == "fitness"
         chosen = {
@@ -268,7 +273,7 @@ class _Sizes(NamedTuple):
 
 
 def _evolution_strategy(
-    model: Model, settings: dict[str, Any], sizes: _Sizes, metric: Any
+    model: Model, settings: dict[str, Any], sizes: _Sizes, metric: Any, *, solved: bool
 ) -> dict[str, Any]:
     space, gene_type = settings.get("gene_space"), settings["gene_type"]
     steps = _steps(model, space, gene_type, sizes.samples)
@@ -283,6 +288,9 @@ def _evolution_strategy(
     if isinstance(images, str):
         images = default_batch_size(sizes.samples, model, noise, metric)
     directions = num_directions(model, (images or sizes.samples or None) if steps.free else None)
+    spans = directions < model.num_weights
+    if spans and steps is HEAD:
+        steps = SOLVED_HEAD if solved else SPANNED_HEAD
     sigma = steps.sigma * default_sigma(directions, space, gene_type)
     if nested:
         sigma *= USUAL_SIZE / min(max(USUAL_SIZE, sizes.inputs), LARGE_INPUTS)
@@ -299,7 +307,7 @@ def _evolution_strategy(
             noise,
             sigma=sigma,
             final_sigma=final_sigma,
-            input_span=directions < model.num_weights,
+            input_span=spans,
         ),
     }
 

@@ -113,6 +113,7 @@ class Training:
         elif batch_size is not None:
             batch_size = checked_batch_size(batch_size, len(data.X))
         input_size = size_of_inputs(model, data)
+        self.head = self._checked_head(head, settings)
         self.settings = strategy_settings(
             num_solutions,
             model,
@@ -122,8 +123,8 @@ class Training:
             num_samples=data.num_counting,
             batch_size=batch_size,
             metric=metric,
+            solved=self.head == "ridge",
         )
-        self.head = self._checked_head(head)
         shared: dict[str, Any] = {
             "engine": engine,
             "device": device,
@@ -149,12 +150,12 @@ class Training:
             seen = self.validation.fitness.X
             self.input_range.check(seen, "validation", "prepare both alike")
 
-    def _checked_head(self, head: str) -> str:
+    def _checked_head(self, head: str, settings: dict[str, Any]) -> str:
         """Return where the last layer begins: "evolved" or "ridge", which "auto" is if it can."""
         checks.one_of(head, "head", HEADS)
         if head == "evolved":
             return head
-        space, gene_type = self.settings.get("gene_space"), self.settings["gene_type"]
+        space, gene_type = settings.get("gene_space"), settings.get("gene_type", np.float32)
         is_whole = has_steps(None, gene_type)
         is_free = space is None and not is_whole
         try:

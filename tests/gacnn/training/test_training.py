@@ -199,10 +199,28 @@ def test_a_head_on_fixed_layers_takes_smaller_steps():
     rates = [each["crossover_type"].learning_rate for each in (whole, smaller)]
     assert rates[1] == pytest.approx(rates[0] / 4, rel=0.01)
     assert smaller["crossover_type"].final_learning_rate == pytest.approx(rates[1] / 20, rel=0.01)
+    assert smaller["crossover_type"].weight_decay == 1e-3
     stepped = {"gene_space": [-1, 0, 1]}
     assert strategy_settings(64, head, stepped, one_objective=True) == (
         strategy_settings(64, sized(6400), stepped, one_objective=True)
     )
+
+
+def test_a_head_in_the_span_of_its_inputs_decays_less_and_a_solved_one_walks_less():
+    features = cnn.Dense(99, trainable=False)
+    model = cnn.Model([cnn.Input1D(4), features, cnn.Dense(64, None, "softmax")], random_seed=0)
+    X, y = np.random.default_rng(0).random((400, 4)), np.arange(400) % 64
+
+    def rate(**settings):
+        training = gacnn.GACNN(model, 64).training(X, y, validation=None, **settings)
+        chosen = training.settings
+        assert chosen["mutation_type"].input_span
+        assert chosen["mutation_type"].sigma == pytest.approx(default_sigma(32 * 64) / 2, rel=0.01)
+        assert chosen["crossover_type"].weight_decay == 2e-4
+        return chosen["crossover_type"].learning_rate
+
+    assert rate() == pytest.approx(default_learning_rate(64, 32 * 64) / 4, rel=0.01)
+    assert rate(head="auto") == rate(head="ridge") == pytest.approx(rate() / 4, rel=0.01)
 
 
 @pytest.mark.parametrize("number", [4, 28, 30, 32, 34, 64])
