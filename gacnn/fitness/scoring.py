@@ -193,9 +193,14 @@ class Scorer:
         """
         data = self.data(batch) if kept else self._images(batch)
         if not self._inputs or self._inputs[0].model is not data.model:
-            settings = {"engine": self.engine, "threads": self.threads}
-            limit = {"memory_limit": self.memory_limit}
-            self._inputs[:] = [LayerInputs(data.model, **settings, **limit)]
+            self._inputs[:] = [
+                LayerInputs(
+                    data.model,
+                    engine=self.engine,
+                    threads=self.threads,
+                    memory_limit=self.memory_limit,
+                )
+            ]
         return self._inputs[0].of(data.X, vector)
 
     def data(self, batch: Batch) -> Data:

@@ -50,15 +50,14 @@ class GaussianMutation(GaussianNoise):
     fitness and nothing kept.
 
     With `input_span`, the noise of a dense layer is in the span of what that layer takes for the
-    images of the coming generation, in the network of the centre. The gradient of its weights is
-    in there too, so that what is left out tells nothing: of a layer of 2,049 inputs and bias and
-    10 units, for 8 images, 80 directions are left of 20,490. The smaller the batch the fewer.
-    Other layers, and those that take less than twice as many inputs as there are images, have
-    plain noise. It goes with recombination too, and with a `gacnn.Fitness` or an `Evaluator` that
-    has `layer_inputs`. Noise of the outputs of
-    units in the place of their weights is node perturbation (Widrow & Lehr 1990, 30 years of
-    adaptive neural networks; Fiete & Seung 2006, Gradient learning in spiking neural networks by
-    dynamic perturbation of conductances).
+    images of the coming generation, in the network of the centre. The gradient of its weights is in
+    there too, so that what is left out tells nothing: of a layer of 2,049 inputs and bias and 10
+    units, for 8 images, 80 directions are left of 20,490. The smaller the batch the fewer. Other
+    layers, and those that take less than twice as many inputs as there are images, have plain
+    noise. It goes with recombination too, and with a `gacnn.Fitness` or an `Evaluator` that has
+    `layer_inputs`. Noise of the outputs of units in the place of their weights is node perturbation
+    (Widrow & Lehr 1990, 30 years of adaptive neural networks; Fiete & Seung 2006, Gradient learning
+    in spiking neural networks by dynamic perturbation of conductances).
 
     Args:
         sigma: standard deviation of the noise.

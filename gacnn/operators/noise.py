@@ -17,9 +17,9 @@ class Versions(NamedTuple):
     """Noise of some genes, in some versions, which consecutive members share.
 
     genes: those that it disturbs; number: how many versions there are, which divides the members;
-    basis: orthonormal columns (inputs, rank) of a matrix of weights (inputs, units) that
-    the genes are: what is drawn is a matrix (rank, units), and the noise its product with the
-    basis. None for noise in all directions.
+    basis: orthonormal columns (inputs, rank) of a matrix of weights (inputs, units) that the genes
+    are: what is drawn is a matrix (rank, units), and the noise its product with the basis. None for
+    noise in all directions.
     """
 
     genes: slice
