@@ -89,6 +89,11 @@ class FirstLayer(NamedTuple):
         """Whether the head is solved before a run, by settings that `train` does not have."""
         return self.rates is None or self.shifted or self.ternary
 
+    @property
+    def solved_by_run(self) -> bool:
+        """Whether the run solves it, from the features that it keeps."""
+        return self.solved and not self.begins_solved
+
     def solved_on(self, X: Array, y: Array) -> tuple[Array, Array]:
         """Return the images and labels that the head is solved for; what leaves comes round."""
         if not self.shifted:
@@ -106,7 +111,8 @@ class FirstLayer(NamedTuple):
         decays, scale = (self.decay, None), None if self.ternary else "fan_in"
         span = {"scale": scale, "input_span": self.input_span}
         return {
-            "head": "ridge" if self.solved and not self.begins_solved else "evolved",
+            "head": "evolved",
+            "callbacks": [gacnn.RidgeHead(None, self.alpha)] if self.solved_by_run else [],
             **strategy(self.rates, (self.sigma, None), decays, self.num_solutions, **span),
             "num_solutions": self.num_solutions,
             "batch_size": self.batch_size,
@@ -144,9 +150,10 @@ FIRST_LAYERS = {
         alpha=0.002,
     ),
     "cifar10-solved-47M": FirstLayer(
-        *("cifar10.npz", 6, 1600, 3, None, 47e6, (0.08, 0.004), 0.01, 1e-3, 64, 128),
+        *("cifar10.npz", 6, 1600, 3, None, 47e6, (0.1, 0.005), 0.013, 5e-5, 64, 32),
         mirrored=True,
         solved=True,
+        input_span=True,
     ),
     "mnist-first-step": FirstLayer(
         *("mnist.npz", 9, 1024, 3, None, None, None), alpha=0.002, activation="step"
