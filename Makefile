@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MINIMAL := .venv-minimal/bin
 OLDEST := .venv-oldest/bin
+PYTEST := -m pytest -q --numprocesses auto --maxprocesses 4 --dist worksteal
 
 .PHONY: help demo test test-minimal test-oldest bench docs docs-serve docs-look dist release clean
 
@@ -16,13 +17,13 @@ test: .venv/installed test-minimal  ## check format, lint and types; run the tes
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q
+	$(BIN)/python $(PYTEST)
 
 test-minimal: .venv-minimal/installed  ## run the tests with only the required packages
-	$(MINIMAL)/python -m pytest -q
+	$(MINIMAL)/python $(PYTEST)
 
 test-oldest: .venv-oldest/installed  ## run the tests with the oldest packages that are allowed
-	$(OLDEST)/python -m pytest -q $(ARGS)
+	$(OLDEST)/python $(PYTEST) $(ARGS)
 
 bench: .venv/installed  ## time the population forward beside PyTorch and JAX
 	$(BIN)/pip install -qq torch==2.13.0 jax

@@ -1,6 +1,6 @@
 """Kills by SIGKILL, and whether the resumed runs end with the bits of one that was left alone.
 
-    python benchmarks/kills.py [--kills 15] [--seed 0]
+    python benchmarks/kills.py [--kills 15] [--seed 0] [--generations 400]
 
 Eight configurations of a run are each killed so often: at a random time, or before a random call
 of the system while a checkpoint is written. What is then on disk must be what was said to be
@@ -26,7 +26,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import cnn
 import gacnn  # found through the line above
 
-GENERATIONS = 400
 CALLS = ("open", "link", "replace", "fsync", "unlink", "fstat", "lstat", "chmod", "scandir")
 
 
@@ -89,14 +88,14 @@ class Every(gacnn.Checkpoint):
         os.write(self.told.file, b"w %d\n" % ga.generations_completed)
 
 
-def run(how: dict[str, Any], folder: Path | None = None) -> Any:
+def run(how: dict[str, Any], generations: int, folder: Path | None = None) -> Any:
     """Train, from the checkpoint of a folder if there is one."""
     more: dict[str, Any] = {}
     if folder is not None:
         told = Told(folder / "log")
         checkpoint = Every(folder / "run", told)
         more = {"checkpoint": checkpoint, "resume": True, "callbacks": [told]}
-    settings = {"num_generations": GENERATIONS, "patience": None, "verbose": False}
+    settings = {"num_generations": generations, "patience": None, "verbose": False}
     return gacnn.GACNN(network(), 16, random_seed=1).train(*data(), **settings, **more, **how)
 
 
@@ -117,16 +116,16 @@ def die_at(call: int) -> None:
         setattr(os, name, patched(getattr(os, name)))
 
 
-def killed(how: dict[str, Any], folder: Path, chance: random.Random, seconds: float) -> bool:
+def killed(how: dict[str, Any], generations: int, folder: Path, chance: random.Random) -> bool:
     """Run in a child that is killed; return whether it was before it ended."""
-    call = chance.choice([0, chance.randrange(1, 400)])
-    wait = chance.uniform(0.0, seconds)
+    call = chance.choice([0, chance.randrange(1, 4 * generations)])
+    wait = chance.uniform(0.0, 0.004 * generations)
     child = os.fork()
     if child == 0:
         try:
             if call:
                 die_at(call)
-            run(how, folder)
+            run(how, generations, folder)
             os._exit(0)
         finally:
             os._exit(1)
@@ -169,17 +168,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--kills", type=int, default=15, help="of each of eight runs")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--generations", type=int, default=400)
     options = parser.parse_args()
     chance, total, wrong = random.Random(options.seed), 0, 0
+    generations = options.generations
     for name, how in TRAININGS.items():
         with tempfile.TemporaryDirectory() as place:
             folder, kills, lost = Path(place), 0, 0
             for _ in range(options.kills):
-                kills += killed(how, folder, chance, 0.8)
+                kills += killed(how, generations, folder, chance)
                 evaluated, written = last_told(folder)
                 lost += not written <= found(folder) <= evaluated
             reached = found(folder)
-            equal = same(run(how, folder), run(how))
+            equal = same(run(how, generations, folder), run(how, generations))
         total, wrong = total + kills, wrong + lost + (not equal)
         end = "the same bits" if equal else "OTHER BITS"
         print(f"{name:26} {kills:3} kills, {lost} lost, generation {reached:3}: {end}", flush=True)

@@ -25,7 +25,7 @@ def printed(*command: str) -> str:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes to kill")
 def test_killed_runs_of_all_kinds_end_with_the_same_bits() -> None:
-    lines = printed("kills.py", "--kills", "1").splitlines()
+    lines = printed("kills.py", "--kills", "2", "--generations", "100").splitlines()
     assert len([line for line in lines if line.endswith(": the same bits")]) == 8
     assert lines[-1].endswith("kills, 0 wrong")
 
