@@ -95,7 +95,7 @@ def test_npz_by_another_name(tmp_path):
     [
         (b"", "it is empty"),
         (b"\x93NUMPY\1\0", "a single array, as np.save writes it, without labels"),
-        (gzip.compress(b"x"), "packed by gzip; unpack it"),
+        (gzip.compress(b"x", mtime=0), "packed by gzip; unpack it"),
         (idx(LABELS), "an IDX file; give its folder"),
         (b"\x89HDF\r\n\x1a\n", "an HDF5 file; read it with h5py"),
         (b"\x80\4\x95", "a pickle"),
