@@ -168,7 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--kills", type=int, default=15, help="of each of eight runs")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--generations", type=int, default=400)
+    parser.add_argument("--generations", type=int, default=400, help="of a run")
     options = parser.parse_args()
     chance, total, wrong = random.Random(options.seed), 0, 0
     generations = options.generations
