@@ -60,10 +60,11 @@ class Step(NamedTuple):
 
 
 class Program(NamedTuple):
-    """The steps of a network; the last `closing` of them need no weights."""
+    """The steps of a network: those from `flat` on take features, the last `closing` no weights."""
 
     enter: Callable[[AnyArray], Array]
     steps: tuple[Step, ...]
+    flat: int
     closing: int
     floats: int  # of an image that enters
     input_shape: Shape
@@ -101,17 +102,19 @@ def lower(operations: Sequence[Operation], input_shape: Shape) -> Program:
         enter: Callable[[AnyArray], Array] = kernels.enter_features
         floats = input_shape
         steps = [_flat_step(part) for part in parts]
+        flat = 0
     else:
-        flat = (place for place, part in enumerate(parts) if part.kind == Kind.FLATTEN)
-        end = next(flat, len(parts))
+        ends = (place for place, part in enumerate(parts) if part.kind == Kind.FLATTEN)
+        end = next(ends, len(parts))
         maps = maps_of(input_shape)
         last = _last_maps(parts, end, operations[-1].layer if operations else None, maps)
         extents = _extents(parts[:end], last)
         enter = partial(kernels.enter, **extents[0]._asdict())
         floats = extents[0].floats * maps[2]
         steps = list(_map_steps(parts[:end], extents, maps[2]))
+        flat = len(steps) + (end < len(parts))  # behind what flattens
         steps += [_flat_step(part) for part in parts[end:]]
-    return Program(enter, tuple(steps), _closing(parts), floats, input_shape)
+    return Program(enter, tuple(steps), flat, _closing(parts), floats, input_shape)
 
 
 def _part(operation: Operation) -> Part:

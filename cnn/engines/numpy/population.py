@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,16 +25,23 @@ from cnn.types import Array
 
 MAP_BYTES = 3_400_000  # of the largest maps of a block: with less, Python takes more of the time
 BLOCK_IMAGES = 8, 256  # fewer make short rows, more gain nothing
+LARGE_DENSE = 2**18  # weights that are worth reading for more images than a block of maps has,
+DENSE_IMAGES = 128  # which are so many
 TASKS = 12  # enough for the threads to end together
 SHARED_PART = 4  # a task spends at most one part in so many on layers that members share
 
 
 class Blocks(NamedTuple):
-    """Images of a block, members that go through it together, members of a task, and bytes."""
+    """How a forward pass is cut: images and members of a task, of what goes together, and bytes.
+
+    images: of a task; piece: of these that go through the maps together; members: of a task;
+    group: of these that go together.
+    """
 
     images: int
-    group: int
+    piece: int
     members: int
+    group: int
     bytes: int
 
 
@@ -74,14 +81,20 @@ def choose_blocks(
             most = _block_of_shared(entered[1:], floats, members // unit, images)
         units = members // unit if unit == whole else 1
         least = min(units, -(-FULL // filters))
-        block, group, needed = _block(entered, floats, least, units, most, images, memory_limit)
+        piece, group, needed = _block(entered, floats, least, units, most, images, memory_limit)
         if needed <= (memory_limit if unit == 1 else memory_limit // 8):
+            block = piece
+            if _has_large_dense(program):
+                block, more = _joined(
+                    program.flat, entered, floats, first, piece, group, units * images, memory_limit
+                )
+                needed = max(needed, more)
             chunks = -(-TASKS // -(-images // block))
             held = max(1, memory_limit // 16 // max(1, unit * block * outputs))
             share = min(-(-members // unit // chunks), held)
-            return Blocks(block, unit * group, unit * group * -(-share // group), needed)
+            return Blocks(block, piece, unit * group * -(-share // group), unit * group, needed)
     _say_that_more_is_needed(needed, memory_limit)
-    return Blocks(1, 1, 1, needed)
+    return Blocks(1, 1, 1, 1, needed)
 
 
 @functools.cache  # once is enough
@@ -126,6 +139,39 @@ def _block_of_shared(shared: Sequence[int], own: Sequence[int], members: int, im
     """
     chunks = max(1, members * sum(own) // (SHARED_PART * sum(shared)))
     return min(MAP_BYTES // (4 * max(shared)), images * chunks // (TASKS // 2))
+
+
+def _has_large_dense(program: Program) -> bool:
+    sizes = itertools.pairwise([program.floats, *(step.floats for step in program.steps)])
+    steps = zip(program.steps, sizes, strict=True)
+    return any(
+        step.run is kernels.dense and inputs * neurons >= LARGE_DENSE
+        for step, (inputs, neurons) in steps
+    )
+
+
+def _joined(
+    flat: int,
+    entered: Sequence[int],
+    own: Sequence[int],
+    first: int,
+    piece: int,
+    group: int,
+    images: int,
+    memory_limit: int,
+) -> tuple[int, int]:
+    """Return images of a task, whose features are joined from pieces, and the bytes they need.
+
+    flat: the first of the steps that take features; entered, own: as `_block` has them; images:
+    for all units together.
+    """
+    kept = 4 * entered[-1 if first < flat else flat]  # a piece's, until the last part is done
+    for_image = kept + _working_bytes([0, *entered[flat:]])
+    for_unit = _working_bytes([0, *own[max(0, flat - 1 - first) :]])
+    needed = for_image + group * for_unit
+    most = min(min(DENSE_IMAGES, images // TASKS) // piece, memory_limit // 8 // (piece * needed))
+    block = piece * max(1, most)
+    return block, block * needed
 
 
 def _working_bytes(floats: Sequence[int]) -> int:
@@ -201,16 +247,17 @@ class _Work(NamedTuple):
 
     def _run(self, chunk: slice, block: slice) -> None:
         """Run groups of members through steps of their own, and all together through the last."""
-        steps, first = self.program.steps, self.first
+        steps, first, flat = self.program.steps, self.first, self.program.flat
         ending = len(steps) - self.program.closing
-        entered = None if self.own_images else self._entered(chunk, block)
+        pieces = _cut(block, self.blocks.piece)
+        shared = [] if self.own_images else self._shared(chunk, pieces)
         gathered = []
-        for low in range(chunk.start, chunk.stop, self.blocks.group):
-            part = slice(low, min(low + self.blocks.group, chunk.stop))
-            values = entered
-            if values is None:
-                values = self.program.enter(self.images[part, block])
-            values = self._through(steps[first:ending], values, part)
+        for part in _cut(chunk, self.blocks.group):
+            entered: Iterable[Array] = shared
+            if self.own_images:
+                entered = (self.program.enter(self.images[part, piece]) for piece in pieces)
+            values = _join(self._through(steps[first:flat], each, part) for each in entered)
+            values = self._through(steps[max(first, flat) : ending], values, part)
             if self.program.closing:
                 gathered.append(values)
             else:
@@ -219,10 +266,12 @@ class _Work(NamedTuple):
             values = self._through(steps[max(ending, first) :], np.concatenate(gathered), chunk)
             self._write(values, chunk, block)
 
-    def _entered(self, chunk: slice, block: slice) -> Array:
-        """Return what comes out of the steps that are the same for all."""
-        values = self.program.enter(self.images[None, block])
-        return self._through(self.program.steps[: self.first], values, chunk)
+    def _shared(self, chunk: slice, pieces: Sequence[slice]) -> list[Array]:
+        """Return what comes out of the steps that are the same for all; features are joined."""
+        steps, first, flat = self.program.steps, self.first, self.program.flat
+        entered = (self.program.enter(self.images[None, piece]) for piece in pieces)
+        values = [self._through(steps[: min(first, flat)], each, chunk) for each in entered]
+        return values if first < flat else [self._through(steps[flat:first], _join(values), chunk)]
 
     def _through(self, steps: Sequence[Step], values: Array, part: slice) -> Array:
         return _run(steps, values, self.weights, part, len(self.out))
@@ -232,6 +281,20 @@ class _Work(NamedTuple):
         place = self.out[part, block]
         families = place.reshape(len(values), -1, *place.shape[1:])
         families[...] = np.moveaxis(values, -1, 1)[:, None]
+
+
+def _cut(whole: slice, length: int) -> list[slice]:
+    """Cut a slice into slices of this length; the last may be shorter."""
+    return [
+        slice(start, min(start + length, whole.stop))
+        for start in range(whole.start, whole.stop, length)
+    ]
+
+
+def _join(pieces: Iterable[Array]) -> Array:
+    """Join pieces along the images."""
+    first, *others = pieces
+    return np.concatenate([first, *others], axis=-1) if others else first
 
 
 def _floats(program: Program, families: Sequence[int], members: int) -> int:

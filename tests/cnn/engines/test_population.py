@@ -328,6 +328,86 @@ def test_a_family_runs_its_layers_once(monkeypatch):
     assert calls == [(1, 2), (2, 6)]
 
 
+# Large dense layers: features of several pieces of maps are joined
+
+LARGE_DENSE = [
+    cnn.Input2D((24, 24, 2)),
+    cnn.Conv2D(16, 3, activation_function="relu"),
+    cnn.Flatten(),
+    cnn.Dense(64, activation_function="tanh"),
+    cnn.Dense(3, activation_function="softmax"),
+]
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    """Pieces of three images at most, and every dense layer counts as a large one."""
+    monkeypatch.setattr(population, "LARGE_DENSE", 1)
+    monkeypatch.setattr(population, "DENSE_IMAGES", 20)
+    monkeypatch.setattr(population, "TASKS", 2)
+    monkeypatch.setattr(population, "BLOCK_IMAGES", (3, 3))
+
+
+def images_of_products(monkeypatch, layers, members, number, **options):
+    """How many images each product of a dense layer has in one forward pass, and the outputs."""
+    model, X, vectors = case(layers, members, number)
+    calls = []
+    dense = kernels.dense
+
+    def noted(features, weights):
+        calls.append(features.shape[-1])
+        return dense(features, weights)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kernels, "dense", noted)
+        outputs = cnn.Model(model.layers).forward(X, vectors, **options)
+    naive.assert_close(outputs, model.forward(X, vectors), 2e-6)
+    return calls
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_large_dense_layers_take_many_images_at_once(monkeypatch, members):
+    calls = images_of_products(monkeypatch, LARGE_DENSE, members, 12 * 128 + 5)
+    assert set(calls) == {128, 5}
+    few = images_of_products(monkeypatch, LARGE_DENSE, members, 300)
+    assert max(few) == 64  # as maps have it: there is work for all threads
+    limited = images_of_products(monkeypatch, LARGE_DENSE, members, 1541, memory_limit=4 * MIB)
+    assert max(limited) < 128
+
+
+def test_small_dense_layers_take_what_fits_the_cache(monkeypatch):
+    assert max(images_of_products(monkeypatch, DEEP, 1, 1541)) == 256
+
+
+@pytest.mark.parametrize("layers", [DIGITS, DEEP, FLAT, HALF_FIXED])
+@pytest.mark.parametrize(("members", "number"), [(1, 50), (5, 7), (33, 131)])
+def test_pieces_give_what_whole_blocks_give(monkeypatch, small_pieces, layers, members, number):
+    assert max(images_of_products(monkeypatch, layers, 1, 50)) > 3
+    model, X, vectors = case(layers, members, number)
+    for layer in range(len(model.trainable_layers) + 1):
+        alike = alike_before(model, vectors, layer)
+        alone = naive.population(model, X, alike[[0, -1]])
+        outputs = model.forward(X, alike, threads=1)
+        naive.assert_close(outputs[[0, -1]], alone, 1e-5)
+        np.testing.assert_array_equal(model.forward(X, alike, engine=EAGER, threads=3), outputs)
+        naive.assert_close(model.forward(X, alike, memory_limit=2 * MIB), outputs, 2e-6)
+
+
+def test_pieces_of_images_of_each_members_own(small_pieces):
+    model, X, vectors = case(DEEP, 3, 60)
+    own = X.reshape(3, 20, *X.shape[1:])
+    alone = [model.forward(*pair)[0] for pair in zip(own, vectors[:, None], strict=True)]
+    naive.assert_close(model.forward(own, vectors), np.stack(alone), 2e-6)
+
+
+def test_pieces_of_families(small_pieces):
+    model, X, vectors = case(HALF_FIXED, 24, 50)
+    for sizes in [(12, 4, 2), (24, 1, 1), (24, 24, 1), (24, 24, 24)]:
+        alike = networks.in_families(model, vectors, sizes)
+        alone = np.stack([model.forward(X, vector[None])[0] for vector in alike])
+        naive.assert_close(model.forward(X, alike), alone, 2e-6)
+
+
 # Threads
 
 
@@ -416,6 +496,8 @@ LONG = [cnn.Input1D(20_000), cnn.Dense(1)]
         (LONG, 200, 9),
         (WIDE, 2, 40),
         (MANY, 60, 150),
+        (LARGE_DENSE, 1, 2000),
+        (LARGE_DENSE, 3, 300),
     ],
 )
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
