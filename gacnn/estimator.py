@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import numbers
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -26,6 +27,7 @@ from gacnn.fitness.batches import Augmentation
 from gacnn.fitness.metrics import Metric
 from gacnn.fitness.weights import checked_sample_weight
 from gacnn.gacnn import GACNN
+from gacnn.training.arguments import time_left
 from gacnn.training.default_network import (
     FIRST_LAYERS,
     default_head,
@@ -224,17 +226,19 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         except (TypeError, ValueError) as error:
             raise ValueError(f"random_state must be an integer or None: {error}") from error
         spread = earlier = None
+        began = time.monotonic()
         if self._goes_on:
             model, earlier = self.model_, self.history_
             spread = default_sigma(model.num_weights)
         else:
             model = self._network(X, num_outputs, seed)
+        making = time.monotonic() - began
         population = GACNN(model, self.num_solutions, random_seed=seed, spread=spread)
         population.layout_is_said = True  # or has been refused
         weights = {"sample_weight": sample_weight, "class_weight": class_weight}
         begins = self.layers is None and not self._goes_on
         head = {"head": default_head(model)} if begins else {}
-        result = population.train(X, y, **weights, **{**head, **self._training()})
+        result = population.train(X, y, **weights, **{**head, **self._training(making)})
         self.model_ = result.model
         self.history_ = _joined(earlier, result.history)
         self.n_generations_ = len(self.history_)
@@ -242,11 +246,11 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
             raise KeyboardInterrupt  # for a search around it; the estimator is fitted all the same
         return self
 
-    def _training(self) -> dict[str, Any]:
-        """Return the arguments of `GACNN.train`."""
+    def _training(self, making: float) -> dict[str, Any]:
+        """Return the arguments of `GACNN.train`, after so many seconds of making the network."""
         own = {
             "num_generations": self.num_generations,
-            "time_limit": self.time_limit,
+            "time_limit": time_left(self.time_limit, making),
             "validation": self._validation(),
             "metric": self.default_metric if self.metric is None else self.metric,
             "batch_size": self.batch_size,
@@ -345,8 +349,8 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
             Dense without activation, or a single sigmoid for two classes.
         input_shape: (height, width) or (height, width, channels) of images that come as rows.
         num_solutions: networks of the population.
-        num_generations, time_limit, batch_size, augment: as for `GACNN.train`; to make a first
-            layer from the images takes time before that.
+        num_generations, batch_size, augment: as for `GACNN.train`.
+        time_limit: seconds of `fit`, to make a network included, and a first layer from the images.
         metric: likewise; None is "cross_entropy". A callable is given labels from 0.
         early_stopping: whether data are held out, to return the network best on them, and the run
             ends after `patience` generations without improvement.

@@ -241,7 +241,7 @@ class GACNN:
         Args:
             X, y, metric, augment, sample_weight, class_weight: as for `gacnn.Fitness`.
             num_generations: at most; 2,000, or as many as time_limit allows.
-            time_limit: seconds.
+            time_limit: seconds, those included in which the outputs of fixed layers are computed.
             validation: a share of the data to hold out, stratified where y are labels (every class
                 keeps an image to train on), (X, y), (X, y, sample_weight) or a `Dataset`, or None;
                 "auto" is a tenth of 200 images or more. The networks that are compared on it, after

@@ -262,7 +262,8 @@ class GA(Remembering, Run):
         done = self.generations_completed - self.course.since
         shares = [done / max(1, self.course.until - self.course.since)]
         limits = [each.seconds for each in self.callbacks if isinstance(each, TimeLimit)]
-        shares += [self.seconds / limit for limit in limits if limit > 0]
+        start = self.start_seconds
+        shares += [(self.seconds - start) / (limit - start) for limit in limits if limit > start]
         return min(1.0, max(shares))
 
     def tie(self, population: Any) -> None:
@@ -399,7 +400,7 @@ class GA(Remembering, Run):
             return self.course.unchanged >= values[0]
         if kind == "evaluations":
             return self.num_fitness_evaluations >= values[0]
-        late = self.seconds >= values[0]
+        late = self.seconds - self.start_seconds >= values[0]
         return late and criterion is not _INTERRUPT
 
     # Fitness

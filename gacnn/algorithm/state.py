@@ -88,6 +88,7 @@ class Remembering(PygadSteps):
         self.has_ended = self.took_up = False
         self._drawn_for: int | None = None  # the generation of the latest draw
         self.run_start_time: float | None = None
+        self._began, self._seconds_taken_up = time.monotonic(), 0.0
         # A run that failed, or was checkpointed, has saved one more solution than fitness.
         self.best_solutions = self.best_solutions[: len(self.best_solutions_fitness)]
 
@@ -112,7 +113,14 @@ class Remembering(PygadSteps):
         """How long the run has taken, before a resume included; 0.0 before it begins."""
         if self.run_start_time is None or self._resumed is not None:
             return self.seconds_before
-        return time.monotonic() - self.run_start_time
+        return time.monotonic() - self._began + self._seconds_taken_up
+
+    @property
+    def start_seconds(self) -> float:
+        """How many of the `seconds` `on_start` took, before the first evaluation."""
+        if self.run_start_time is None or self._resumed is not None:
+            return 0.0
+        return self.run_start_time - self._began + self._seconds_taken_up
 
     @property
     def seconds_before(self) -> float:
@@ -139,6 +147,7 @@ class Remembering(PygadSteps):
                 if getattr(self, name) is not value
             },
             "seconds": self.seconds,
+            "start_seconds": self.start_seconds,
             "numpy_random": self.numpy_random_generator.get_state(legacy=False),
             "python_random": (version, np.array(internal, np.uint32), gauss),
             "callbacks": [each.state() for each in self.kept_callbacks],
@@ -265,7 +274,9 @@ class Remembering(PygadSteps):
         self.course = replace(_course(state), until=self.course.until)
         self._drawn_for = self.generations_completed
         self.num_fitness_evaluations = state["num_fitness_evaluations"]
-        self.run_start_time -= state["seconds"]
+        self._seconds_taken_up = state["seconds"]
+        # the others of these seconds, which have a key in checkpoints since they are counted
+        self.run_start_time -= self._seconds_taken_up - state.get("start_seconds", 0.0)
         self.numpy_random_generator.set_state(state["numpy_random"])
         version, internal, gauss = state["python_random"]
         if version != self.python_random_generator.VERSION:

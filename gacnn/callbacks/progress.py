@@ -75,15 +75,21 @@ class _Course:
 
     def __init__(self, ga: Run) -> None:
         self.ga = ga
-        self.since, self.seconds, self.share = ga.generations_completed, ga.seconds, ga.progress
+        self.since, self.share = ga.generations_completed, ga.progress
+        self._evolving_before = self._evolving
         last = self.since + ga.num_generations
         self.last = None if last >= ENDLESS else last
+
+    @property
+    def _evolving(self) -> float:
+        """Seconds of the generations alone."""
+        return self.ga.seconds - self.ga.start_seconds
 
     @property
     def left(self) -> float | None:
         """Seconds until the run ends, if it goes on as until now; None before anything is known."""
         done = self.ga.progress - self.share
-        spent = self.ga.seconds - self.seconds
+        spent = self._evolving - self._evolving_before
         return spent * (1 - self.ga.progress) / done if done > 0 else None
 
     def going_on(self) -> str:
@@ -133,7 +139,7 @@ class _Course:
         return numbers
 
     def _rate(self) -> str:
-        spent = self.ga.seconds - self.seconds
+        spent = self._evolving - self._evolving_before
         done = self.ga.generations_completed - self.since
         if not spent or not done:
             return ""

@@ -149,6 +149,8 @@ class EarlyStopping(Callback):
 class TimeLimit(Callback):
     """Ends a run after the generation in which it has taken `seconds`, before a resume included.
 
+    What `on_start` does counts, such as to compute what fixed layers return for all images.
+
     Examples:
         >>> ga = gacnn.GA(
         ...     num_generations=10**9,

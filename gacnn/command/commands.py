@@ -6,6 +6,7 @@ import argparse
 import csv
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -39,8 +40,10 @@ def train(options: argparse.Namespace) -> int:
     folder.check_free()
     check_apart(folder.path, settings.data)
     data = load(settings, options.scale)
+    began = time.monotonic()
     model = _network(options, data.train)
-    settings = replace(settings, head=_head(options, model))
+    seconds = round(time.monotonic() - began, 1)
+    settings = replace(settings, head=_head(options, model), network_seconds=seconds)
     # which says what is wrong before there is a folder
     evolve = _evolution(folder, settings, data, model, options.scheduler)
     folder.create(settings, model, data)
@@ -155,6 +158,7 @@ def _given(**options: Any) -> dict[str, Any]:
 def _check_goes_on(folder: RunFolder, settings: Settings, *, finished: bool, longer: bool) -> None:
     """Raise ValueError where the limits leave nothing to do, or less than has been done."""
     generations, seconds = folder.done()
+    seconds += settings.network_seconds
     more, limit = settings.num_generations, settings.time_limit
     if more is not None and more < generations + finished:
         cure = "--generations: it counts all of them"
@@ -166,7 +170,7 @@ def _check_goes_on(folder: RunFolder, settings: Settings, *, finished: bool, lon
         return
     state = "is finished after" if finished else "has done"
     raise ValueError(
-        f"{folder.path} {state} {generations:,} generations and {seconds:,} seconds; "
+        f"{folder.path} {state} {generations:,} generations and {seconds:,.1f} seconds; "
         f"to go on give a larger {cure}"
     )
 

@@ -80,7 +80,7 @@ def add_limits(each: argparse.ArgumentParser) -> None:
         "--time-limit",
         type=values.seconds,
         metavar="TIME",
-        help="of evolution in all: seconds, or like 10m, 1h30m",
+        help="of training in all, default network included: seconds, or like 10m, 1h30m",
     )
     group.add_argument(
         "--generations",

@@ -10,6 +10,7 @@ from typing import Any
 from cnn import checks
 from gacnn import augment
 from gacnn.fitness.metrics import METRICS
+from gacnn.training.arguments import time_left
 from gacnn.training.defaults import HEADS
 
 Check = Callable[[Any, str], Any]  # returns the value; ValueError or TypeError if it cannot be one
@@ -28,8 +29,9 @@ class Settings:
     for `gacnn.Checkpoint` to decide. memory_limit: bytes that loading the data, and a forward pass
     beside them, may take, None for the limits of these. max_pixels: of a picture, None for
     Pillow's limit. device: such as "cuda", None for NumPy. shard: "auto" for a run that a scheduler
-    was named to, which goes on with the same bits with or without one. The others are those of
-    `GACNN` and `GACNN.train`.
+    was named to, which goes on with the same bits with or without one. network_seconds: of the time
+    limit that are gone, because the first network was made in them. The others are those of `GACNN`
+    and `GACNN.train`.
     """
 
     data: str
@@ -52,6 +54,7 @@ class Settings:
     validation: float | None = None
     threads: int | None = None
     head: str = "evolved"
+    network_seconds: float = 0.0
 
     @classmethod
     def of(cls, stored: dict[str, Any]) -> Settings:
@@ -75,7 +78,7 @@ class Settings:
         steps += [augment.Flip()] if self.flip else []
         return {
             "num_generations": self.num_generations,
-            "time_limit": self.time_limit,
+            "time_limit": time_left(self.time_limit, self.network_seconds),
             "metric": self.metric,
             "batch_size": self.batch_size or "auto",
             "augment": augment.Compose(*steps) if steps else None,
@@ -135,4 +138,5 @@ _CHECKS: dict[str, Check] = {
     "validation": _optional(_share),
     "threads": _optional(checks.whole),
     "head": partial(checks.one_of, choices=HEADS),
+    "network_seconds": _number,
 }

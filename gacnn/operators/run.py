@@ -102,6 +102,11 @@ class Run(Protocol):
         """How long the run has taken, before a resume included."""
         ...
 
+    @property
+    def start_seconds(self) -> float:
+        """How many of the `seconds` `on_start` took, before the first evaluation."""
+        ...
+
     def draw_ahead(self) -> None:
         """Draw what the coming generation is scored on now, before the mutation."""
         ...

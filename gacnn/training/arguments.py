@@ -58,6 +58,13 @@ def generations(num_generations: int | None, time_limit: float | None) -> int:
     return checks.whole(num_generations, "num_generations", minimum=0)
 
 
+def time_left(time_limit: float | None, spent: float) -> float | None:
+    """Return what is left of a time limit after so many seconds; None where there is none."""
+    if time_limit is None:
+        return None
+    return max(0.0, checks.number(time_limit, "time_limit", 0) - spent)
+
+
 def warn_of_size(X: Array, seen: float) -> None:
     """Warn of inputs that weights of the usual size make far too large, or far too small.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,13 +21,16 @@ LONG = 5.0  # seconds from which on one wants to know
 class Preparation(Callback):
     """Has what fixed leading layers return computed in time, not in the first generation.
 
-    fitnesses: whose it is; say: prints a line about what will take long, or None.
+    fitnesses: whose it is; say: prints a line about what will take long, or None; limit: seconds
+    that a run may take, this included.
     """
 
     is_part_of_run = False
 
-    def __init__(self, fitnesses: Sequence[Fitness], say: Callable[[str], Any] | None) -> None:
-        self.fitnesses, self.say = fitnesses, say
+    def __init__(
+        self, fitnesses: Sequence[Fitness], say: Callable[[str], Any] | None, limit: float
+    ) -> None:
+        self.fitnesses, self.say, self.limit = fitnesses, say, limit
 
     def on_start(self, ga: Run) -> None:
         """Compute it, where it will be used and kept in this process."""
@@ -34,9 +38,17 @@ class Preparation(Callback):
         if self.say is not None and kept:
             seconds = sum(map(_seconds, kept))
             if seconds > LONG:
-                self.say(f"now what the fixed layers return: about {duration(seconds)}")
+                self.say(f"now what the fixed layers return: {self._about(seconds)}")
         for each in kept:
             each.scorer.data(ALL)
+
+    def _about(self, seconds: float) -> str:
+        about = f"about {duration(seconds)}"
+        if self.limit == math.inf:
+            return about
+        if seconds < self.limit:
+            return f"{about} of {duration(self.limit)}"
+        return f"{about}, more than the time limit, so that one generation follows"
 
 
 def _seconds(fitness: Fitness) -> float:

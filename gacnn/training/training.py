@@ -438,7 +438,9 @@ class Training:
                 restore_best=best_is_known,
             )
         solved = RidgeHead(every=None) if self.head == "ridge" else None
-        prepared = Preparation(self._fitnesses, None if bar.disable else bar.say)
+        prepared = Preparation(
+            self._fitnesses, None if bar.disable else bar.say, self.time_limit.seconds
+        )
         first = (prepared, clock, self.average, self.validation, self.history, solved)
         last = (self.stopping, self.time_limit, bar, checkpoint)
         return [each for each in (*first, *callbacks, *last) if each is not None]

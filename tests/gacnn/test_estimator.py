@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import warnings
 
 import numpy as np
@@ -360,6 +361,29 @@ def test_patience():
 def test_time_limit():
     X, y = images()
     assert classifier(num_generations=None, time_limit=0).fit(X, y).n_generations_ == 1
+
+
+def test_time_limit_counts_the_making_of_a_network(monkeypatch):
+    X, y = images()
+    limits, make = [], gacnn.estimator.default_layers
+
+    def slow(*arguments, **options):
+        time.sleep(0.05)
+        return make(*arguments, **options)
+
+    def noted(self, *data, time_limit, **settings):
+        limits.append(time_limit)
+        return train(self, *data, time_limit=0, **settings)
+
+    train = gacnn.GACNN.train
+    monkeypatch.setattr(gacnn.GACNN, "train", noted)
+    monkeypatch.setattr(gacnn.estimator, "default_layers", slow)
+    for limit in (20, 0.01, None):
+        classifier(num_generations=1, time_limit=limit).fit(X, y)
+    assert 10 < limits[0] <= 19.95
+    assert limits[1:] == [0, None]
+    with pytest.raises(TypeError, match="time_limit must be a number, not '1h'"):
+        classifier(time_limit="1h").fit(X, y)
 
 
 @pytest.mark.parametrize("kind", [classifier, regressor])

@@ -16,6 +16,7 @@ import numpy as np
 import pygad
 import pytest
 from numpy.typing import NDArray
+from watch import Watch
 
 import gacnn
 from gacnn.algorithm.ga import GA
@@ -652,6 +653,38 @@ def test_time_limit() -> None:
     for bad in (-1, "3", None, [1]):
         with pytest.raises(ValueError, match="seconds must be"):
             TimeLimit(bad)  # type: ignore[arg-type]
+
+
+def test_a_time_limit_counts_what_on_start_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = Watch(monkeypatch)
+    shares: list[float] = []
+    listen = LambdaCallback(
+        on_start=watch.takes(100),
+        on_fitness=lambda ga, _: shares.append(ga.progress),
+        on_generation=watch.takes(2),
+    )
+    ga = build(listen, TimeLimit(110), num_generations=10**9)
+    ga.run()
+    assert ga.generations_completed == 5
+    assert (ga.start_seconds, ga.seconds) == (100, 110)
+    assert shares == pytest.approx([0, 0.2, 0.4, 0.6, 0.8])  # of the time that there is to evolve
+
+
+def test_a_time_that_on_start_takes_leaves_one_generation(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = Watch(monkeypatch)
+    ga = build(TimeLimit(5), on_start=watch.takes(100), num_generations=10**9)
+    ga.run()
+    assert ga.generations_completed == 1
+
+
+def test_a_criterion_of_pygad_counts_the_time_after_on_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watch = Watch(monkeypatch)
+    times = {"on_start": watch.takes(100), "on_generation": watch.takes(2)}
+    ga = build(num_generations=50, stop_criteria="time_10", **times)
+    ga.run()
+    assert ga.generations_completed == 5
 
 
 def test_lambda_callback_refuses_what_cannot_be_called() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from watch import Watch
 
 import cnn
 import gacnn
@@ -25,7 +26,7 @@ from gacnn.algorithm.ties import Vector
 from gacnn.callbacks.callback import Callback, LambdaCallback
 from gacnn.callbacks.history import History
 from gacnn.callbacks.progress import ProgressBar
-from gacnn.callbacks.stopping import EarlyStopping
+from gacnn.callbacks.stopping import EarlyStopping, TimeLimit
 from gacnn.checkpoints import store
 from gacnn.checkpoints.checkpoint import Checkpoint, resume
 from gacnn.operators.crossover import FilterCrossover
@@ -331,6 +332,18 @@ def test_time_before_the_kill_counts(tmp_path: Path) -> None:
     resume(tmp_path / "run", **again).run()
     assert len(history) in (3, 4)  # with a clock that starts anew at least 6
     assert history["seconds"] == sorted(history["seconds"])
+
+
+def test_seconds_of_every_start_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch, path = Watch(monkeypatch), tmp_path / "run"
+    times = {"on_start": watch.takes(100), "on_generation": watch.takes(1)}
+    build(Checkpoint(path, every=1), TimeLimit(240), num_generations=5, **times).run()
+    limited = {"num_generations": 10**6, "callbacks": [TimeLimit(240)], "fitness_func": total}
+    resumed = resume(path, **limited, **times)
+    assert (resumed.seconds, resumed.start_seconds) == (105, 0)  # not yet
+    resumed.run()
+    assert (resumed.seconds, resumed.start_seconds) == (240, 200)
+    assert resumed.generations_completed == 40
 
 
 def test_fitness_may_be_asked_for_before_a_resumed_run_begins(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import pytest
 import cnn
 from gacnn import plots
 from gacnn.checkpoints.store import Store
+from gacnn.command import commands
 from gacnn.command.main import main
 from gacnn.command.run_folder import RunFolder
 from gacnn.training.training import Training
@@ -213,6 +214,23 @@ def test_limits_that_leave_nothing_to_do_change_nothing(photos, tmp_path, capsys
         assert gacnn("resume", run, *limit) == 1
         assert cure in capsys.readouterr().err
         assert settings(run) == before
+
+
+def test_a_time_limit_counts_the_making_of_the_network(photos, tmp_path, capsys, monkeypatch):
+    make = commands.default_network
+
+    def slow(*arguments, **options):
+        time.sleep(0.3)
+        return make(*arguments, **options)
+
+    monkeypatch.setattr(commands, "default_network", slow)
+    run = ("train", photos, "--out", tmp_path / "run", "--size", 8, "--population", 6)
+    assert gacnn(*run, "--time-limit", 0.2) == 0
+    assert settings(tmp_path / "run")["network_seconds"] >= 0.3
+    assert json.loads((tmp_path / "run/results.json").read_text())["generations"] == 1
+    capsys.readouterr()
+    assert gacnn("resume", tmp_path / "run", "--time-limit", 0.3) == 1
+    assert "larger --time-limit" in capsys.readouterr().err
 
 
 def test_a_limit_of_the_other_kind_can_be_added(photos, tmp_path):

@@ -47,3 +47,7 @@ def test_one_is_told_if_it_takes_long(monkeypatch, capsys):
     monkeypatch.setattr(preparation, "MANY", 60)
     networks.train(X, y, num_generations=1)
     assert "now what the fixed layers return: about " in capsys.readouterr().out
+    networks.train(X, y, num_generations=1, time_limit=90)
+    assert " of 90 seconds\n" in capsys.readouterr().out
+    networks.train(X, y, num_generations=1, time_limit=0)
+    assert "more than the time limit, so that one generation follows" in capsys.readouterr().out
