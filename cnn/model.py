@@ -21,7 +21,7 @@ from cnn.classification import (
     probabilities,
     without_class,
 )
-from cnn.engines.engine import Engine, ReducingEngine, engine_for, engine_named
+from cnn.engines.engine import Engine, ReducingEngine, engine_for, engine_named, run_into
 from cnn.engines.families import have_images_of_their_own, weight_arrays
 from cnn.engines.operations import listed, with_logarithms
 from cnn.engines.reduction import Reduction, Total
@@ -452,7 +452,7 @@ class Model:
             members: slice, weights: Sequence[Array], out: AnyArray, threads: int, limit: int
         ) -> None:
             seen = images[members] if own else images
-            engine.run(program, seen, weights, out, threads=threads, memory_limit=limit)
+            run_into(engine, program, seen, weights, out, threads=threads, memory_limit=limit)
 
         output_shape = (self.num_classes,) if logarithms else self.output_shape
         out = in_slabs(
@@ -575,7 +575,8 @@ class Model:
         """
         predicted = self.predict(X)
         labels = checks.labels(y, "y", len(predicted), self.num_classes)
-        names: Sequence[Any] = class_names or self.class_names or range(self.num_classes)
+        names: Any = self.class_names if class_names is None else class_names
+        names = range(self.num_classes) if names is None else names
         if len(names) != self.num_classes:
             raise ValueError(
                 f"class_names must name the {self.num_classes} classes, not {len(names)}"

@@ -23,7 +23,7 @@ from cnn.exchange.scaling import with_inputs, with_outputs
 from cnn.inputs import InputRange
 from cnn.layers.layer import Layer
 from gacnn.callbacks.history import History
-from gacnn.fitness.batches import Augmentation
+from gacnn.fitness.batches import Augmentation, Unscaled, checked_augmentation
 from gacnn.fitness.metrics import Metric
 from gacnn.fitness.weights import checked_sample_weight
 from gacnn.gacnn import GACNN
@@ -126,7 +126,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
     @property
     def _goes_on(self) -> bool:
         """Whether `fit` goes on with the network that is there."""
-        return bool(self.warm_start) and self.__sklearn_is_fitted__()
+        return checks.flag(self.warm_start, "warm_start") and self.__sklearn_is_fitted__()
 
     def _learned_inputs(self, X: Array, sample_weight: Array | None) -> Array:
         """Return the inputs of the network for X; note their shape and scale."""
@@ -254,8 +254,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
             "validation": self._validation(),
             "metric": self.default_metric if self.metric is None else self.metric,
             "batch_size": self.batch_size,
-            "augment": self.augment,
-            "patience": self.patience if self.early_stopping else None,
+            "augment": self._augment(),
+            "patience": self.patience if self._stops_early else None,
             "verbose": bool(self.verbose),
             "threads": self._threads if self.executor is None else None,
             "executor": self.executor,
@@ -269,9 +269,21 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
             raise TypeError(f"settings must not hold {name!r}, which has a parameter of its own")
         return own | more
 
+    def _augment(self) -> Augmentation | None:
+        """Return what changes the inputs of the network as `augment` changes those of `fit`."""
+        augment = checked_augmentation(self.augment)
+        if augment is None:
+            return None
+        ends = self.input_scaler_.mean_, self.input_scaler_.scale_
+        return Unscaled(augment, *(np.asarray(each, np.float32) for each in ends))
+
+    @property
+    def _stops_early(self) -> bool:
+        return checks.flag(self.early_stopping, "early_stopping")
+
     def _validation(self) -> float | str | None:
         share = self.validation_fraction
-        if not self.early_stopping:
+        if not self._stops_early:
             return None
         auto = isinstance(share, str) and share == "auto"
         if not auto and not (isinstance(share, numbers.Real) and 0 < share < 1):
@@ -349,7 +361,8 @@ class CNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # no typ
             Dense without activation, or a single sigmoid for two classes.
         input_shape: (height, width) or (height, width, channels) of images that come as rows.
         num_solutions: networks of the population.
-        num_generations, batch_size, augment: as for `GACNN.train`.
+        num_generations, batch_size: as for `GACNN.train`.
+        augment: likewise; it is given the images of X, before they are standardised.
         time_limit: seconds of `fit`, to make a network included, and a first layer from the images.
         metric: likewise; None is "cross_entropy". A callable is given labels from 0.
         early_stopping: whether data are held out, to return the network best on them, and the run
@@ -577,7 +590,7 @@ class CNNRegressor(RegressorMixin, _Estimator):  # type: ignore[misc] # no types
 
 def _check_labels(y: Array) -> None:
     """Raise ValueError, with the cure, for several labels a sample, one-hot ones, and none."""
-    multilabel = checks.several_labels(y, "y")
+    multilabel = "" if y.ndim == 2 and y.shape[1] == 1 else checks.several_labels(y, "y")
     if multilabel:
         raise ValueError(multilabel)
     if y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "buif":

@@ -106,6 +106,11 @@ def _loaded(path: Path, splits: dict[str, folders.Split], how: How, verbose: boo
         start += len(labels)
     _warn(path, bad, len(files))
     pixels = images.pixels()
+    if how.scale not in (None, images.scale):
+        checks.warn(
+            f"{printable(path)} holds pictures of 8 bits: taken as {images.scale}, not as the "
+            f"scale says, {how.scale}"
+        )
     arrays = {part: (pixels[rows], labels) for part, (rows, labels) in parts.items()}
     return Loaded(arrays, splits["train"].names, images.scale)
 
@@ -172,7 +177,7 @@ class _Images:
         shallow = [number for number in range(len(pixels)) if number not in deep]
         of_bytes = self._scale_of_bytes(shallow) if shallow else BYTES
         of_deep = self._scale_of_deep(self.deep) if deep else of_bytes
-        self.scale = self.given or of_deep
+        self.scale = of_deep if not deep else self.given or of_deep
         if shallow and deep:
             for number, image in enumerate(pixels):
                 (of_deep if number in deep else of_bytes).applied(image)
@@ -186,6 +191,9 @@ class _Images:
         """Return 0 to 255, which 8 bits are, unless they hold no more than another scale has."""
         found, scale = joined(self.found[number] for number in numbers), self.given
         if scale is not None:
+            if 255 >= scale.black > scale.white >= 0:  # negatives, of which no other kind has these
+                scale.check(found, self._named(numbers))
+                return scale
             fits = scale.black >= 0 and found.highest <= scale.white <= 255
             return scale if fits else BYTES
         if found.highest != 1:

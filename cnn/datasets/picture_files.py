@@ -89,6 +89,17 @@ def decoded(
             raise
 
 
+def is_picture(path: Path) -> bool:
+    """Tell whether a file begins as a picture does, whatever its name."""
+    try:
+        with _opened(path, None) as file:
+            file.seek(0)
+            with pillow().open(file, formats=_FORMATS):
+                return True
+    except (ImageFileError, OSError):
+        return False
+
+
 def pillow() -> Any:
     """Return Pillow's module Image; ImportError, with the cure, without it."""
     try:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+
 from cnn.engines.numpy.engine import NumpyEngine
 from cnn.engines.reduction import Reduction
 from cnn.engines.torch.engine import TorchEngine
@@ -123,6 +125,32 @@ def engine_named(engine: str | Engine) -> Engine:
             f"session, not {engine!r}"
         )
     return engine
+
+
+def run_into(
+    engine: Engine,
+    program: Any,
+    images: AnyArray,
+    weights: Sequence[Array],
+    out: Array,
+    *,
+    threads: int,
+    memory_limit: int,
+) -> None:
+    """Run an engine, of which nobody knows whether it does as `Engine.run` says.
+
+    Numbers that it does not write are NaN, and not what memory held before. Raises TypeError where
+    it returns its result.
+    """
+    run: Callable[..., Any] = engine.run
+    if not isinstance(engine, NumpyEngine | TorchEngine):
+        out.fill(np.nan)
+    result = run(program, images, weights, out, threads=threads, memory_limit=memory_limit)
+    if result is not None:
+        raise TypeError(
+            f"engine {engine.name!r} must write what it computes into out, and return None from "
+            f"run(), not {type(result).__name__}"
+        )
 
 
 def engine_for(engine: str | Engine | None, device: str | None) -> Engine:

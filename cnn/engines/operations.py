@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from cnn.layers.activation import LOG_SIGMOID_PAIR, LOG_SOFTMAX
-from cnn.layers.layer import Kind, Layer, Operation
+from cnn.layers.layer import Kind, Layer, Operation, maps_of
 from cnn.layers.weighted import WeightedLayer
 
 
@@ -18,7 +19,8 @@ def listed(layers: Sequence[Layer]) -> list[Operation]:
     operations: list[Operation] = []
     arrays = 0
     for layer in layers:
-        for operation in layer.operations():
+        _check_shape(layer, own := list(layer.operations()))
+        for operation in own:
             place = len(operations)
             operations.append(
                 operation._replace(
@@ -29,6 +31,24 @@ def listed(layers: Sequence[Layer]) -> list[Operation]:
         if isinstance(layer, WeightedLayer):
             arrays += len(layer.weight_shapes())
     return operations
+
+
+def _check_shape(layer: Layer, operations: Sequence[Operation]) -> None:
+    """Raise ValueError where a layer says another shape than such of its operations leave."""
+    shape = layer.layer_input_size
+    for operation in operations:
+        if operation.kind == Kind.FLATTEN:
+            shape = math.prod(maps_of(shape))
+        elif operation.kind not in _KEEP_SHAPES:
+            return
+    if layer.previous_layer is not None and shape != layer.layer_output_size:
+        raise ValueError(
+            f"{layer} says that it gives {layer.layer_output_size}, but its operations leave "
+            f"{shape}; mend its output_shape(), or its operations()"
+        )
+
+
+_KEEP_SHAPES = Kind.BIAS, Kind.SCALE, Kind.ACTIVATE
 
 
 def with_logarithms(operations: Sequence[Operation], last: Layer) -> list[Operation]:

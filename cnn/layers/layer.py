@@ -129,7 +129,8 @@ class Layer:
 
     def output_shape(self, shape: Shape, previous: Layer) -> Shape:
         """Shape of the output for an input of this shape, which `previous` gives."""
-        raise NotImplementedError
+        name = type(self).__name__
+        raise NotImplementedError(f"{name} does not say what it gives; give it output_shape()")
 
     def operations(self) -> Iterator[Operation]:
         """Yield what the layer does, for the engines."""

@@ -42,10 +42,9 @@ from gacnn.operators.names import (
 )
 from gacnn.operators.operator import Crossover, Mutation, Selection, generator
 from gacnn.operators.run import Run
-from gacnn.types import Array, FilePath
+from gacnn.types import Array, FilePath, Indices
 
 _PYGAD = inspect.signature(pygad.GA)
-_INTERRUPT: list[Any] = ["time", 0.0]  # a stop criterion of PyGAD's that always holds
 
 
 class GA(Remembering, Run):
@@ -255,6 +254,7 @@ class GA(Remembering, Run):
         self.interrupted_by: int | None = None
         self.remember_settings(bound.arguments)
         write_networks(self._networks, self.population)
+        self._warn_of_workers()
 
     @property
     def progress(self) -> float:
@@ -262,14 +262,27 @@ class GA(Remembering, Run):
         done = self.generations_completed - self.course.since
         shares = [done / max(1, self.course.until - self.course.since)]
         limits = [each.seconds for each in self.callbacks if isinstance(each, TimeLimit)]
-        start = self.start_seconds
-        shares += [(self.seconds - start) / (limit - start) for limit in limits if limit > start]
+        gone, start = self.seconds, self.start_seconds
+        shares += [(gone - start) / (end - start) if end > start else 1.0 for end in limits]
         return min(1.0, max(shares))
 
     def tie(self, population: Any) -> None:
         """Tie the networks that a population came from, if it came from any."""
         self._networks = networks_of(population)
         write_networks(self._networks, self.population)
+        self._warn_of_workers()
+
+    def _warn_of_workers(self) -> None:
+        """Warn of processes, whose networks stay as they are when theirs begin."""
+        parallel = self.parallel_processing
+        if parallel is None or parallel[0] != "process" or self._networks is None:
+            return
+        if not isinstance(self.fitness_func, Evaluator):
+            checks.warn(
+                "the networks of a GACNN follow the population in this process, not in those of "
+                f"parallel_processing={parallel}: have fitness_func use the solution that it is "
+                "given, not the networks; or take threads, or the `fitness` of the GACNN"
+            )
 
     @property
     def interrupted(self) -> bool:
@@ -300,21 +313,30 @@ class GA(Remembering, Run):
     @contextmanager
     def _reaching_on_all(self) -> Iterator[None]:
         """Keep "reach" from PyGAD, which would end a run by one lucky batch."""
-        given = self.stop_criteria
+        given = rest = self.stop_criteria
         if self.evaluator.reevaluates:
             self._reach = tuple(each for each in given or () if each[0] == "reach")
-            self.stop_criteria = [each for each in given or () if each[0] != "reach"] or None
+            rest = [each for each in given or () if each[0] != "reach"] or None
+            self.stop_criteria = rest
         try:
             yield
         finally:
-            self._reach, self.stop_criteria = (), given
+            self._reach = ()
+            if self.stop_criteria is rest:  # and not what a callback has put there
+                self.stop_criteria = given
+
+    @property
+    def criteria(self) -> list[Any] | None:
+        """All stop criteria, those included that PyGAD does not see while it runs."""
+        return [*self._reach, *(self.stop_criteria or ())] or None
 
     @contextmanager
     def _listened_to(self) -> Iterator[None]:
         """Let PyGAD call all listeners in the place of its own functions."""
 
         def counts() -> bool:
-            return bool(self._reach) or (self.took_up and self.stop_criteria is not None)
+            heeds = self.took_up and self.stop_criteria is not None
+            return self.interrupted or bool(self._reach) or heeds
 
         self.events = Events(self, self._after_generation, counts)
         try:
@@ -334,15 +356,11 @@ class GA(Remembering, Run):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-            if self.interrupted:
-                kept = [each for each in self.stop_criteria if each is not _INTERRUPT]
-                self.stop_criteria = kept or None
 
     def _interrupt(self, number: int, frame: Any) -> None:
         if self.interrupted:
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
         self.interrupted_by = number
-        self.stop_criteria = [*(self.stop_criteria or []), _INTERRUPT]
         again = "Ctrl-C" if number == signal.SIGINT else "the signal"
         # Not print(), which might be what was interrupted.
         os.write(2, f"\nStopping after this generation; {again} again stops at once.\n".encode())
@@ -357,7 +375,7 @@ class GA(Remembering, Run):
         holds = any(map(self._holds, self.stop_criteria or ())) or self._reaches_on_all()
         self.course.has_stopped = bool(told) or holds
         self.events.tell_callbacks("commit")
-        return "stop" if self.course.has_stopped else None
+        return "stop" if self.course.has_stopped or self.interrupted else None
 
     def _reaches_on_all(self) -> bool:
         """Tell whether a criterion holds for the best of the batch on all data too."""
@@ -400,8 +418,7 @@ class GA(Remembering, Run):
             return self.course.unchanged >= values[0]
         if kind == "evaluations":
             return self.num_fitness_evaluations >= values[0]
-        late = self.seconds - self.start_seconds >= values[0]
-        return late and criterion is not _INTERRUPT
+        return self.seconds - self.start_seconds >= values[0]
 
     # Fitness
 
@@ -411,11 +428,25 @@ class GA(Remembering, Run):
             assert self.events is not None
             self.has_ended = True
             self.events.tell_callbacks("commit")
-            self.events.tell_callbacks("finish")
+            changed = self._changed_by_finish()
             on_all = self._fitness_on_all()
             if on_all is not None:
                 self.last_generation_fitness = on_all
+            else:
+                for row in changed:
+                    self.last_generation_fitness = self.with_fitness_of(int(row))
         super().run_select_parents(call_on_parents)
+
+    def _changed_by_finish(self) -> Indices:
+        """Call `finish` of all callbacks; return the rows it changed without their fitness."""
+        assert self.events is not None
+        population, known = self.population.copy(), self.last_generation_fitness
+        fitness = known.copy()
+        self.events.tell_callbacks("finish")
+        if self.last_generation_fitness is not known:
+            return np.array([], np.intp)
+        same = (known == fitness).reshape(len(known), -1).all(axis=1)
+        return np.flatnonzero(same & (self.population != population).any(axis=1))
 
     def cal_pop_fitness(self) -> Array:
         """Return the fitness (P,) or (P, objectives) of the population, known or evaluated.
@@ -475,6 +506,7 @@ class GA(Remembering, Run):
         lost = [type(each).__name__ for each in self.callbacks]
         lost += ["the tie to the networks of a GACNN"] if self._networks is not None else []
         state = {**super().__getstate__(), "callbacks": [], "_networks": None, "events": None}
+        state |= {"stop_criteria": self.criteria, "_reach": ()}
         state.pop("_indexes", None)
         return {**state, "_lost": tuple(lost) or self._lost}
 

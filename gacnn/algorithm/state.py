@@ -61,6 +61,9 @@ class Remembering(PygadSteps):
 
     callbacks: list[Callback]
 
+    last_generation_fitness: Array
+    """Of the population, (P,) or (P, objectives)."""
+
     settings: dict[str, Any]
     """The arguments that it was built with, the initial population aside."""
 
@@ -75,8 +78,8 @@ class Remembering(PygadSteps):
         """Note what the algorithm was built with, to tell later what has been changed."""
         self.settings = {**settings, "initial_population": None}
         self.settings["sol_per_pop"], self.settings["num_genes"] = self.pop_size
-        self._built = {name: getattr(self, name) for name in _TUNABLE}
-        self._built_operators = [each.settings() for each in self.operators()]
+        self._built = _copied(self._tunable())
+        self._built_operators = [_copied(each.settings()) for each in self.operators()]
         self._resumed: dict[str, Any] | None = None
         self.begin()
 
@@ -102,6 +105,14 @@ class Remembering(PygadSteps):
         """Return what is an object among selection, crossover and mutation."""
         chosen = (getattr(self, name) for name in OPERATORS)
         return [each for each in chosen if isinstance(each, Operator)]
+
+    @property
+    def criteria(self) -> list[Any] | None:
+        """The stop criteria."""
+        raise NotImplementedError
+
+    def _tunable(self) -> dict[str, Any]:
+        return {**{name: getattr(self, name) for name in _TUNABLE}, "stop_criteria": self.criteria}
 
     @property
     def kept_callbacks(self) -> list[Callback]:
@@ -141,11 +152,7 @@ class Remembering(PygadSteps):
             "population": self.population,
             "course": asdict(self.course),
             "kept": {name: self._kept_rows(name) for name in ("elitism", "parents")},
-            "tuned": {
-                name: getattr(self, name)
-                for name, value in self._built.items()
-                if getattr(self, name) is not value
-            },
+            "tuned": _changed(self._built, self._tunable()),
             "seconds": self.seconds,
             "start_seconds": self.start_seconds,
             "numpy_random": self.numpy_random_generator.get_state(legacy=False),
@@ -340,5 +347,31 @@ def _plain(fitness: Any) -> Any:
 
 
 def _changed(built: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that are no longer those that an operator was built with."""
-    return {name: value for name, value in settings.items() if value is not built[name]}
+    """Return copies of the settings that are no longer those that were built with."""
+    return {
+        name: _copied(value) for name, value in settings.items() if not _same(value, built[name])
+    }
+
+
+def _copied(value: Any) -> Any:
+    """Return a value that stays as it is when lists, dicts and arrays are changed in place."""
+    if type(value) is dict:
+        return {key: _copied(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(_copied, value))
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def _same(value: Any, other: Any) -> bool:
+    """Tell whether a value is still as another, of which `_copied` has made it, was."""
+    if value is other or type(value) is not type(other):
+        return value is other
+    if isinstance(value, dict):
+        return value.keys() == other.keys() and all(_same(value[key], other[key]) for key in value)
+    if isinstance(value, list | tuple):
+        return len(value) == len(other) and all(map(_same, value, other))
+    return np.array_equal(value, other) if _is_plain(value) else False
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, np.ndarray | np.generic | float | int | str)

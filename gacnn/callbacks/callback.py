@@ -76,7 +76,10 @@ class Callback:
         """Save: called when all is said about a generation, and again after the last."""
 
     def finish(self, ga: Run) -> None:
-        """Change the last population and its fitness, before PyGAD ranks it for `on_stop`."""
+        """Change the last population in place, before it is ranked for `on_stop`.
+
+        Rows that are changed are scored anew, unless their fitness is changed too.
+        """
 
     def close(self) -> None:
         """Let go of what `on_start` took hold of: called at the end also after an exception."""

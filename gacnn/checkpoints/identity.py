@@ -130,7 +130,7 @@ def check_same(
     differences = [
         f"{name} was {shown(kept[name])} and is {shown(_plain(value, name))}"
         for name, value in given.items()
-        if name not in _FREE and _plain(value, name) != _renewed(kept[name], name)
+        if name not in _FREE and _differ(_plain(value, name), _renewed(kept[name], name))
     ]
     differences += [
         f"{name} was {shown(value)} and is not given"
@@ -146,6 +146,11 @@ def check_same(
         raise ValueError(f"{os.fspath(path)} is of another run: {listed}")
 
 
+def _differ(before: Any, now: Any) -> bool:
+    """Tell whether two values for JSON are others; NaN is NaN."""
+    return bool(before != now) and json.dumps(before) != json.dumps(now)
+
+
 def _fingerprints_differ(before: Any, fitness_func: Any) -> list[str]:
     now = _fingerprint(fitness_func)
     if not (isinstance(before, dict) and isinstance(now, dict)):
@@ -154,7 +159,7 @@ def _fingerprints_differ(before: Any, fitness_func: Any) -> list[str]:
         _of_data(key, before.get(key), now.get(key))
         or f"{key} of fitness_func was {shown(before.get(key))} and is {shown(now.get(key))}"
         for key in before | now
-        if before.get(key) != now.get(key)
+        if _differ(before.get(key), now.get(key))
     ]
 
 

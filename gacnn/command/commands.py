@@ -196,7 +196,7 @@ def _labelled(
             raise ValueError(f"{folder.path} has set no images aside; name data to evaluate on")
         return data
     height, width, channels = shape
-    scale, most = options.scale or folder.scale(), options.max_pixels
+    scale, most = options.scale or folder.scale(), options.max_pixels or settings.max_pixels
     every = parts(options.data, (height, width), channels, scale, most, settings.memory_limit)
     data = next(each for each in (every.test, every.validation, every.train) if each)
     if data.X.shape[1:] != shape:

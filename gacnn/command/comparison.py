@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cnn import files, tables
+from cnn import checks, files, tables
+from cnn.checks import printable
 from gacnn import plots
 from gacnn.command.run_folder import RunFolder
 
@@ -58,8 +59,23 @@ def _number(value: Any, how: str) -> str:
 
 
 def draw(folders: Sequence[RunFolder], path: Path, x: str) -> None:
-    """Draw the fitness of runs into one picture; ImportError without matplotlib."""
-    courses = {str(folder.path): Course(folder.path / "history.csv") for folder in folders}
+    """Draw the fitness of the runs that have ended; ImportError without matplotlib.
+
+    Raises ValueError where none has.
+    """
+    histories = {str(folder.path): folder.path / "history.csv" for folder in folders}
+    running = [name for name, path in histories.items() if not path.exists()]
+    if running:
+        text = (
+            f"{', '.join(map(printable, running))}: not ended yet, so that there is no history.csv"
+        )
+        if len(running) == len(histories):
+            raise ValueError(f"{text}; compare runs that have, or end them by gacnn resume RUN")
+        checks.warn(
+            f"{text}; not in the picture; gacnn resume RUN goes on with one that was killed"
+        )
+    ended = {name: path for name, path in histories.items() if name not in running}
+    courses = {name: Course(path) for name, path in ended.items()}
     figure: Any = plots.fitness(courses, x=x).figure
     from matplotlib import pyplot  # which has drawn
 

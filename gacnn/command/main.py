@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import re
 import signal
 import sys
 import warnings
@@ -13,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import cnn
-from gacnn.command import commands, options
-from gacnn.command.run_folder import RunFolder
+from gacnn.command import commands, options, values
 from gacnn.command.terminal import Parser, complain
 
 EXAMPLES = """\
@@ -45,7 +45,7 @@ DATA = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; return the exit code."""
     reader = parser()
-    told = reader.parse_args(arguments)
+    told = reader.parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
     if "run" not in told:
         reader.print_help()
         return 0
@@ -67,6 +67,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             complain(error if f"{error}" else type(error).__name__, error)
             return 1
     return code
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """Return arguments with a value that begins with a minus as --option=value, one of them."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] == "--scale" and re.match(r"-[\d.]", argument):
+            argument = f"{joined.pop()}={argument}"
+        joined.append(argument)
+    return joined
 
 
 def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
@@ -93,14 +103,16 @@ def parser() -> argparse.ArgumentParser:
     _add_evaluate(added)
     _add_predict(added)
     each = _command(added, commands.export, "write the network of a run for ONNX Runtime")
-    each.add_argument("folder", type=Path, metavar="RUN", help="a run, or a file of Model.save")
-    each.add_argument("file", type=Path, metavar="FILE.onnx")
+    each.add_argument(
+        "folder", type=values.path, metavar="RUN", help="a run, or a file of Model.save"
+    )
+    each.add_argument("file", type=values.path, metavar="FILE.onnx")
     each = _command(added, commands.compare, "draw runs in one picture, and list what came out")
-    each.add_argument("folders", nargs="+", type=RunFolder, metavar="RUN", help="folders of runs")
-    each.add_argument("--out", type=Path, default=Path("compare.png"), help="(compare.png)")
+    each.add_argument("folders", nargs="+", type=values.run, metavar="RUN", help="folders of runs")
+    each.add_argument("--out", type=values.path, default=Path("compare.png"), help="(compare.png)")
     each.add_argument("--x", choices=("generation", "evaluations", "seconds"), default="seconds")
     each = _command(added, commands.info, "tell what is in a run, a model or a checkpoint")
-    each.add_argument("file", type=Path, metavar="FILE", help="a run's folder, or a file")
+    each.add_argument("file", type=values.path, metavar="FILE", help="a run's folder, or a file")
     return whole
 
 
@@ -118,7 +130,7 @@ def _command(added: Any, run: Any, what: str) -> argparse.ArgumentParser:
 def _add_train(added: Any) -> None:
     each = _command(added, commands.train, "evolve a network on images")
     each.add_argument("data", metavar="DATA", help=DATA)
-    each.add_argument("--out", type=RunFolder, required=True, metavar="RUN", help="a new folder")
+    each.add_argument("--out", type=values.run, required=True, metavar="RUN", help="a new folder")
     options.add_images(each)
     options.add_network(each)
     options.add_evolution(each)
@@ -133,7 +145,7 @@ def _add_train(added: Any) -> None:
 def _add_resume(added: Any) -> None:
     says = "go on with a run that was stopped or killed, or for longer"
     each = _command(added, commands.resume, says)
-    each.add_argument("folder", type=RunFolder, metavar="RUN", help="the folder of the run")
+    each.add_argument("folder", type=values.run, metavar="RUN", help="the folder of the run")
     options.add_limits(each)
     options.add_progress(each)
     options.add_resources(each)
@@ -142,7 +154,7 @@ def _add_resume(added: Any) -> None:
 
 def _add_evaluate(added: Any) -> None:
     each = _command(added, commands.evaluate, "count what a run gets right on unseen images")
-    each.add_argument("folder", type=RunFolder, metavar="RUN", help="the folder of the run")
+    each.add_argument("folder", type=values.run, metavar="RUN", help="the folder of the run")
     each.add_argument("data", nargs="?", help=f"other data than the run's own test images: {DATA}")
     options.add_pixels(each)
     options.add_memory(each)
@@ -150,9 +162,13 @@ def _add_evaluate(added: Any) -> None:
 
 def _add_predict(added: Any) -> None:
     each = _command(added, commands.predict, "name the class of images")
-    each.add_argument("folder", type=RunFolder, metavar="RUN", help="the folder of the run")
+    each.add_argument("folder", type=values.run, metavar="RUN", help="the folder of the run")
     each.add_argument(
-        "images", nargs="+", type=Path, metavar="IMAGE", help="pictures, folders of them, or .npz"
+        "images",
+        nargs="+",
+        type=values.path,
+        metavar="IMAGE",
+        help="pictures, folders of them, or .npz",
     )
     each.add_argument("--csv", action="store_true", help="print CSV, with all probabilities")
     options.add_pixels(each)

@@ -11,9 +11,21 @@ from cnn.checks import printable
 from cnn.datasets import Scale
 from cnn.datasets.array_files import read_images
 from cnn.datasets.folders import files_below
+from cnn.datasets.picture_files import is_picture
 from cnn.types import AnyArray, Array
 
-SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+SUFFIXES = {  # of what is a picture, or a damaged one; others are looked into
+    ".bmp",
+    ".gif",
+    ".jpeg",
+    ".jpg",
+    ".pgm",
+    ".png",
+    ".ppm",
+    ".tif",
+    ".tiff",
+    ".webp",
+}
 
 
 class Unread(NamedTuple):
@@ -52,9 +64,7 @@ def found(
 
 
 def _none(path: Path) -> Array:
-    raise ValueError(
-        f"{printable(path)} holds no picture; they end in {', '.join(sorted(SUFFIXES))}"
-    )
+    raise ValueError(f"{printable(path)} holds no picture")
 
 
 def _of_arrays(
@@ -95,6 +105,11 @@ def _below(folder: Path) -> list[Path]:
     """Return the pictures in and below a folder, as those of a class would be found."""
     real, notes = folder.resolve(), list[str]()
     files = [folder / file.relative_to(real) for file in files_below(real, real.parent, notes)]
+    others = [file for file in files if file.suffix.lower() not in SUFFIXES]
+    others = sorted(file for file in others if not is_picture(file))
+    if others:
+        more = f" and {len(others) - 1:,} more" if len(others) > 1 else ""
+        notes.append(f"{printable(others[0].relative_to(folder))}{more}, no pictures")
     if notes:
         checks.warn(f"left out in {printable(folder)}: {'; '.join(notes)}")
-    return sorted(file for file in files if file.suffix.lower() in SUFFIXES)
+    return sorted(set(files) - set(others))

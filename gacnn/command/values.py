@@ -6,8 +6,10 @@ import argparse
 import math
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 from cnn import datasets
+from gacnn.command.run_folder import RunFolder
 
 _BYTES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -85,3 +87,15 @@ def memory(text: str) -> int:
     if not digits.isdecimal() or not int(digits) or unit not in _BYTES:
         raise argparse.ArgumentTypeError(f"must be bytes, or like 500M or 2G, not {text}")
     return int(digits) * _BYTES[unit]
+
+
+def path(text: str) -> Path:
+    """Return a path that has a name, which an unset variable of a shell has not."""
+    if not text:
+        raise argparse.ArgumentTypeError("must be a path, and is empty")
+    return Path(text)
+
+
+def run(text: str) -> RunFolder:
+    """Return the folder of a run."""
+    return RunFolder(path(text))

@@ -25,7 +25,8 @@ def in_options(message: str) -> str:
 
 
 def _scale(found: re.Match[str]) -> str:
-    return "--scale " + ",".join(each.removesuffix(".0") for each in found.groups())
+    ends = ",".join(each.removesuffix(".0") for each in found.groups())
+    return ("--scale=" if ends.startswith("-") else "--scale ") + ends
 
 
 def _option(found: re.Match[str]) -> str:

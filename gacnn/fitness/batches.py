@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,6 +83,25 @@ def changed(images: Array, augment: Augmentation, rng: np.random.Generator) -> A
 
 def _largest(images: Array) -> float:
     return max(abs(float(images.max())), abs(float(images.min())))
+
+
+@dataclass(frozen=True)
+class Unscaled:
+    """An augmentation of images before they were standardised, for those that are.
+
+    mean, scale: of all numbers, (1,), or of each of the numbers of an image, (number,).
+    """
+
+    augment: Augmentation
+    mean: Array
+    scale: Array
+
+    def __call__(self, images: Array, rng: np.random.Generator) -> Array:
+        """Return the images (N, …) augmented."""
+        columns = (len(images), -1) if len(self.mean) > 1 else images.shape
+        raw = images.reshape(columns) * self.scale + self.mean
+        result = changed(raw.reshape(images.shape), self.augment, rng)
+        return ((result.reshape(columns) - self.mean) / self.scale).reshape(images.shape)
 
 
 def checked_augmentation(augment: Any) -> Augmentation | None:

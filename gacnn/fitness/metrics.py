@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -115,6 +116,14 @@ def accuracy(log_proba: Array, labels: Array, weights: Array | None = None) -> A
     return _mean(log_proba.argmax(axis=2) == labels, weights)
 
 
+class Share:
+    """The share of the images that are right, whatever they weigh: what people are told."""
+
+    def __call__(self, log_proba: Array, labels: Array, weights: Array | None = None) -> Array:
+        """Return it (P,) for log-probabilities (P, N, classes) and labels (N,)."""
+        return accuracy(log_proba, labels)
+
+
 def _mean(values: Array, weights: Array | None) -> Array:
     """Return the mean (P,) of values (P, N), weighted by (N,)."""
     if weights is None:
@@ -222,6 +231,8 @@ def measure_of(metric: Metric) -> Measure:
         return METRICS[metric]
     if isinstance(metric, CrossEntropy):
         return _labelled(metric, Total.CROSS_ENTROPY, np.divide)
+    if isinstance(metric, Share):
+        return Measure(metric, "log_proba", "labels")
     if not callable(metric):
         raise TypeError(
             f"metric must be one of {', '.join(METRICS)}, or a callable(outputs, y), not {metric!r}"
@@ -280,14 +291,22 @@ def name_of(function: str | Callable[..., Any]) -> str:
     if isinstance(function, str):
         return function
     if isinstance(function, functools.partial):
-        given = [*map(repr, function.args), *(f"{k}={v!r}" for k, v in function.keywords.items())]
+        named = (f"{name}={_argument(value)}" for name, value in function.keywords.items())
+        given = [*map(_argument, function.args), *named]
         return f"partial({', '.join([name_of(function.func), *given])})"
     return getattr(function, "__name__", None) or _shown(function)
 
 
+def _argument(value: object) -> str:
+    return name_of(value) if callable(value) else _shown(value)
+
+
 def _shown(instance: object) -> str:
+    """Return how an object shows itself, without addresses, which every process has others of."""
     kind = type(instance)
-    return kind.__name__ if kind.__repr__ is object.__repr__ else repr(instance)
+    if kind.__repr__ is object.__repr__:
+        return kind.__name__
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(instance))
 
 
 def checked_targets(model: Model, y: ArrayLike, number: int, kinds: set[str]) -> Array:

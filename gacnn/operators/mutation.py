@@ -333,6 +333,8 @@ class CumulativeMutation(GaussianNoise):
             )
         if recombination.weights == "fitness":
             raise ValueError(f'{type(self).__name__} needs weights="log" or "equal"')
+        if not len(offspring):  # all solutions are kept
+            return offspring
         centre = offspring[0]
         if self.centre is None or self.present_sigma is None:
             self._begin(centre)

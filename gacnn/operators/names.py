@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from inspect import Parameter
 from typing import Any
 
+import numpy as np
+
 from cnn import checks
 from gacnn.operators.crossover import (
     BlendCrossover,
@@ -63,6 +65,7 @@ OTHER_SETTINGS = {  # words of other libraries for settings of GA and train
 }
 
 _RATES = ("mutation_probability", "mutation_percent_genes", "mutation_num_genes")
+_RANGES = ("random_mutation_min_val", "random_mutation_max_val", "mutation_by_replacement")
 
 
 def resolved(setting: str, value: Any) -> Any:
@@ -116,6 +119,8 @@ def check_heeded(settings: dict[str, Any], parameters: Mapping[str, Parameter]) 
     if isinstance(mutation, GaussianNoise):
         cure = "it disturbs all genes, but for GaussianMutation(probability=…)"
         unheeded += [(name, mutation, cure) for name in _RATES]
+        cure = "how far it moves a gene is its own setting; see its documentation"
+        unheeded += [(name, mutation, cure) for name in _RANGES]
     if isinstance(crossover, WeightedRecombination):
         cure = "all offspring are one mean of the parents"
         unheeded.append(("crossover_probability", crossover, cure))
@@ -123,10 +128,19 @@ def check_heeded(settings: dict[str, Any], parameters: Mapping[str, Parameter]) 
         if isinstance(operator, Operator):
             cure = "take another crossover_type and mutation_type"
             unheeded.append(("gene_constraint", operator, cure))
+        if isinstance(operator, GaussianNoise | WeightedRecombination | BlendCrossover):
+            cure = "it takes categories for numbers; take another crossover_type and mutation_type"
+            unheeded.append(("gene_categorical", operator, cure))
     for name, operator, cure in unheeded:
-        if settings[name] is not None and settings[name] != parameters[name].default:
+        if name in parameters and _is_given(settings[name], parameters[name].default):
             kind = type(operator).__name__
             raise ValueError(f"{name} is for PyGAD's own operators, not for {kind}: {cure}")
+
+
+def _is_given(value: Any, default: Any) -> bool:
+    """Tell whether a setting, for all genes or for each, is neither its default nor False."""
+    values = np.asarray(value, dtype=object)
+    return any(each is not False and each is not None and each != default for each in values.flat)
 
 
 def name_of(operator: Operator) -> str | None:

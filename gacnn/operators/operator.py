@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -64,6 +66,15 @@ class Operator:
         for name in self.remembers:
             setattr(self, name, None)
 
+    @contextmanager
+    def _named(self, method: str) -> Iterator[None]:
+        """Let an error say whose it is."""
+        try:
+            yield
+        except Exception as error:
+            error.add_note(f"raised by {type(self).__name__}.{method}")
+            raise
+
     def _begun(self, ga: Any) -> Run:
         run = run_of(ga)
         if run.generations_completed == 0:
@@ -86,7 +97,14 @@ class Selection(Operator):
     @final
     def __call__(self, fitness: Any, num_parents: int, ga: Any) -> tuple[Array, Indices]:
         """Return parents (num_parents, n) and their indices: called by PyGAD."""
-        return self.select(np.asarray(fitness), num_parents, self._begun(ga))
+        with self._named("select"):
+            selected = self.select(np.asarray(fitness), num_parents, self._begun(ga))
+            if not isinstance(selected, tuple | list) or len(selected) != 2:
+                raise TypeError(
+                    "select must return two things, parents (num_parents, n) and their indices "
+                    f"(num_parents,), not {type(selected).__name__}"
+                )
+        return selected[0], selected[1]
 
     def select(self, fitness: Array, num_parents: int, run: Run) -> tuple[Array, Indices]:
         """Return parents (num_parents, n) and their indices in the population."""
@@ -107,7 +125,8 @@ class Crossover(Operator):
     @final
     def __call__(self, parents: Array, offspring_size: tuple[int, int], ga: Any) -> Array:
         """Return offspring of offspring_size, (members, n): called by PyGAD."""
-        return self.cross(parents, offspring_size[0], self._begun(ga))
+        with self._named("cross"):
+            return self.cross(parents, offspring_size[0], self._begun(ga))
 
     def cross(self, parents: Array, num_offspring: int, run: Run) -> Array:
         """Return offspring (num_offspring, n) of parents (K, n)."""
@@ -131,7 +150,8 @@ class Mutation(Operator):
     @final
     def __call__(self, offspring: Array, ga: Any) -> Array:
         """Return the offspring (members, n) disturbed: called by PyGAD."""
-        return self.mutate(offspring, self._begun(ga))
+        with self._named("mutate"):
+            return self.mutate(offspring, self._begun(ga))
 
     def mutate(self, offspring: Array, run: Run) -> Array:
         """Return the offspring (members, n) disturbed."""

@@ -135,7 +135,12 @@ class PlainRun:
         self._ga = ga
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._ga, name)
+        try:
+            return getattr(self._ga, name)
+        except AttributeError as error:
+            if name in Run.__annotations__ or name in vars(Run):
+                error.add_note(f"only gacnn.GA has {name}, pygad.GA has not")
+            raise
 
     @property
     def evaluator(self) -> Evaluator:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cnn import Model, checks
+from cnn.checks import printable
 from gacnn.algorithm.ga import GA
 from gacnn.callbacks.callback import ENDLESS, Callback
 from gacnn.callbacks.stopping import EarlyStopping
@@ -93,6 +94,22 @@ def warn_of_same(X: Array) -> None:
             f"all {len(X):,} samples to train on are the same, and no network can tell them apart: "
             "look at how they were read"
         )
+
+
+def warn_of_missing(model: Model, y: ArrayLike) -> None:
+    """Warn of classes of the network that have no image."""
+    missing = np.setdiff1d(np.arange(model.num_classes), np.asarray(y))
+    if not missing.size:
+        return
+    names = model.class_names or range(model.num_classes)
+    listed = ", ".join(printable(names[number]) for number in missing[:5])
+    more = f" and {missing.size - 5:,} more" if missing.size > 5 else ""
+    number = model.num_classes - missing.size
+    only = f"y holds {number} of the {model.num_classes} classes of the network"
+    checks.warn(
+        f"{only}: there is no image of {listed}{more}, which it will not learn; give images of all "
+        "classes, shuffled where they are sorted, or a network of fewer outputs"
+    )
 
 
 def warn_of_earlier(checkpoint: Checkpoint) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,17 +46,24 @@ class CheckedSamples(NamedTuple):
 
 
 def hold_out(
-    model: Model, data: Samples, validation: Any, random_seed: int, *, labels: bool
+    model: Model,
+    data: Samples,
+    validation: Any,
+    random_seed: int,
+    class_weight: Any = None,
+    *,
+    labels: bool,
 ) -> tuple[CheckedSamples, Samples | CheckedSamples | None]:
     """Return the data to train on, and those held out: given, a share, or None.
 
-    "auto" holds out a tenth of 200 images or more. labels: whether y are classes, of which every
-    one keeps an image to train on.
+    "auto" holds out a tenth of 200 images or more. Rows that weigh nothing, on their own or by
+    their class, are left out. labels: whether y are classes, of which every one keeps an image to
+    train on.
     """
     if np.ndim(data.y) == 0:
         raise ValueError(f"y must have one entry for each image, not {data.y!r}")
     checks.unmasked(data.y, "y")
-    checked = _checked(model, data)
+    checked = _counting(_checked(model, data), class_weight)
     if isinstance(validation, str):
         _check_word(validation)
         validation = VALIDATION if len(checked.X) >= ENOUGH_IMAGES else None
@@ -96,6 +104,17 @@ def _checked(model: Model, data: Samples) -> CheckedSamples:
             f"y must have one entry for each of {len(images)} images, not {targets.shape}"
         )
     return CheckedSamples(images, targets, checked_sample_weight(data.sample_weight, len(images)))
+
+
+def _counting(data: CheckedSamples, class_weight: Any) -> CheckedSamples:
+    """Return the rows that weigh more than 0; all where none does, which others refuse."""
+    counting = np.ones(len(data.X), bool)
+    if data.sample_weight is not None:
+        counting &= data.sample_weight > 0
+    if isinstance(class_weight, Mapping):
+        nothing = [label for label, weight in class_weight.items() if weight == 0]
+        counting &= ~np.isin(data.y, nothing) if data.y.ndim == 1 else True
+    return data if counting.all() or not counting.any() else data.rows(counting)
 
 
 def _divided(

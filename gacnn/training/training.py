@@ -26,7 +26,7 @@ from gacnn.checkpoints.checkpoint import Checkpoint
 from gacnn.checkpoints.checkpoint import resume as resume_checkpoint
 from gacnn.fitness.batches import Augmentation, checked_batch_size
 from gacnn.fitness.fitness import Fitness
-from gacnn.fitness.metrics import Metric, measure_of
+from gacnn.fitness.metrics import Metric, Share, measure_of
 from gacnn.fitness.scoring import WORST
 from gacnn.fitness.weights import ClassWeight, labels_to_weigh, weights_of_classes
 from gacnn.operators.crossover import WeightedRecombination
@@ -41,6 +41,7 @@ from gacnn.training.arguments import (
     generations,
     warn_of_earlier,
     warn_of_lone,
+    warn_of_missing,
     warn_of_same,
     warn_of_size,
 )
@@ -60,7 +61,12 @@ from gacnn.training.forecast import (
     seconds_of_looks,
     seconds_per_generation,
 )
-from gacnn.training.held_out import CheckedSamples, Samples, are_labels, hold_out
+from gacnn.training.held_out import (
+    CheckedSamples,
+    Samples,
+    are_labels,
+    hold_out,
+)
 from gacnn.training.plan import Distribution, Plan
 from gacnn.training.preparation import Preparation
 from gacnn.training.result import Result
@@ -107,7 +113,7 @@ class Training:
         check_gene_type(settings.get("gene_type", np.float32))
         self.metrics: list[Any] = list(metric) if isinstance(metric, list | tuple) else [metric]
         self.one_objective = not isinstance(metric, list | tuple)
-        data, held_out = self._split(Samples(X, y, sample_weight), validation)
+        data, held_out = self._split(Samples(X, y, sample_weight), class_weight, validation)
         if isinstance(batch_size, str):
             check_auto(batch_size, "batch_size", "a number of images or None, all")
         elif batch_size is not None:
@@ -142,6 +148,11 @@ class Training:
         self._set_average()
         warn_of_size(self.fitness.X, input_size)
         warn_of_same(self.fitness.X)
+        if are_labels(model, y, self._targets):
+            warn_of_missing(model, y)
+        if model.input_range is not None:
+            cure = "give it in the numbers of that training, or train a new network"
+            model.input_range.check(self.fitness.X, "X", cure)
         self.input_range = InputRange.of(self.fitness.X)
         follows = held_out is not None or not self.fitness.reevaluates
         self.patience = self._patience(patience, follows)
@@ -172,13 +183,13 @@ class Training:
         return {measure_of(each).targets for each in self.metrics}
 
     def _split(
-        self, data: Samples, validation: Any
+        self, data: Samples, class_weight: ClassWeight | None, validation: Any
     ) -> tuple[CheckedSamples, Samples | CheckedSamples | None]:
         """Return the data to train on, and those held out, if any are."""
         labels = are_labels(self.model, data.y, self._targets)
         if labels:
             warn_of_lone(self.model, data.y)
-        return hold_out(self.model, data, validation, self.seed or 0, labels=labels)
+        return hold_out(self.model, data, validation, self.seed or 0, class_weight, labels=labels)
 
     def _fitness(
         self,
@@ -216,7 +227,8 @@ class Training:
         """Return what looks at the held-out data, often enough for patience."""
         X, y, sample_weight = held_out
         judges = "labels" in self._targets
-        measured = [*self.metrics, "accuracy"] if judges else metric
+        weighs = sample_weight is not None or options["class_weight"] is not None
+        measured = [*self.metrics, Share() if weighs else "accuracy"] if judges else metric
         try:
             scores = Fitness(self.model, X, y, measured, sample_weight=sample_weight, **options)
         except (TypeError, ValueError) as error:

@@ -358,6 +358,13 @@ def test_patience():
     assert classifier(**long, early_stopping=False).fit(X, y).n_generations_ == 60
 
 
+@pytest.mark.parametrize("name", ["early_stopping", "warm_start"])
+def test_flags_are_no_words(name):
+    X, y = images()
+    with pytest.raises(TypeError, match=f"{name} must be True or False, not 'False'"):
+        classifier(**{name: "False"}).fit(X, y)
+
+
 def test_time_limit():
     X, y = images()
     assert classifier(num_generations=None, time_limit=0).fit(X, y).n_generations_ == 1
@@ -961,3 +968,48 @@ def test_the_last_layer_behind_a_first_one_from_the_data_is_solved_to_begin_with
     before = again.model_.weights
     again.fit(X, 1 - y)  # of which a solved head would be the opposite
     assert np.corrcoef(again.model_.weights, before)[0, 1] > 0.5
+
+
+def seen_by_augment(X, y, *layers):
+    """The images that `augment` is given, and what `fit` makes of them."""
+    seen = []
+
+    def note(images, rng):
+        seen.append(images.copy())
+        return images
+
+    estimator = classifier(*layers, augment=note, num_generations=3).fit(X, y)
+    return np.concatenate(seen), estimator
+
+
+def test_augment_is_given_the_images_of_fit():
+    X, y = images(90)
+    X = 100 + X.astype(float)
+    seen, _ = seen_by_augment(X, y)
+    assert X.min() - 1 < seen.min() < seen.max() < X.max() + 1
+    rows = X.reshape(len(X), -1) * np.linspace(1, 50, X[0].size)
+    seen, _ = seen_by_augment(rows, y, cnn.Dense(3, activation_function="softmax"))
+    np.testing.assert_allclose(seen.max(axis=0), rows.max(axis=0), rtol=0.3)
+
+
+def test_an_augmentation_that_knows_the_numbers_of_the_images():
+    rng = np.random.default_rng(0)
+    y = np.arange(120) % 2
+    X = np.full((120, 8, 8, 1), 0.9)
+    X[:, :5] = np.where(y, 0.1, 0.3)[:, None, None, None]
+    X += rng.normal(0, 0.02, X.shape)
+
+    def noise(images, rng):
+        return np.clip(images + rng.normal(0, 0.02, images.shape), 0, 1)
+
+    layers = [cnn.AveragePooling2D(4), cnn.Flatten()]
+    estimator = classifier(*layers, augment=noise, num_generations=150)
+    assert estimator.fit(X, y).score(X, y) > 0.95
+
+
+def test_labels_of_two_classes_may_be_a_column():
+    X, y = images()
+    y = (y == y[0]).astype(int)
+    with pytest.warns(UserWarning, match="column-vector y"):
+        column = classifier().fit(X, y[:, None])
+    np.testing.assert_array_equal(column.predict(X), classifier().fit(X, y).predict(X))

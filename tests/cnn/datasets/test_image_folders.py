@@ -279,3 +279,23 @@ def test_classes_that_are_numbers_are_in_their_order(names, order, tmp_path):
     data, _ = datasets.load_npz(tmp_path / "data.npz")
     assert list(data.class_names) == order
     assert [data.class_names[label] for label in data.y] == names
+
+
+# Scales
+
+
+def test_negatives_are_turned(tmp_path):
+    data = load_image_folder(folder(tmp_path, cat=2, dog=2), scale=datasets.Scale(255, 0))
+    plain = load_image_folder(tmp_path)
+    np.testing.assert_allclose(data.X, 1 - plain.X, atol=1e-6)
+    assert data.scale == datasets.Scale(255, 0)
+    alone = datasets.load_images([tmp_path / "cat/0.png"], scale=data.scale)
+    np.testing.assert_array_equal(alone[0], data.X[0])
+
+
+@pytest.mark.parametrize("scale", [datasets.Scale(0, 65535), datasets.Scale(0, 50)])
+def test_a_scale_that_bytes_have_not_is_not_said_to_be_theirs(tmp_path, scale):
+    with pytest.warns(UserWarning, match="pictures of 8 bits: taken as bytes, divided by 255, not"):
+        data = load_image_folder(folder(tmp_path, cat=2, dog=2), scale=scale)
+    assert data.scale == datasets.Scale(0, 255)
+    np.testing.assert_array_equal(data.X, load_image_folder(tmp_path).X)

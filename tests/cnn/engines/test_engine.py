@@ -165,6 +165,48 @@ class Skip(Layer):
         yield Operation("add", self, inputs=(-1, -3))
 
 
+class Returning(Doubling):
+    """An engine that returns what it should write."""
+
+    def run(self, program, images, weights, out, **limits):
+        return np.zeros_like(out)
+
+
+class Silent(Doubling):
+    """An engine that writes nothing for the last image."""
+
+    def run(self, program, images, weights, out, **limits):
+        out[:, :-1] = 1
+
+
+def test_an_engine_that_does_not_write_is_found_out():
+    model, X, vectors = case()
+    model.forward(X, vectors)  # leaves numbers in memory
+    with pytest.raises(TypeError, match="'doubling' must write what it computes into out"):
+        model.forward(X, vectors, engine=Returning())
+    outputs = model.forward(X, vectors, engine=Silent())
+    assert np.isnan(outputs[:, -1]).all()
+    assert (outputs[:, :-1] == 1).all()
+
+
+class Halves(Two):
+    """A layer that says another shape than its operations leave."""
+
+    def output_shape(self, shape, previous):
+        return (shape[0] // 2, *shape[1:])
+
+
+def test_a_layer_that_says_another_shape_is_found_out():
+    layers = [cnn.Input2D((6, 5, 2)), Halves(), cnn.Flatten(), cnn.Dense(2)]
+    with pytest.raises(ValueError, match=r"says that it gives \(3, 5, 2\), but .* \(6, 5, 2\)"):
+        cnn.Model(layers).forward(np.ones((1, 6, 5, 2)))
+
+
+def test_a_layer_without_a_shape_says_so():
+    with pytest.raises(NotImplementedError, match="give it output_shape"):
+        cnn.Model([cnn.Input2D((6, 5, 2)), Layer()])
+
+
 def test_an_operation_that_is_not_known_is_refused_by_the_layer():
     model, X, _ = case([*CHAIN[:2], Swish(), *CHAIN[2:]])
     with pytest.raises(ValueError, match=r"'numpy' cannot run Swish\(\): .* no operation 'swish'"):

@@ -951,3 +951,19 @@ def test_a_copy_that_lacks_nothing_says_nothing(tmp_path):
     ga = lucky_ga(Lucky())
     ga.save(str(tmp_path / "ga"))
     gacnn.load(str(tmp_path / "ga")).run()
+
+
+@pytest.mark.parametrize("parallel", [["process", 2], ["thread", 2], None])
+def test_networks_do_not_follow_into_other_processes(parallel, recwarn):
+    model = cnn.Model([cnn.Input1D(2), cnn.Dense(2)], random_seed=0)
+    networks = gacnn.GACNN(model, 4, random_seed=0)
+    gacnn.GA(
+        num_generations=1,
+        num_parents_mating=2,
+        initial_population=networks.population_as_vectors(),
+        fitness_func=lambda ga, solution, index: 0,
+        parallel_processing=parallel,
+        suppress_warnings=True,
+    )
+    said = [str(each.message) for each in recwarn if "follow the population" in str(each.message)]
+    assert len(said) == (parallel == ["process", 2])

@@ -1,5 +1,6 @@
 """The lifecycle of gacnn.GA: events, callbacks, Ctrl-C, networks, batches."""
 
+import copy
 import csv
 import inspect
 import io
@@ -282,6 +283,58 @@ def test_callbacks_of_the_wrong_kind(callbacks: Any, message: str) -> None:
         GA(fitness_func=total, **SMALL, callbacks=callbacks)
 
 
+def test_a_copy_made_in_a_run_on_batches_keeps_its_criteria(tmp_path: Path) -> None:
+    def save(ga: Any) -> None:
+        ga.save(tmp_path / "run")
+
+    criteria = ["reach_1e9", "evaluations_1000"]
+    ga = build(fitness_func=Values(), stop_criteria=criteria, on_generation=save)
+    ga.run()
+    saved = gacnn.load(tmp_path / "run").stop_criteria
+    assert sorted(saved) == sorted(ga.stop_criteria)
+    assert len(saved) == 2
+
+
+def test_criteria_that_a_callback_has_set_last() -> None:
+    def end_at_the_fifth(ga: Any) -> None:
+        ga.stop_criteria = [["evaluations", 1.0]]
+
+    ga = build(fitness_func=Values(), stop_criteria="reach_1e9", on_generation=end_at_the_fifth)
+    ga.run()
+    assert ga.generations_completed == 1
+    assert ga.stop_criteria == [["evaluations", 1.0]]
+
+
+class Rounds(Callback):
+    """Changes the last population, and of one row the fitness too, or not."""
+
+    def __init__(self, told: str) -> None:
+        self.told = told
+
+    def finish(self, ga: Any) -> None:
+        ga.population[:3] = np.round(ga.population[:3] + 1)
+        if self.told == "one":
+            ga.last_generation_fitness[0] = 77
+        elif self.told == "all":
+            ga.last_generation_fitness = np.full(len(ga.population), 5.0)
+
+
+@pytest.mark.parametrize("told", ["none", "one", "all"])
+def test_what_finish_changes_is_scored_anew_unless_it_says_how_fit_it_is(told: str) -> None:
+    asked: list[int] = []
+
+    def fitness(ga: Any, solution: Array, index: Any) -> float:
+        asked.append(ga.has_ended)
+        return float(np.sum(solution))
+
+    ga = build(Rounds(told), fitness_func=fitness, keep_elitism=0)
+    ga.run()
+    sums = ga.population.sum(axis=1)
+    expected = {"none": sums, "one": [77, *sums[1:]], "all": np.full(8, 5.0)}[told]
+    np.testing.assert_allclose(ga.last_generation_fitness, expected)
+    assert sum(asked) == {"none": 3, "one": 2, "all": 0}[told]
+
+
 class TestCtrlC:
     """SIGINT, sent to this very process."""
 
@@ -314,6 +367,25 @@ class TestCtrlC:
         ga.run()
         assert not ga.interrupted
         assert ga.generations_completed == 7
+
+    def test_a_copy_of_an_interrupted_run_goes_on_for_all_its_generations(
+        self, tmp_path: Path
+    ) -> None:
+        copies = []
+
+        def save(ga: Any) -> None:
+            if ga.generations_completed == 2:
+                self.press()
+            ga.save(tmp_path / "run")
+
+        ga = build(on_generation=save, on_stop=lambda ga, _: copies.append(copy.deepcopy(ga)))
+        ga.run()
+        assert ga.generations_completed == 2
+        for again in (gacnn.load(tmp_path / "run"), copies[0]):
+            assert again.stop_criteria is None
+            again.on_generation = again.on_stop = None
+            again.run()
+            assert again.generations_completed == 7
 
     def test_a_second_one_ends_it_at_once(self) -> None:
         def fitness(ga: Any, solution: Array, index: Any) -> float:

@@ -1,6 +1,8 @@
 """Checkpoints: a run that is killed and resumed equals one that was left alone, bit for bit."""
 
 import copy
+import dataclasses
+import math
 import multiprocessing
 import os
 import shutil
@@ -16,7 +18,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from watch import Watch
 
 import cnn
 import gacnn
@@ -335,6 +336,8 @@ def test_time_before_the_kill_counts(tmp_path: Path) -> None:
 
 
 def test_seconds_of_every_start_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from watch import Watch  # not where another process takes this file for a module
+
     watch, path = Watch(monkeypatch), tmp_path / "run"
     times = {"on_start": watch.takes(100), "on_generation": watch.takes(1)}
     build(Checkpoint(path, every=1), TimeLimit(240), num_generations=5, **times).run()
@@ -344,6 +347,74 @@ def test_seconds_of_every_start_count(tmp_path: Path, monkeypatch: pytest.Monkey
     resumed.run()
     assert (resumed.seconds, resumed.start_seconds) == (240, 200)
     assert resumed.generations_completed == 40
+
+
+def halves(ga: Any) -> None:
+    ga.mutation_probability[0] *= 0.5
+    ga.random_mutation_max_val[0] *= 0.9
+
+
+def test_what_callbacks_change_in_place_is_kept(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {
+        "mutation_type": "adaptive",
+        "mutation_probability": [0.9, 0.1],
+        "on_generation": halves,
+        "random_mutation_min_val": [-1] * 6,
+        "random_mutation_max_val": [0.5, 1, 1, 1, 1, 1],
+        "num_generations": 8,
+    }
+    whole = build(**settings)
+    whole.run()
+    settings |= {"mutation_probability": [0.9, 0.1]}
+    settings |= {
+        "random_mutation_min_val": [-1] * 6,
+        "random_mutation_max_val": [0.5, 1, 1, 1, 1, 1],
+    }
+    build(Checkpoint(tmp_path / "run"), **{**settings, "num_generations": 4}).run()
+    resumed = resume(tmp_path / "run", fitness_func=total, on_generation=halves, num_generations=8)
+    resumed.run()
+    assert resumed.mutation_probability == whole.mutation_probability
+    np.testing.assert_array_equal(resumed.population, whole.population)
+
+
+def test_criteria_that_a_callback_has_set_are_kept(tmp_path: Path) -> None:
+    def end_at_the_eighth(ga: Any) -> None:
+        if ga.generations_completed == 3:
+            ga.stop_criteria = [["evaluations", 60.0]]
+
+    whole = build(on_generation=end_at_the_eighth)
+    whole.run()
+    build(Checkpoint(tmp_path / "run"), on_generation=end_at_the_eighth, num_generations=4).run()
+    how = {"fitness_func": total, "on_generation": end_at_the_eighth, "num_generations": 40}
+    resumed = resume(tmp_path / "run", **how)
+    resumed.run()
+    assert resumed.generations_completed == whole.generations_completed < 40
+
+
+@dataclasses.dataclass
+class Limited(gacnn.Mutation):
+    """A mutation of a user's, with a setting that may be NaN."""
+
+    limit: float = math.nan
+
+    def mutate(self, offspring: Array, run: Any) -> Array:
+        return offspring + 1
+
+
+class Told(Batches):
+    """An evaluator whose fingerprint has NaN in it."""
+
+    def fingerprint(self) -> dict[str, Any]:
+        return {"missing": math.nan, "scale": self.scale}
+
+
+def test_nan_is_nan(tmp_path: Path) -> None:
+    build(Checkpoint(tmp_path / "run"), fitness_func=Told(), mutation_type=Limited()).run()
+    given = {"fitness_func": Told(), "mutation_type": Limited(), "num_generations": 45}
+    assert resume(tmp_path / "run", **given).generations_completed == 40
+    for other in ({"mutation_type": Limited(1.0)}, {"fitness_func": Told(2.0)}):
+        with pytest.raises(ValueError, match="is of another run"):
+            resume(tmp_path / "run", **{**given, **other})
 
 
 def test_fitness_may_be_asked_for_before_a_resumed_run_begins(tmp_path: Path) -> None:

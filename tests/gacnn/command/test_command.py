@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -648,3 +649,65 @@ def test_a_class_of_one_image_is_trained_on_and_named(tmp_path, capsys):
         run = tmp_path / f"run-{seed}"
         assert gacnn("train", tmp_path / "data.npz", "--out", run, "--seed", seed, *QUICK) == 0
         assert capsys.readouterr().err.count("class 2 has one image") == 1
+
+
+@pytest.mark.filterwarnings("always")
+def test_pictures_are_predicted_whatever_their_names(photos, run, tmp_path, capsys):
+    shutil.copy(photos / "bright/0.png", tmp_path / "a.jfif")
+    shutil.copy(photos / "bright/1.png", tmp_path / "without")
+    (tmp_path / "notes.txt").write_text("these are bright")
+    assert gacnn("predict", run, tmp_path) == 0
+    said = capsys.readouterr()
+    assert said.out.count("bright") == 2
+    assert "left out in" in said.err
+    assert "notes.txt, no pictures" in said.err
+
+
+def test_a_scale_may_begin_with_a_minus(tmp_path, capsys):
+    X = np.random.default_rng(0).integers(-1000, 3000, (12, 8, 8)).astype(np.int16)
+    np.savez(tmp_path / "ct.npz", x_train=X, y_train=np.arange(12) % 2)
+    run = ("train", tmp_path / "ct.npz", "--out", tmp_path / "run", *QUICK)
+    assert gacnn(*run) == 1
+    assert "such as --scale=-" in capsys.readouterr().err
+    assert gacnn(*run, "--scale", "-1024,3071") == 0
+    assert "numbers from -1024 to 3071" in capsys.readouterr().out
+
+
+def test_large_pictures_of_a_run_are_large_in_evaluate_too(tmp_path, capsys):
+    for name, light in (("dark", 0), ("light", 200)):
+        (tmp_path / "big" / name).mkdir(parents=True)
+        for number in range(4):
+            side = 300 if number else 20
+            Image.new("L", (side, side), light + number).save(
+                tmp_path / "big" / name / f"{number}.png"
+            )
+    common = ("--size", 8, "--max-pixels", 10**6, *QUICK)
+    with mock.patch("PIL.Image.MAX_IMAGE_PIXELS", 10_000):
+        assert gacnn("train", tmp_path / "big", "--out", tmp_path / "run", *common) == 0
+        capsys.readouterr()
+        assert gacnn("evaluate", tmp_path / "run", tmp_path / "big") == 0
+    said = capsys.readouterr()
+    assert "8 images" in said.out
+    assert "left out" not in said.err
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_run_that_has_not_ended_is_left_out_of_a_picture(run, photos, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    killed = tmp_path / "killed"
+    shutil.copytree(run, killed)
+    for name in ("history.csv", "results.json"):
+        (killed / name).unlink()
+    picture = tmp_path / "both.png"
+    assert gacnn("compare", run, killed, "--out", picture) == 0
+    assert picture.exists()
+    assert f"{killed}: not ended yet" in capsys.readouterr().err
+    assert gacnn("compare", killed, "--out", picture) == 1
+    assert "compare runs that have" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [("train", "digits", "--out", ""), ("predict", "run", "")])
+def test_empty_paths_are_refused(arguments, capsys):
+    with pytest.raises(SystemExit):
+        gacnn(*arguments)
+    assert "must be a path, and is empty" in capsys.readouterr().err

@@ -74,6 +74,7 @@ def test_separable_convolutions_in_words():
         ("dense 16x2, dense 10", 'has "dense 16x2"'),
         ("conv 16x5", 'must end with "dense 10", for the 10 classes of the data, not with "conv'),
         ("dense 9", 'must end with "dense 10"'),
+        ("conv 4x3 s0, dense 10", 'has "conv 4x3 s0"'),
         ("pool, dense 10", 'has "pool", which is none of: conv 16x5'),
         ("konv 3x3, dense 10", 'has "konv 3x3"'),
         ("dense 10 s2", 'has "dense 10 s2"'),
@@ -149,6 +150,7 @@ def test_runs_are_compared(runs, tmp_path, capsys):
     assert "is not the folder of a run" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("always")  # notes.txt is none
 def test_folders_and_arrays_are_predicted(runs, tmp_path, capsys):
     folder = tmp_path / "new"
     (folder / "more").mkdir(parents=True)

@@ -8,7 +8,7 @@ import pytest
 import cnn
 import gacnn
 from gacnn.fitness.fitness import Fitness
-from gacnn.fitness.metrics import MetricError
+from gacnn.fitness.metrics import MetricError, name_of
 
 metrics = pytest.importorskip("sklearn.metrics")
 
@@ -250,3 +250,26 @@ def test_as_many_images_as_outputs_are_no_harm(metric):
     fitness = gacnn.Fitness(model, np.ones((3, 2)), [0, 1, 2], metric)
     (outputs,) = model.forward(np.ones((3, 2)), model.weights[None])
     assert fitness(model.weights[None]) == metric(outputs, np.arange(3))
+
+
+def right(outputs, y):
+    return float(np.mean(outputs.argmax(axis=1) == y))
+
+
+def through(outputs, y, how, note=None):
+    return how(outputs, y)
+
+
+class Note:
+    """An object that shows itself with an address in it."""
+
+    def __repr__(self):
+        return f"Note({object()})"
+
+
+def test_names_of_metrics_have_no_addresses():
+    metric = functools.partial(through, how=right, note=Note())
+    assert name_of(metric) == "partial(through, how=right, note=Note(<object object>))"
+    assert name_of(functools.partial(through, how=functools.partial(right))) == (
+        "partial(through, how=partial(right))"
+    )

@@ -1,6 +1,7 @@
 """The operators of evolution strategies: in both genetic algorithms, gene spaces, bad input."""
 
 import copy
+import inspect
 
 import numpy as np
 import pygad
@@ -155,6 +156,85 @@ def test_mutation_rates_of_pygad_do_not_go_unheard(rate):
     make(mutation_type="random", **rate)
     with pytest.raises(ValueError, match=f"{next(iter(rate))} is for PyGAD's own.*probability="):
         make(mutation_type="gaussian", **rate)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"random_mutation_min_val": -0.01},
+        {"random_mutation_max_val": [0.1] * 6},
+        {"mutation_by_replacement": True},
+        {"mutation_probability": np.full(6, 0.1)},
+    ],
+)
+def test_ranges_of_pygads_mutations_do_not_go_unheard(setting):
+    with pytest.raises(ValueError, match=f"{next(iter(setting))} is for PyGAD's own operators"):
+        make(mutation_type="gaussian", **setting)
+
+
+@pytest.mark.parametrize(
+    "operators",
+    [
+        {"mutation_type": "gaussian"},
+        {"crossover_type": "blend", "mutation_type": "random"},
+        {"crossover_type": "recombination", "mutation_type": "random"},
+    ],
+)
+def test_categories_are_no_numbers(operators):
+    given = {"gene_space": [0, 5, 10], **operators}
+    if "gene_categorical" not in inspect.signature(pygad.GA.__init__).parameters:
+        pytest.skip("this version of PyGAD has no categories")
+    make(gene_categorical=False, **given)
+    make(gene_categorical=[False] * 6, **given)
+    with pytest.raises(ValueError, match="gene_categorical is for PyGAD's own operators"):
+        make(gene_categorical=True, **given)
+
+
+@pytest.mark.parametrize("name", ["csa", "separable", "gaussian", "mirrored", "self_adaptive"])
+def test_without_offspring_nothing_is_disturbed(name):
+    ga = make(crossover_type="recombination", mutation_type=name, keep_elitism=8, keep_parents=0)
+    assert ga.sol_per_pop == 8
+    before = ga.population.copy()
+    ga.run()
+    assert sorted(ga.population.tolist()) == sorted(before.tolist())
+
+
+class Parents(gacnn.Selection):
+    """A selection that forgets the indices."""
+
+    def select(self, fitness, num_parents, run):
+        return run.population[:num_parents]
+
+
+class Broken(gacnn.Mutation):
+    """A mutation with a mistake in it."""
+
+    def mutate(self, offspring, run):
+        raise KeyError("rate")
+
+
+@KINDS
+def test_errors_in_operators_of_ones_own_say_whose_they_are(kind):
+    with pytest.raises(TypeError, match="select must return two things, parents") as caught:
+        make(kind, parent_selection_type=Parents()).run()
+    assert caught.value.__notes__[0] == "raised by Parents.select"
+    with pytest.raises(KeyError) as caught:
+        make(kind, mutation_type=Broken()).run()
+    assert caught.value.__notes__[0] == "raised by Broken.mutate"
+
+
+class Clocked(gacnn.Mutation):
+    """A mutation that reads what only gacnn.GA has."""
+
+    def mutate(self, offspring, run):
+        return offspring + run.seconds
+
+
+def test_what_pygad_has_not_is_named():
+    make(mutation_type=Clocked()).run()
+    with pytest.raises(AttributeError) as caught:
+        make(pygad.GA, mutation_type=Clocked()).run()
+    assert "only gacnn.GA has seconds, pygad.GA has not" in caught.value.__notes__
 
 
 # Selection

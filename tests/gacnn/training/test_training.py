@@ -11,6 +11,7 @@ import pytest
 
 import cnn
 import gacnn
+from cnn.inputs import InputRange
 from gacnn.callbacks import validation
 from gacnn.callbacks.callback import ENDLESS
 from gacnn.callbacks.validation import validation_interval
@@ -1412,3 +1413,38 @@ def test_samples_that_are_all_the_same_are_named(number):
         population.plan(X, y, validation=0.2)
     X[-1] = 0
     population.plan(X, y, validation=None)
+
+
+def test_rows_of_no_weight_are_left_out_before_all_else():
+    X, y = data(400)
+    weights = np.zeros(400)
+    weights[:30] = 1
+    few = train(X, y, sample_weight=weights, validation=0.2)
+    assert few.plan.num_images + few.plan.num_validation == 30
+    assert few.plan.batch_size == few.plan.num_images
+    two = train(X, y, class_weight={0: 0, 1: 1, 2: 2}, validation=0.2)
+    assert two.plan.num_images + two.plan.num_validation == (y > 0).sum()
+    with pytest.raises(ValueError, match="sample_weight is zero for all samples"):
+        train(X, y, sample_weight=0 * weights)
+
+
+def test_the_accuracy_that_people_are_told_has_no_weights():
+    X, y = data(300)
+    result = train(X, y, validation=(X, y), class_weight={0: 1, 1: 1, 2: 500})
+    assert result.validation_accuracy == pytest.approx(result.model.score(X, y))
+    last = result.history["validation_accuracy"][-1]
+    assert 0 <= last <= 1
+
+
+def test_a_network_of_another_scale_is_named():
+    X, y = data(60)
+    model = train(X, y, num_generations=1).model
+    model.input_range = InputRange(0, 250, 255)
+    with pytest.warns(UserWarning, match="X holds far smaller numbers than those"):
+        gacnn.GACNN(model, 4).train(X, y, num_generations=1, verbose=False)
+
+
+def test_classes_without_an_image_are_named():
+    X, y = data(60)
+    with pytest.warns(UserWarning, match="y holds 1 of the 3 classes.* no image of 1, 2, which"):
+        train(X[y == 0], y[y == 0])
