@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 import zlib
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from gacnn.command.settings import Settings
 from gacnn.training.held_out import stratified
 
 DIGITS = "digits"  # scikit-learn's, as the name of data
-_NAMED = 5  # classes that a warning names
 
 
 Data = datasets.Splits
@@ -73,11 +71,6 @@ def _check_classes(data: Dataset, source: str) -> None:
             f"{source} leaves images of {len(found)} class to train on, and it takes two; "
             "add images of others, or set fewer aside by --test-share"
         )
-    missing = [printable(n) for number, n in enumerate(data.class_names) if number not in found]
-    if missing:
-        more = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
-        names = f"{', '.join(missing[:_NAMED])}{more}"
-        warnings.warn(f"{printable(source)} holds no image to train on of: {names}", stacklevel=3)
 
 
 def parts(

@@ -18,7 +18,7 @@ from gacnn.checkpoints.checkpoint import Checkpoint
 from gacnn.operators.names import OTHER_SETTINGS
 from gacnn.training.defaults import LARGE_INPUTS, NUM_GENERATIONS, USUAL_SIZE
 from gacnn.training.held_out import lone_classes
-from gacnn.types import Array
+from gacnn.types import Array, Indices
 
 SMALL_INPUTS = 0.05  # largest of the inputs below which it does
 _NAMED = 5  # classes that a warning names
@@ -101,15 +101,19 @@ def warn_of_missing(model: Model, y: ArrayLike) -> None:
     missing = np.setdiff1d(np.arange(model.num_classes), np.asarray(y))
     if not missing.size:
         return
-    names = model.class_names or range(model.num_classes)
-    listed = ", ".join(printable(names[number]) for number in missing[:5])
-    more = f" and {missing.size - 5:,} more" if missing.size > 5 else ""
     number = model.num_classes - missing.size
     only = f"y holds {number} of the {model.num_classes} classes of the network"
     checks.warn(
-        f"{only}: there is no image of {listed}{more}, which it will not learn; give images of all "
-        "classes, shuffled where they are sorted, or a network of fewer outputs"
+        f"{only}: there is no image of {_named(model, missing)}, which it will not learn; give "
+        "images of all classes, shuffled where they are sorted, or a network of fewer outputs"
     )
+
+
+def _named(model: Model, classes: Sequence[int] | Indices) -> str:
+    """Return the names of classes, of the first few."""
+    names = model.class_names or range(model.num_classes)
+    more = f" and {len(classes) - _NAMED:,} more" if len(classes) > _NAMED else ""
+    return ", ".join(printable(names[number]) for number in classes[:_NAMED]) + more
 
 
 def warn_of_earlier(checkpoint: Checkpoint) -> None:
@@ -126,8 +130,7 @@ def warn_of_lone(model: Model, y: ArrayLike) -> None:
     """Warn of classes that have one image."""
     lone = lone_classes(model, y)
     if lone:
-        more = f" and {len(lone) - _NAMED} others" if len(lone) > _NAMED else ""
-        named = f"{', '.join(map(str, lone[:_NAMED]))}{more}"
+        named = _named(model, lone)
         has = f"class {named} has one image" if len(lone) == 1 else f"classes {named} have one each"
         checks.warn(
             f"{has}, from which nothing can be learned that holds for others: add images, or "
