@@ -228,7 +228,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ships no t
         spread = earlier = None
         began = time.monotonic()
         if self._goes_on:
-            model, earlier = self.model_, self.history_
+            model, earlier = self.model_.with_weights(self.model_.weights), self.history_
+            model.input_range = None  # of X it is known, and checked
             spread = default_sigma(model.num_weights)
         else:
             model = self._network(X, num_outputs, seed)

@@ -92,7 +92,7 @@ def decoded(
 def is_picture(path: Path) -> bool:
     """Tell whether a file begins as a picture does, whatever its name."""
     try:
-        with _opened(path, None) as file:
+        with _opened(path, sys.maxsize) as file:  # which is not read
             file.seek(0)
             with pillow().open(file, formats=_FORMATS):
                 return True

@@ -11,7 +11,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pygad
@@ -156,7 +156,7 @@ class GA(Remembering, Run):
     """The callbacks, in the order in which they are called; they may be changed between runs."""
 
     stop_criteria: Any
-    _reach: tuple[Any, ...] = ()  # criteria that must hold on all data
+    _withheld: tuple[list[Any], list[Any]] | None = None  # all criteria, those without "reach"
     _lost: tuple[str, ...] = ()  # what a copy was made without
 
     events: Events | None = None
@@ -313,22 +313,30 @@ class GA(Remembering, Run):
     @contextmanager
     def _reaching_on_all(self) -> Iterator[None]:
         """Keep "reach" from PyGAD, which would end a run by one lucky batch."""
-        given = rest = self.stop_criteria
-        if self.evaluator.reevaluates:
-            self._reach = tuple(each for each in given or () if each[0] == "reach")
-            rest = [each for each in given or () if each[0] != "reach"] or None
-            self.stop_criteria = rest
+        given = self.stop_criteria
+        if self.evaluator.reevaluates and given is not None:
+            rest = [each for each in given if each[0] != "reach"]
+            self._withheld, self.stop_criteria = (given, rest), rest
         try:
             yield
         finally:
-            self._reach = ()
-            if self.stop_criteria is rest:  # and not what a callback has put there
-                self.stop_criteria = given
+            self.stop_criteria, self._withheld = self.criteria, None
 
     @property
     def criteria(self) -> list[Any] | None:
-        """All stop criteria, those included that PyGAD does not see while it runs."""
-        return [*self._reach, *(self.stop_criteria or ())] or None
+        """All stop criteria, those included that PyGAD does not see while it runs.
+
+        A callback that sets `stop_criteria` replaces them all.
+        """
+        if self._withheld is not None and self.stop_criteria is self._withheld[1]:
+            return list(self._withheld[0])
+        return cast("list[Any] | None", self.stop_criteria)
+
+    @property
+    def _reach(self) -> list[Any]:
+        """The criteria that must hold on all data, none where there are no batches."""
+        criteria = self.criteria if self._withheld is not None else None
+        return [each for each in criteria or () if each[0] == "reach"]
 
     @contextmanager
     def _listened_to(self) -> Iterator[None]:
@@ -440,12 +448,12 @@ class GA(Remembering, Run):
     def _changed_by_finish(self) -> Indices:
         """Call `finish` of all callbacks; return the rows it changed without their fitness."""
         assert self.events is not None
-        population, known = self.population.copy(), self.last_generation_fitness
-        fitness = known.copy()
+        population, fitness = self.population.copy(), self.last_generation_fitness.copy()
         self.events.tell_callbacks("finish")
-        if self.last_generation_fitness is not known:
+        now = np.asarray(self.last_generation_fitness)
+        if now.shape != fitness.shape:
             return np.array([], np.intp)
-        same = (known == fitness).reshape(len(known), -1).all(axis=1)
+        same = (now == fitness).reshape(len(fitness), -1).all(axis=1)
         return np.flatnonzero(same & (self.population != population).any(axis=1))
 
     def cal_pop_fitness(self) -> Array:
@@ -506,7 +514,7 @@ class GA(Remembering, Run):
         lost = [type(each).__name__ for each in self.callbacks]
         lost += ["the tie to the networks of a GACNN"] if self._networks is not None else []
         state = {**super().__getstate__(), "callbacks": [], "_networks": None, "events": None}
-        state |= {"stop_criteria": self.criteria, "_reach": ()}
+        state |= {"stop_criteria": self.criteria, "_withheld": None}
         state.pop("_indexes", None)
         return {**state, "_lost": tuple(lost) or self._lost}
 

@@ -129,7 +129,9 @@ class Remembering(PygadSteps):
     @property
     def start_seconds(self) -> float:
         """How many of the `seconds` `on_start` took, before the first evaluation."""
-        if self.run_start_time is None or self._resumed is not None:
+        if self._resumed is not None:
+            return float(self._resumed.get("start_seconds", 0.0))
+        if self.run_start_time is None:
             return 0.0
         return self.run_start_time - self._began + self._seconds_taken_up
 

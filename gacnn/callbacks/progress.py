@@ -9,6 +9,7 @@ from typing import Any
 from gacnn.callbacks.callback import ENDLESS, Callback
 from gacnn.callbacks.history import ACCURACY, _short, validating_history
 from gacnn.operators.run import Run
+from gacnn.types import Array
 
 REDRAWN = 0.1  # seconds between two pictures of the bar
 NARROWEST = 4  # columns of the bar itself
@@ -51,6 +52,11 @@ class ProgressBar(Callback):
             self.say(course.going_on())
         self._display = _Bar(course) if _is_drawn_on() else _Lines(course)
 
+    def on_fitness(self, ga: Run, population_fitness: Array) -> None:
+        """Begin to count, when all is prepared."""
+        if self._display is not None:
+            self._display.course.begin()
+
     def on_generation(self, ga: Run) -> None:
         """Move on by a generation."""
         if self._display is not None:
@@ -76,9 +82,15 @@ class _Course:
     def __init__(self, ga: Run) -> None:
         self.ga = ga
         self.since, self.share = ga.generations_completed, ga.progress
-        self._evolving_before = self._evolving
+        self._evolving_before, self._has_begun = self._evolving, False
         last = self.since + ga.num_generations
         self.last = None if last >= ENDLESS else last
+
+    def begin(self) -> None:
+        """Count from here, the first time: what came before was no generation."""
+        if not self._has_begun:
+            self.share, self._evolving_before = self.ga.progress, self._evolving
+            self._has_begun = True
 
     @property
     def _evolving(self) -> float:

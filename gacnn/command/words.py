@@ -64,10 +64,7 @@ def _layers(words: list[str], *, is_output: bool) -> list[Layer]:
     stride = int(said["stride"][0][1:]) if said["stride"] else None
     activation = said["activation"][0] if said["activation"] else "relu"
     first, *others = map(int, number[0].split("x")) if number else (0,)
-    moves: dict[str, Any] = {
-        "stride": 1 if stride is None else stride,
-        "padding": "same" if said["same"] else "valid",
-    }
+    moves: dict[str, Any] = {"stride": stride or 1, "padding": "same" if said["same"] else "valid"}
     size = others[0] if others else 3
     if kind == "conv":
         return [cnn.Conv2D(first, size, None, activation, **moves)]

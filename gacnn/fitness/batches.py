@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,7 +85,7 @@ def _largest(images: Array) -> float:
     return max(abs(float(images.max())), abs(float(images.min())))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Unscaled:
     """An augmentation of images before they were standardised, for those that are.
 
@@ -93,8 +93,8 @@ class Unscaled:
     """
 
     augment: Augmentation
-    mean: Array
-    scale: Array
+    mean: Array = field(repr=False)  # which the data know
+    scale: Array = field(repr=False)
 
     def __call__(self, images: Array, rng: np.random.Generator) -> Array:
         """Return the images (N, …) augmented."""

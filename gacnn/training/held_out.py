@@ -33,12 +33,6 @@ class CheckedSamples(NamedTuple):
     y: Array
     sample_weight: Array | None
 
-    @property
-    def num_counting(self) -> int:
-        """How many rows have a weight above 0."""
-        weights = self.sample_weight
-        return len(self.X) if weights is None else int(np.count_nonzero(weights))
-
     def rows(self, chosen: NDArray[np.bool_] | slice) -> CheckedSamples:
         """Return the data of some rows."""
         weights = None if self.sample_weight is None else self.sample_weight[chosen]
@@ -111,9 +105,10 @@ def _counting(data: CheckedSamples, class_weight: Any) -> CheckedSamples:
     counting = np.ones(len(data.X), bool)
     if data.sample_weight is not None:
         counting &= data.sample_weight > 0
-    if isinstance(class_weight, Mapping):
-        nothing = [label for label, weight in class_weight.items() if weight == 0]
-        counting &= ~np.isin(data.y, nothing) if data.y.ndim == 1 else True
+    if isinstance(class_weight, Mapping) and data.y.ndim == 1:
+        weights = class_weight.items()
+        nothing = [label for label, each in weights if isinstance(each, numbers.Real) and not each]
+        counting &= ~np.isin(data.y, nothing)
     return data if counting.all() or not counting.any() else data.rows(counting)
 
 

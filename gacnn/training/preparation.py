@@ -34,13 +34,13 @@ class Preparation(Callback):
 
     def on_start(self, ga: Run) -> None:
         """Compute it, where it will be used and kept in this process."""
-        kept = [each for each in self.fitnesses if each.keeps_features_here]
-        if self.say is not None and kept:
-            seconds = sum(map(_seconds, kept))
+        if self.say is not None:
+            seconds = seconds_of_features(self.fitnesses)
             if seconds > LONG:
                 self.say(f"now what the fixed layers return: {self._about(seconds)}")
-        for each in kept:
-            each.scorer.data(ALL)
+        for each in self.fitnesses:
+            if each.keeps_features_here:
+                each.scorer.data(ALL)
 
     def _about(self, seconds: float) -> str:
         about = f"about {duration(seconds)}"
@@ -49,6 +49,11 @@ class Preparation(Callback):
         if seconds < self.limit:
             return f"{about} of {duration(self.limit)}"
         return f"{about}, more than the time limit, so that one generation follows"
+
+
+def seconds_of_features(fitnesses: Sequence[Fitness]) -> float:
+    """Return about how long what fixed layers return takes, where it will be kept here."""
+    return sum(_seconds(each) for each in fitnesses if each.keeps_features_here)
 
 
 def _seconds(fitness: Fitness) -> float:

@@ -68,7 +68,7 @@ from gacnn.training.held_out import (
     hold_out,
 )
 from gacnn.training.plan import Distribution, Plan
-from gacnn.training.preparation import Preparation
+from gacnn.training.preparation import Preparation, seconds_of_features
 from gacnn.training.result import Result
 from gacnn.types import Array
 
@@ -126,7 +126,7 @@ class Training:
             settings,
             one_objective=self.one_objective,
             input_size=input_size,
-            num_samples=data.num_counting,
+            num_samples=len(data.X),
             batch_size=batch_size,
             metric=metric,
             solved=self.head == "ridge",
@@ -313,12 +313,13 @@ class Training:
         looks = seconds_of_looks(self.validation, population)
         seconds = seconds_per_generation(self.fitness, population, self.settings)
         shards = self.fitness.shards
+        prepared = seconds_of_features(self._fitnesses)
         if shards is None or shards.workers is None:
-            return self.plan(seconds + looks)
+            return self.plan(seconds + looks, spent=prepared)
         here = seconds_per_generation(self.fitness.on(None), population, self.settings)
         workers, data = len(shards.answered), shards.data_bytes
         distribution = Distribution(workers, *shards.journey, data, seconds, here)
-        return self.plan(seconds + looks, distribution)
+        return self.plan(seconds + looks, distribution, spent=prepared)
 
     def _evaluations(self, generations: int) -> int:
         """Return how many images go through a network in a run of so many generations."""
@@ -369,7 +370,7 @@ class Training:
             _run(ga, checkpoint)
             if verbose:
                 self._say_end(ga)
-            return self._result(ga, self.plan(clock.seconds))
+            return self._result(ga, self.plan(clock.seconds, spent=ga.start_seconds))
 
     def _clock(self, bar: ProgressBar) -> Clock:
         """Return what times the run, and tells the bar what it will cost."""

@@ -1007,6 +1007,22 @@ def test_an_augmentation_that_knows_the_numbers_of_the_images():
     assert estimator.fit(X, y).score(X, y) > 0.95
 
 
+def test_a_warm_start_on_other_numbers_is_warned_of_once():
+    X, y = images()
+    estimator = classifier(warm_start=True).fit(X / 255, y)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        estimator.fit(X, y)
+    assert len([each for each in caught if "larger numbers" in str(each.message)]) == 1
+
+
+def test_an_augmentation_is_known_by_its_settings_alone():
+    X, y = images()
+    seen = classifier(augment=gacnn.augment.Shift(1), num_generations=2).fit(X, y)
+    augment = seen._augment()
+    assert repr(augment) == f"Unscaled(augment={gacnn.augment.Shift(1)!r})"
+
+
 def test_labels_of_two_classes_may_be_a_column():
     X, y = images()
     y = (y == y[0]).astype(int)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,10 +85,9 @@ def choose_blocks(
         if needed <= (memory_limit if unit == 1 else memory_limit // 8):
             block = piece
             if _has_large_dense(program):
-                block, more = _joined(
-                    program.flat, entered, floats, first, piece, group, units * images, memory_limit
-                )
-                needed = max(needed, more)
+                most = min(DENSE_IMAGES, images, units * images // TASKS)
+                made = piece, group, needed
+                block, needed = _joined(program, first, entered, floats, made, most, memory_limit)
             chunks = -(-TASKS // -(-images // block))
             held = max(1, memory_limit // 16 // max(1, unit * block * outputs))
             share = min(-(-members // unit // chunks), held)
@@ -151,27 +150,29 @@ def _has_large_dense(program: Program) -> bool:
 
 
 def _joined(
-    flat: int,
+    program: Program,
+    first: int,
     entered: Sequence[int],
     own: Sequence[int],
-    first: int,
-    piece: int,
-    group: int,
-    images: int,
+    made: tuple[int, int, int],
+    most: int,
     memory_limit: int,
 ) -> tuple[int, int]:
     """Return images of a task, whose features are joined from pieces, and the bytes they need.
 
-    flat: the first of the steps that take features; entered, own: as `_block` has them; images:
-    for all units together.
+    entered, own: as `_block` has them, and made what it has returned; most: images at most.
     """
-    kept = 4 * entered[-1 if first < flat else flat]  # a piece's, until the last part is done
-    for_image = kept + _working_bytes([0, *entered[flat:]])
-    for_unit = _working_bytes([0, *own[max(0, flat - 1 - first) :]])
-    needed = for_image + group * for_unit
-    most = min(min(DENSE_IMAGES, images // TASKS) // piece, memory_limit // 8 // (piece * needed))
-    block = piece * max(1, most)
-    return block, block * needed
+    piece, group, needed = made
+    flat = program.flat
+    behind = own[-(len(program.steps) - max(first, flat - 1)) :]  # from own features on
+    kept = 4 * entered[-1 if first < flat else flat]  # maps of all pieces, or shared features
+    joined = 4 * group * behind[0] if first < flat else 0
+    dense = _working_bytes([0, *entered[flat:]]) + group * _working_bytes([0, *behind])
+    for block in range(most // piece * piece, piece, -piece):
+        more = max(needed + block * (kept + joined), block * (kept + dense))
+        if more <= memory_limit // 8:
+            return block, more
+    return piece, needed
 
 
 def _working_bytes(floats: Sequence[int]) -> int:
@@ -253,10 +254,11 @@ class _Work(NamedTuple):
         shared = [] if self.own_images else self._shared(chunk, pieces)
         gathered = []
         for part in _cut(chunk, self.blocks.group):
-            entered: Iterable[Array] = shared
+            entered = iter(shared)
             if self.own_images:
                 entered = (self.program.enter(self.images[part, piece]) for piece in pieces)
-            values = _join(self._through(steps[first:flat], each, part) for each in entered)
+            own = (self._through(steps[first:flat], each, part) for each in entered)
+            values = _join(own, block.stop - block.start)
             values = self._through(steps[max(first, flat) : ending], values, part)
             if self.program.closing:
                 gathered.append(values)
@@ -270,8 +272,11 @@ class _Work(NamedTuple):
         """Return what comes out of the steps that are the same for all; features are joined."""
         steps, first, flat = self.program.steps, self.first, self.program.flat
         entered = (self.program.enter(self.images[None, piece]) for piece in pieces)
-        values = [self._through(steps[: min(first, flat)], each, chunk) for each in entered]
-        return values if first < flat else [self._through(steps[flat:first], _join(values), chunk)]
+        values = (self._through(steps[: min(first, flat)], each, chunk) for each in entered)
+        if first < flat:
+            return list(values)
+        features = _join(values, pieces[-1].stop - pieces[0].start)
+        return [self._through(steps[flat:first], features, chunk)]
 
     def _through(self, steps: Sequence[Step], values: Array, part: slice) -> Array:
         return _run(steps, values, self.weights, part, len(self.out))
@@ -291,10 +296,17 @@ def _cut(whole: slice, length: int) -> list[slice]:
     ]
 
 
-def _join(pieces: Iterable[Array]) -> Array:
-    """Join pieces along the images."""
-    first, *others = pieces
-    return np.concatenate([first, *others], axis=-1) if others else first
+def _join(pieces: Iterator[Array], images: int) -> Array:
+    """Join pieces along the images, of which there are so many, each as it comes."""
+    first = next(pieces)
+    if first.shape[-1] == images:
+        return first
+    whole = np.empty((*first.shape[:-1], images), np.float32)
+    start = 0
+    for piece in itertools.chain([first], pieces):
+        whole[..., start : start + piece.shape[-1]] = piece
+        start += piece.shape[-1]
+    return whole
 
 
 def _floats(program: Program, families: Sequence[int], members: int) -> int:

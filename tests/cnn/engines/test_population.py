@@ -361,7 +361,8 @@ def images_of_products(monkeypatch, layers, members, number, **options):
     with monkeypatch.context() as patch:
         patch.setattr(kernels, "dense", noted)
         outputs = cnn.Model(model.layers).forward(X, vectors, **options)
-    naive.assert_close(outputs, model.forward(X, vectors), 2e-6)
+    some = np.r_[0, number // 2, number - 1]
+    naive.assert_close(outputs[:, some], naive.population(model, X[some], vectors), 1e-5)
     return calls
 
 
@@ -398,6 +399,46 @@ def test_pieces_of_images_of_each_members_own(small_pieces):
     own = X.reshape(3, 20, *X.shape[1:])
     alone = [model.forward(*pair)[0] for pair in zip(own, vectors[:, None], strict=True)]
     naive.assert_close(model.forward(own, vectors), np.stack(alone), 2e-6)
+
+
+@pytest.mark.parametrize("limit", [4 * MIB, 8 * MIB, 32 * MIB])
+@pytest.mark.parametrize(
+    ("layers", "members", "shared"),
+    [
+        (LARGE_DENSE, 1, 0),
+        (LARGE_DENSE, 3, 0),
+        (LARGE_DENSE, 3, 1),
+        (LARGE_DENSE, 3, 2),
+        (LARGE_DENSE, 3, 3),
+        ([cnn.Input2D((28, 28, 1)), cnn.Conv2D(64, 5), cnn.Flatten(), cnn.Dense(10)], 1, 0),
+    ],
+)
+def test_a_task_that_joins_takes_no_more_than_it_says(monkeypatch, layers, members, shared, limit):
+    model, X, vectors = case(layers, members, 1541)
+    vectors = alike_before(model, vectors, shared)
+    chosen = []
+    choose = population.choose_blocks
+
+    def noted(*arguments, **options):
+        chosen.append(choose(*arguments, **options))
+        return chosen[-1]
+
+    monkeypatch.setattr(population, "choose_blocks", noted)
+    model.forward(X[:1], vectors)
+    tracemalloc.start()
+    try:
+        outputs = model.forward(X, vectors, memory_limit=limit, threads=1)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    blocks = chosen[-1]
+    held = blocks.images * blocks.members * 8 * model.output_shape[0]  # outputs of a task
+    assert peak - outputs.nbytes < 1.05 * blocks.bytes + 2 * held + 200_000
+
+
+def test_a_task_has_no_more_images_than_there_are(monkeypatch):
+    layers = [cnn.Input2D((28, 28, 1)), cnn.Conv2D(64, 5), cnn.Flatten(), cnn.Dense(10)]
+    assert set(images_of_products(monkeypatch, layers, 96, 16)) == {16}
 
 
 def test_pieces_of_families(small_pieces):

@@ -24,7 +24,7 @@ from gacnn.algorithm.ga import GA
 from gacnn.algorithm.ties import Vector
 from gacnn.callbacks.callback import EVENTS, Callback, LambdaCallback
 from gacnn.callbacks.history import History
-from gacnn.callbacks.progress import ProgressBar
+from gacnn.callbacks.progress import ProgressBar, _Course
 from gacnn.callbacks.stopping import EarlyStopping, TimeLimit
 
 Array = NDArray[Any]
@@ -305,6 +305,16 @@ def test_criteria_that_a_callback_has_set_last() -> None:
     assert ga.stop_criteria == [["evaluations", 1.0]]
 
 
+def test_a_callback_may_take_criteria_away() -> None:
+    def never(ga: Any) -> None:
+        ga.stop_criteria = None
+
+    ga = build(fitness_func=Values(), stop_criteria="reach_-1e9", on_start=never)
+    ga.run()
+    assert ga.generations_completed == 5
+    assert ga.stop_criteria is None
+
+
 class Rounds(Callback):
     """Changes the last population, and of one row the fitness too, or not."""
 
@@ -317,6 +327,20 @@ class Rounds(Callback):
             ga.last_generation_fitness[0] = 77
         elif self.told == "all":
             ga.last_generation_fitness = np.full(len(ga.population), 5.0)
+
+
+@pytest.mark.parametrize("before", ["none", "average", "early"])
+def test_what_finish_changes_behind_another_is_scored_anew(before: str) -> None:
+    others: dict[str, list[Callback]] = {
+        "none": [],
+        "average": [gacnn.WeightAverage()],
+        "early": [EarlyStopping(100, restore_best=True)],
+    }
+    callbacks = [*others[before], Rounds("none")]
+    for listed in (callbacks, callbacks[::-1]):
+        ga = build(*listed, keep_elitism=0, mutation_type="gaussian")
+        ga.run()
+        np.testing.assert_allclose(ga.last_generation_fitness, ga.population.sum(axis=1), rtol=1e-6)
 
 
 @pytest.mark.parametrize("told", ["none", "one", "all"])
@@ -757,6 +781,35 @@ def test_a_criterion_of_pygad_counts_the_time_after_on_start(
     ga = build(num_generations=50, stop_criteria="time_10", **times)
     ga.run()
     assert ga.generations_completed == 5
+
+
+def test_a_bar_counts_the_generations_of_a_resumed_run_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch, path = Watch(monkeypatch), tmp_path / "run"
+    times = {"on_start": watch.takes(100), "on_generation": watch.takes(2)}
+    kept = [gacnn.Checkpoint(path, every=1), TimeLimit(250)]
+    build(*kept, **times).run()
+    courses: list[_Course] = []
+
+    class Watched(Callback):
+        is_part_of_run = False
+
+        def on_start(self, ga: Any) -> None:
+            courses.append(_Course(ga))
+
+        def on_fitness(self, ga: Any, population_fitness: Array) -> None:
+            courses[0].begin()
+
+        def on_generation(self, ga: Any) -> None:
+            left, rate = courses[0].left, courses[0]._rate()
+            assert left == pytest.approx(250 - ga.seconds)
+            assert rate == "0.5 a second" or rate == "2 s each"
+
+    again = {"fitness_func": total, "num_generations": 10**6, **times}
+    resumed = gacnn.resume(path, callbacks=[Watched(), TimeLimit(250)], **again)
+    resumed.run()
+    assert resumed.seconds == 250
 
 
 def test_lambda_callback_refuses_what_cannot_be_called() -> None:

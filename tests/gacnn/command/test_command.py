@@ -674,6 +674,7 @@ def test_a_scale_may_begin_with_a_minus(tmp_path, capsys):
     assert "numbers from -1024 to 3071" in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("always")  # dark ones are black
 def test_large_pictures_of_a_run_are_large_in_evaluate_too(tmp_path, capsys):
     for name, light in (("dark", 0), ("light", 200)):
         (tmp_path / "big" / name).mkdir(parents=True)
@@ -690,6 +691,10 @@ def test_large_pictures_of_a_run_are_large_in_evaluate_too(tmp_path, capsys):
     said = capsys.readouterr()
     assert "8 images" in said.out
     assert "left out" not in said.err
+    (tmp_path / "big/dark/1.png").rename(tmp_path / "big/dark/1.jfif")
+    with mock.patch("PIL.Image.MAX_IMAGE_PIXELS", 10_000):
+        assert gacnn("predict", tmp_path / "run", tmp_path / "big") == 0
+    assert "1.jfif" in capsys.readouterr().out
 
 
 @pytest.mark.filterwarnings("always")

@@ -15,7 +15,7 @@ from cnn.inputs import InputRange
 from gacnn.callbacks import validation
 from gacnn.callbacks.callback import ENDLESS
 from gacnn.callbacks.validation import validation_interval
-from gacnn.training import defaults, forecast, held_out
+from gacnn.training import defaults, forecast, held_out, preparation
 from gacnn.training import plan as plan_module
 from gacnn.training.defaults import (
     default_batch_size,
@@ -1448,3 +1448,22 @@ def test_classes_without_an_image_are_named():
     X, y = data(60)
     with pytest.warns(UserWarning, match="y holds 1 of the 3 classes.* no image of 1, 2, which"):
         train(X[y == 0], y[y == 0])
+
+
+def test_plans_know_what_the_start_of_a_run_takes(monkeypatch):
+    X, y = data(60)
+    waits = gacnn.LambdaCallback(on_start=lambda ga: time.sleep(0.4))
+    result = train(X, y, num_generations=None, time_limit=0.5, callbacks=[waits])
+    done = result.ga.generations_completed
+    assert result.plan.likely_generations < 3 * done
+    monkeypatch.setattr(preparation, "_seconds", lambda fitness: 40.0)
+    fixed = cnn.Model(
+        [
+            cnn.Input2D((6, 6, 1)),
+            cnn.Conv2D(2, 3, trainable=False),
+            cnn.Flatten(),
+            cnn.Dense(3, activation_function="softmax"),
+        ]
+    )
+    plan = gacnn.GACNN(fixed, 8).plan(X, y, num_generations=10)
+    assert plan.seconds > 40
