@@ -452,7 +452,7 @@ class Model:
             members: slice, weights: Sequence[Array], out: AnyArray, threads: int, limit: int
         ) -> None:
             seen = images[members] if own else images
-            run_into(engine, program, seen, weights, out, threads=threads, memory_limit=limit)
+            run_into(engine, out, program, seen, weights, threads=threads, memory_limit=limit)
 
         output_shape = (self.num_classes,) if logarithms else self.output_shape
         out = in_slabs(

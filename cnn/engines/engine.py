@@ -127,25 +127,16 @@ def engine_named(engine: str | Engine) -> Engine:
     return engine
 
 
-def run_into(
-    engine: Engine,
-    program: Any,
-    images: AnyArray,
-    weights: Sequence[Array],
-    out: Array,
-    *,
-    threads: int,
-    memory_limit: int,
-) -> None:
+def run_into(engine: Engine, out: Array, *arguments: Any, **limits: int) -> None:
     """Run an engine, of which nobody knows whether it does as `Engine.run` says.
 
-    Numbers that it does not write are NaN, and not what memory held before. Raises TypeError where
-    it returns its result.
+    arguments: of `run`, those before `out`; limits: those after it. Numbers that it does not write
+    are NaN, and not what memory held before. Raises TypeError where it returns its result.
     """
     run: Callable[..., Any] = engine.run
     if not isinstance(engine, NumpyEngine | TorchEngine):
         out.fill(np.nan)
-    result = run(program, images, weights, out, threads=threads, memory_limit=memory_limit)
+    result = run(*arguments, out, **limits)
     if result is not None:
         raise TypeError(
             f"engine {engine.name!r} must write what it computes into out, and return None from "

@@ -61,12 +61,7 @@ from gacnn.training.forecast import (
     seconds_of_looks,
     seconds_per_generation,
 )
-from gacnn.training.held_out import (
-    CheckedSamples,
-    Samples,
-    are_labels,
-    hold_out,
-)
+from gacnn.training.held_out import CheckedSamples, Samples, are_labels, hold_out
 from gacnn.training.plan import Distribution, Plan
 from gacnn.training.preparation import Preparation, seconds_of_features
 from gacnn.training.result import Result
